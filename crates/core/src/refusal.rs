@@ -1,0 +1,78 @@
+//! Why not: every refusal says what was asked, what stood in the way with counts, and what to do next.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a request was not granted. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub struct Refusal {
+    pub code: Code,
+    /// What was asked and what stood in the way; one sentence without a full stop.
+    pub text: String,
+    /// The numbers behind the text, in the order in which they are read.
+    pub counts: Vec<Count>,
+    /// What to do next.
+    pub hint: String,
+}
+
+/// One number of a [`Refusal`], such as `held` 254.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    pub what: String,
+    /// A decimal string: a /64 does not fit in an integer.
+    pub value: String,
+}
+
+/// What a refusal is about. A waiter's refusal is rewritten only when this changes (C7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    /// No free address in what may be used.
+    Full,
+    /// The address or MAC asked for belongs to somebody else, or cools after somebody else.
+    Taken,
+    /// It may not be had by this owner: a binding, a pool's boundary, a reservation, a gateway.
+    NotAllowed,
+    /// The subnet, pool or address named does not exist.
+    Unknown,
+    /// The request contradicts itself or the subnet.
+    Invalid,
+}
+
+impl Code {
+    pub const ALL: [Code; 5] = [Code::Full, Code::Taken, Code::NotAllowed, Code::Unknown, Code::Invalid];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Code::Full => "full",
+            Code::Taken => "taken",
+            Code::NotAllowed => "not-allowed",
+            Code::Unknown => "unknown",
+            Code::Invalid => "invalid",
+        }
+    }
+}
+
+impl Refusal {
+    pub fn new(code: Code, text: impl Into<String>, hint: impl Into<String>) -> Refusal {
+        Refusal { code, text: text.into(), counts: Vec::new(), hint: hint.into() }
+    }
+
+    #[must_use]
+    pub fn count(mut self, what: &str, value: impl ToString) -> Refusal {
+        self.counts.push(Count { what: what.to_owned(), value: value.to_string() });
+        self
+    }
+}
+
+impl fmt::Display for Refusal {
+    /// Text and counts; the hint is printed apart, where there is room for it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)?;
+        for (index, count) in self.counts.iter().enumerate() {
+            write!(f, "{}{} {}", if index == 0 { ": " } else { ", " }, count.value, count.what)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! What the tool lists. Unknown is `null`, never absent; fields are only added (O7).
+
+use serde::{Deserialize, Serialize};
+
+/// One address (O7).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IpRow {
+    /// Without prefix length.
+    pub address: String,
+    pub subnet: Option<String>,
+    pub pool: Option<String>,
+    pub vrf: String,
+    /// `reserved`, `active` or `cooling`; `free` for one that cooled and still remembers its last owner.
+    pub state: String,
+    pub mac: Option<String>,
+    pub owner: Option<OwnerRow>,
+    pub attachment: Option<AttachmentRow>,
+    pub node: Option<String>,
+    /// RFC 3339, UTC: the last change of state.
+    pub since: Option<String>,
+    /// How subnet and address were chosen.
+    pub rule: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnerRow {
+    pub kind: String,
+    pub namespace: String,
+    pub name: String,
+    pub uid: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttachmentRow {
+    pub container_id: String,
+    pub interface: String,
+    pub network: String,
+}
+
+/// One subnet, one row per family. Counts are decimal strings: a /64 does not fit in an integer.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubnetRow {
+    pub name: String,
+    pub vrf: String,
+    pub family: String,
+    pub cidr: String,
+    pub gateway: Option<String>,
+    /// Addresses that can be handed out, pools included; excluded, reserved and gateway addresses left out.
+    pub total: String,
+    pub active: String,
+    pub reserved: String,
+    pub cooling: String,
+    pub free: String,
+    pub order: String,
+    pub default: bool,
+    pub namespaces: Vec<String>,
+    pub networks: Vec<String>,
+}
+
+/// One pool, one row per family.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolRow {
+    pub name: String,
+    pub subnet: String,
+    pub family: String,
+    pub ranges: Vec<String>,
+    pub total: String,
+    pub active: String,
+    pub reserved: String,
+    pub cooling: String,
+    pub free: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReservationRow {
+    pub name: String,
+    pub subnet: String,
+    pub addresses: Vec<String>,
+    pub owner: Option<OwnerRow>,
+    pub reason: String,
+    /// How many of its addresses are in use.
+    pub active: String,
+}
+
+/// Why an owner has what it has, or what stands in its way now.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WhyRow {
+    pub owner: OwnerRow,
+    pub address: Option<IpRow>,
+    /// A sentence.
+    pub why: String,
+    /// The last refusal's code, where there is one.
+    pub code: Option<String>,
+    pub hint: Option<String>,
+}
+
+/// What `audit` found.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    pub severity: Severity,
+    /// `outside-subnet`, `doubled`, `unrecorded`, `no-namespace`, `overdue-cooling` (O9).
+    pub code: String,
+    pub address: Option<String>,
+    pub vrf: Option<String>,
+    pub owner: Option<OwnerRow>,
+    pub text: String,
+    pub hint: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// `audit` exits 1.
+    Error,
+    Warning,
+}
+
+/// What would be wrong with an object.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckRow {
+    pub file: String,
+    pub line: Option<u64>,
+    pub object: Option<String>,
+    pub field: Option<String>,
+    pub text: String,
+    pub hint: Option<String>,
+}
+
+/// Why an endpoint other than `/v1/cni` could not answer.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorBody {
+    pub error: String,
+    #[serde(default)]
+    pub hint: String,
+}

@@ -1,9 +1,10 @@
-//! Every file under `examples/` at the root is right.
+//! Every file under `examples/` at the root is right, and so are the files of a folder together.
 
 use std::fs;
 use std::path::Path;
 
 use allotment_api::read_folder;
+use allotment_core::State;
 
 use crate::{names, told};
 
@@ -17,6 +18,13 @@ fn every_example_is_right() {
             let parsed = read_folder(&folder).unwrap();
             assert_eq!(told(&parsed), [""; 0]);
             found.extend(names(&parsed));
+            let mut objects = parsed.objects;
+            objects.sort_by_key(|object| object.value.key());
+            let mut state = State::new();
+            for object in objects {
+                let put = state.put(object.value.clone());
+                assert_eq!(put.map_err(|error| object.problem(&error).to_string()), Ok(()));
+            }
         }
     }
     found.sort();

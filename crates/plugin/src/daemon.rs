@@ -50,8 +50,8 @@ struct Away {
 pub(crate) fn carry(call: &Call, config: &Config<'_>) -> Verdict {
     let tell = |error: Error| error.to_json(config.version);
     let socket = config.socket(call.command, env::var_os(SOCKET_ENV)).map_err(tell)?;
-    let body = call.body(config.json);
     let daemon = Daemon { socket: &socket, command: call.command, limit: limit(call.command) };
+    let body = call.body(config.json);
     let request = http::request(&body);
     let away = match daemon.ask(&request) {
         Ok(verdict) => return verdict,
@@ -61,13 +61,9 @@ pub(crate) fn carry(call: &Call, config: &Config<'_>) -> Verdict {
         Command::Add | Command::Check | Command::Gc => Err(tell(later(call.command, &away))),
         Command::Status => Err(tell(Error::new(code::NOT_AVAILABLE, away.why, NEXT))),
         Command::Del => {
-            let file = pending::leave(&socket, call, &config.network, &body).map_err(|why| {
-                let msg = format!("DEL has to wait: {}; nor can it be left for later: {why}", away.why);
-                tell(Error::new(code::TRY_AGAIN_LATER, msg, NEXT))
-            })?;
-            // A daemon that looked for waiting DELs between our first attempt and the file has not seen it. By now it
-            // listens.
-            if !away.timed_out && matches!(daemon.ask(&request), Ok(Ok(_))) {
+            let file = pending::leave(&socket, call, &config.network, &body)
+                .map_err(|why| tell(neither(&away, &why)))?;
+            if daemon.does_it_after_all(&request, &away) {
                 pending::remove(&file);
             }
             Ok(Vec::new())
@@ -95,6 +91,11 @@ fn later(command: Command, away: &Away) -> Error {
     )
 }
 
+fn neither(away: &Away, why: &str) -> Error {
+    let msg = format!("DEL has to wait: {}; nor can it be left for later: {why}", away.why);
+    Error::new(code::TRY_AGAIN_LATER, msg, NEXT)
+}
+
 /// Where the daemon is to be found, and what it is asked to do.
 struct Daemon<'a> {
     socket: &'a Path,
@@ -103,6 +104,12 @@ struct Daemon<'a> {
 }
 
 impl Daemon<'_> {
+    /// Asks once more, now that the DEL is left for later: a daemon that looked for waiting DELs between the first
+    /// attempt and the file has not seen it, but listens by now. One that did not answer in time is not asked again.
+    fn does_it_after_all(&self, request: &[u8], away: &Away) -> bool {
+        !away.timed_out && matches!(self.ask(request), Ok(Ok(_)))
+    }
+
     fn ask(&self, request: &[u8]) -> Result<Verdict, Away> {
         let place = self.socket.display();
         let away = |why: String| Away { why, timed_out: false };

@@ -1,3 +1,5 @@
+use std::os::unix::net::UnixListener;
+
 use super::*;
 
 fn told(command: Command, status: u16, body: &str) -> Result<Verdict, String> {
@@ -86,11 +88,16 @@ fn a_daemon_that_does_not_answer_in_time_is_not_asked_again() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("s");
     let daemon = Daemon { socket: &socket, command: Command::Del, limit: Duration::from_millis(20) };
-    assert!(!daemon.ask(b"x").unwrap_err().timed_out);
-    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    assert!(daemon.ask(b"x").unwrap_err().timed_out);
-    drop(listener);
-    assert!(!daemon.ask(b"x").unwrap_err().timed_out);
+    let nobody = daemon.ask(b"x").unwrap_err();
+    let listener = UnixListener::bind(&socket).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let slow = daemon.ask(b"x").unwrap_err();
+    assert_eq!((nobody.timed_out, slow.timed_out), (false, true));
+    listener.accept().unwrap();
+    assert!(!daemon.does_it_after_all(b"x", &slow));
+    assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock, "nobody came");
+    assert!(!daemon.does_it_after_all(b"x", &nobody));
+    listener.accept().expect("it was tried");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The daemon is there: calls and answers pass through.
 
+use std::fs::File;
+
 use allotment_wire::{CniCall, Command, SOCKET_ENV};
 use serde_json::{Value, json};
 
@@ -82,5 +84,14 @@ fn the_configurations_socket_comes_before_the_environments() {
     let daemon = Fake::ok(&theirs.socket(), "");
     let config = "{\"cniVersion\":\"1.1.0\",\"name\":\"pods\",\"ipam\":{\"type\":\"allotment\"}}";
     assert_eq!(run(plugin("CHECK").env(SOCKET_ENV, theirs.socket()), config), Seen::nothing());
+    daemon.requests();
+}
+
+#[test]
+fn who_cannot_be_told_of_success_is_not_left_with_it() {
+    let place = Place::new();
+    let daemon = Fake::ok(&place.socket(), "{\"ips\":[]}");
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    assert_eq!(run(plugin("ADD").stdout(full), place.config()), Seen { status: 1, stdout: String::new() });
     daemon.requests();
 }

@@ -81,7 +81,7 @@ impl Seen {
 /// The plugin with the environment of `command`, and nothing else in it.
 pub(crate) fn plugin(command: &str) -> Command {
     let mut plugin = Command::new(env!("CARGO_BIN_EXE_allotment"));
-    plugin.env_clear().env("CNI_COMMAND", command).env("CNI_PATH", "/opt/cni/bin");
+    plugin.env_clear().env("CNI_COMMAND", command);
     if !matches!(command, "GC" | "STATUS" | "VERSION") {
         plugin
             .env("CNI_CONTAINERID", "c0ffee")

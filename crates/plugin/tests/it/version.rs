@@ -25,8 +25,7 @@ fn the_version_that_was_asked_comes_back() {
         ("", "1.1.0"),
         ("{", "1.1.0"),
     ] {
-        let mut plugin = plugin("VERSION");
-        assert_eq!(answer(&run(plugin.env_remove("CNI_PATH"), stdin)), expect, "{stdin}");
+        assert_eq!(answer(&run(&mut plugin("VERSION"), stdin)), expect, "{stdin}");
     }
 }
 

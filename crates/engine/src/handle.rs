@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use allotment_core::{Allocation, Grant, Object, ObjectError, ObjectKey, Refusal, Release, Request, State, Timestamp};
+use allotment_core::{
+    Allocation, Grant, Object, ObjectError, ObjectKey, Refusal, Release, Request, State, Timestamp,
+};
 
 /// Asks the engine; cheap to clone.
 #[derive(Clone)]

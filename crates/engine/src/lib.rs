@@ -11,8 +11,10 @@
 //!
 //! No grant leaves the engine before its commit.
 
-mod ledger;
+pub mod embedded;
 mod handle;
+mod ledger;
 
+pub use embedded::EmbeddedLedger;
 pub use handle::{EngineError, Handle};
 pub use ledger::{Batch, CommitError, Ledger, LedgerError};

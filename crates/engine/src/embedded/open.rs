@@ -1,12 +1,12 @@
 //! Opening the database: on hold, checked to the last page, and known to be ours.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use redb::{Builder, Database};
 
 use crate::LedgerError;
+use crate::panics::panic_text;
 
 use super::disk::Disk;
 use super::format::{BLOCKS, FORMAT, HEADER_KEY, Header, JOURNAL, META, OBJECTS};
@@ -101,9 +101,4 @@ pub(super) fn guarded<T>(
             why: format!("redb gave up on it: {}", panic_text(&*panic)),
         })
     })
-}
-
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
 }

@@ -10,6 +10,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 
 use allotment_core::{BlockId, State};
 
+use crate::panics::panic_text;
 use crate::{Batch, CommitError, Ledger, LedgerError};
 
 use super::dirty::{Dirty, Folds, Position};
@@ -17,7 +18,7 @@ use super::disk::Disk;
 use super::folder::{self, Lock};
 use super::format::{self, BLOCKS, BlockWriter, Head, JOURNAL, JournalWriter, OBJECTS};
 use super::load::{Loaded, Newest, Snapshot};
-use super::open::{self, Open, guarded, panic_text};
+use super::open::{self, Open, guarded};
 
 /// Journal rows that one commit removes at most: more than it adds, so that the journal shrinks again after a burst.
 const TRIMS: u64 = 4;

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use allotment_core::Release;
-use allotment_engine::conformance::{World, pod, subnet};
+use allotment_engine::conformance::{World, ended, pod, subnet};
 use allotment_engine::{EmbeddedLedger, Engine, Handle, Options};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -114,7 +113,15 @@ fn churn(folder: &Path, mode: &'static str, callers: u64, options: Options) -> R
             p50_micros: latencies[latencies.len() / 2].as_micros(),
             p99_micros: latencies[latencies.len() * 99 / 100].as_micros(),
             worst_micros: latencies[latencies.len() - 1].as_micros(),
-            commits: {let m=handle.metrics(); eprintln!("avg commit {} us, avg batch {}", m.commit_micros.sum()/m.commits.get().max(1), m.batch.sum()/m.commits.get().max(1)); handle.metrics().commits.get() - commits},
+            commits: {
+                let m = handle.metrics();
+                eprintln!(
+                    "avg commit {} us, avg batch {}",
+                    m.commit_micros.sum() / m.commits.get().max(1),
+                    m.batch.sum() / m.commits.get().max(1)
+                );
+                handle.metrics().commits.get() - commits
+            },
             bytes_written_per_call: (bytes_written() - written) as f64 / latencies.len() as f64,
             file_bytes: fs::metadata(folder.path().join("ledger.redb")).expect("it is there").len(),
         };
@@ -136,7 +143,7 @@ async fn caller_loop(
     while Instant::now() < end {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let which = usize::try_from(random >> 33).expect("31 bits") % held.len();
-        let release = Release::Sandbox { container_id: format!("sandbox-{}", held[which]) };
+        let release = ended(held[which]);
         let deadline = end + Duration::from_secs(60);
         let began = Instant::now();
         handle.release(release, deadline).await.expect("released");
@@ -163,13 +170,13 @@ fn prefill(folder: &Path) {
         held.extend(first + 1_000_000..first + 1_001_000);
     }
     while held.len() as u64 > 0 {
-        let mut ended = Vec::new();
+        let mut releases = Vec::new();
         for _ in 0..1000.min(held.len()) {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let n = held.swap_remove(usize::try_from(random >> 33).expect("31 bits") % held.len());
-            ended.push(Release::Sandbox { container_id: format!("sandbox-{n}") });
+            releases.push(ended(n));
         }
-        world.release(&ended).expect("committed");
+        world.release(&releases).expect("committed");
     }
     for first in (0..HELD).step_by(1024) {
         world.allocate(&(first..first + 1024).map(|n| pod(n, "a")).collect::<Vec<_>>()).expect("committed");

@@ -4,7 +4,7 @@ use allotment_core::{
     Allocation, Grant, Object, ObjectError, ObjectKey, Place, Refusal, Release, Request, State, Timestamp,
 };
 
-use crate::{Batch, EngineError};
+use crate::{Batch, EngineError, transfer};
 
 /// The state with a batch applied that is not committed yet.
 pub(crate) struct Draft<'a> {
@@ -40,7 +40,7 @@ impl<'a> Draft<'a> {
     /// Returns what the released addresses were before.
     pub(crate) fn release(&mut self, release: &Release) -> Vec<Allocation> {
         let mut before = match release {
-            Release::Interface { container_id, .. } | Release::Sandbox { container_id } => {
+            Release::Interface { container_id, .. } | Release::Sandbox { container_id, .. } => {
                 self.state.in_sandbox(container_id)
             }
             Release::Address { vrf, address, .. } => {
@@ -57,6 +57,11 @@ impl<'a> Draft<'a> {
             released.iter().any(is_it)
         });
         before
+    }
+
+    /// Returns how many of them were new.
+    pub(crate) fn import(&mut self, allocations: &[Allocation]) -> Result<usize, Refusal> {
+        transfer::import(self.state, allocations, &mut self.batch.places)
     }
 
     pub(crate) fn put(&mut self, object: &Object) -> Result<(), ObjectError> {

@@ -140,7 +140,7 @@ impl Objects {
         &self.defaults
     }
 
-    /// The reservations made for an owner.
+    /// The reservations made for an owner, in the order of their names.
     pub(super) fn reserved_for<'a>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a Reservation> + 'a {
         let numbers = if self.by_owner.is_empty() { None } else { self.by_owner.get(&owner_hash(owner)) };
         numbers.into_iter().flatten().map(|&number| self.reservations.get(number)).filter(|reservation| {
@@ -212,7 +212,10 @@ impl Objects {
             self.reserved_ranges.insert(vrf, range, number);
         }
         if let Some(owner) = &reservation.spec.owner {
-            self.by_owner.entry(owner_hash(owner)).or_default().push(number);
+            let numbers = self.by_owner.entry(owner_hash(owner)).or_default();
+            numbers.push(number);
+            let name = |number: u32| &self.reservations.get(number).spec.name;
+            numbers.sort_by(|&a, &b| name(a).cmp(name(b)));
         }
         let subnet = reservation.subnet;
         self.subnets.get_mut(subnet).reservations.push(number);

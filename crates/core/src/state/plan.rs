@@ -10,8 +10,8 @@ use super::targets::Drawn;
 use super::text::STRING_MAX;
 use super::{Place, State};
 use crate::{
-    AllocationState, Asked, Attachment, Choice, Code, Family, FamilyWant, MacWant, Refusal, Request, Rule,
-    Timestamp, Want,
+    AllocationState, Asked, Attachment, Choice, Code, Family, FamilyWant, MacWant, OwnerKey, Refusal,
+    Request, Rule, Timestamp, Want,
 };
 
 /// Most interfaces one request may have.
@@ -91,8 +91,16 @@ fn check_form(request: &Request) -> Result<(), Refusal> {
     if owner.kind.is_empty() || owner.name.is_empty() && owner.uid.is_empty() {
         return Err(invalid("the owner has no kind, or neither name nor uid".to_owned()));
     }
-    if matches!(owner.kind.as_str(), "Pod" | "Container") && owner.uid.is_empty() {
-        return Err(invalid(format!("{owner} has no uid, which is what tells it from others of its name")));
+    match owner.key() {
+        OwnerKey::Uid { uid: "", .. } => {
+            return Err(invalid(format!(
+                "{owner} has no uid, which is what tells it from others of its name"
+            )));
+        }
+        OwnerKey::Name { kind, name: "", .. } => {
+            return Err(invalid(format!("a {kind} without a name cannot be told from others")));
+        }
+        OwnerKey::Uid { .. } | OwnerKey::Name { .. } => {}
     }
     if request.wants.is_empty() || request.wants.len() > WANTS_MAX {
         return Err(invalid(format!(
@@ -145,10 +153,13 @@ impl Planner<'_> {
         if !present.is_empty() {
             return self.keep(want, present);
         }
-        let targets = self.targets(want)?;
+        let mut targets = self.targets(want)?;
         match &want.ips {
             Asked::Each(ips) if !ips.is_empty() => self.each(want, &targets, ips),
-            _ => self.draw(want, &targets),
+            _ => {
+                self.own_first(want, &mut targets);
+                self.draw(want, &targets)
+            }
         }
     }
 
@@ -166,7 +177,14 @@ impl Planner<'_> {
             })
             .map(|&index| self.kept(index))
             .collect();
-        picks.sort_by_key(|picked| (!picked.place.address().is_ipv4(), picked.place));
+        let Asked::Each(asked) = &want.ips else {
+            picks.sort_by_key(|picked| (!picked.place.address().is_ipv4(), picked.place));
+            return picks;
+        };
+        picks.sort_by_cached_key(|picked| {
+            let address = picked.place.address();
+            (!address.is_ipv4(), asked.iter().position(|&ip| ip == address), picked.place)
+        });
         picks
     }
 
@@ -186,6 +204,16 @@ impl Planner<'_> {
         }
         self.taken.extend(present.iter().map(|picked| picked.place));
         Ok(present)
+    }
+
+    /// Puts the targets first in which the interface has something that comes back to it (C2).
+    fn own_first(&self, want: &Want, targets: &mut [Drawn]) {
+        if self.owned.is_empty() || targets.len() < 2 {
+            return;
+        }
+        let has =
+            |target: &Drawn| Family::BOTH.iter().any(|&family| self.returned(want, target, family).is_some());
+        targets.sort_by_cached_key(|target| !has(target));
     }
 
     /// Draws from the first target that can give what is wanted.
@@ -256,7 +284,7 @@ impl Planner<'_> {
             let found = self.state.layout.pick(&self.state.store, number, self.now, &taken, &want.attachment);
             let Some((key, pick)) = found else { continue };
             let pool = self.state.layout.region(number).pool;
-            let choice = if pool == target.pool { target.choice } else { Choice::Selector };
+            let choice = if pool == NONE || pool == target.pool { target.choice } else { Choice::Selector };
             let rule = Rule { choice, pick };
             return Ok(Picked {
                 place: Place { vrf, key },
@@ -266,7 +294,7 @@ impl Planner<'_> {
                 how: How::Enter,
             });
         }
-        Err(refuse::full(self.state, self.request, target, family, &regions, self.now))
+        Err(refuse::full(self, target, family, &regions, &taken))
     }
 
     /// The regions a target draws from: a named pool; pools whose selectors match; else what the pools leave (C3).
@@ -288,6 +316,17 @@ impl Planner<'_> {
         regions
     }
 
+    /// The address that the want shares as its second holder, and the MAC it has, which is the first one's to change.
+    fn shared(&self, want: &Want, picks: &Picks) -> Option<(Place, Option<crate::Mac>)> {
+        let store = &self.state.store;
+        let second = |index| store.second(index).is_some_and(|second| second.same(&want.attachment));
+        picks.iter().find_map(|picked| {
+            let index = store.record_at(picked.place)?;
+            let shares = picked.how == How::Join || picked.how == How::Keep && second(index);
+            shares.then(|| (picked.place, store.records.get(index).mac()))
+        })
+    }
+
     /// The MAC to record, if nobody else in the VRF has it.
     fn mac(
         &self,
@@ -297,6 +336,13 @@ impl Planner<'_> {
         probe: &OwnerProbe,
     ) -> Result<Option<crate::Mac>, Refusal> {
         let store = &self.state.store;
+        match (self.shared(want, picks), want.mac) {
+            (Some((place, has)), Some(MacWant::Asked(asked))) if has != Some(asked) => {
+                return Err(refuse::shared_mac(self.request, place, asked, has));
+            }
+            (Some((_, has)), _) => return Ok(has),
+            (None, _) => {}
+        }
         let Some(mac) = want.mac.map(MacWant::mac) else {
             let kept = picks.first().filter(|picked| picked.how == How::Keep);
             return Ok(kept
@@ -306,7 +352,7 @@ impl Planner<'_> {
         for picked in picks {
             let other = store.with_mac(picked.place.vrf, mac).find(|&index| {
                 let same = store.is_owner(index, probe) && store.is_interface(index, &want.attachment);
-                !same && store.place_of(index) != picked.place
+                !same && !picks.iter().any(|picked| picked.place == store.place_of(index))
             });
             if let Some(other) = other {
                 return Err(refuse::mac_taken(self.state, self.request, mac, other));

@@ -84,6 +84,17 @@ impl State {
     }
 }
 
+/// Which families are drawn together, and which instead of them.
+fn passes(family: FamilyWant) -> &'static [&'static [Family]] {
+    match family {
+        FamilyWant::All => &[&Family::BOTH],
+        FamilyWant::Require(Family::V4) => &[&[Family::V4]],
+        FamilyWant::Require(Family::V6) => &[&[Family::V6]],
+        FamilyWant::Prefer(Family::V4) => &[&[Family::V4], &[Family::V6]],
+        FamilyWant::Prefer(Family::V6) => &[&[Family::V6], &[Family::V4]],
+    }
+}
+
 /// What no state could grant.
 fn check_form(request: &Request) -> Result<(), Refusal> {
     let invalid = |text: String| Refusal::new(Code::Invalid, text, "correct the request");
@@ -157,7 +168,9 @@ impl Planner<'_> {
         match &want.ips {
             Asked::Each(ips) if !ips.is_empty() => self.each(want, &targets, ips),
             _ => {
-                self.own_first(want, &mut targets);
+                if !self.owned.is_empty() {
+                    self.own_first(want, &mut targets)?;
+                }
                 self.draw(want, &targets)
             }
         }
@@ -206,27 +219,27 @@ impl Planner<'_> {
         Ok(present)
     }
 
-    /// Puts the targets first in which the interface has something that comes back to it (C2).
-    fn own_first(&self, want: &Want, targets: &mut [Drawn]) {
-        if self.owned.is_empty() || targets.len() < 2 {
-            return;
+    /// Puts the targets first in which the interface has something that comes back to it (C2). While another holder still
+    /// uses that, no other target stands in for it.
+    fn own_first(&self, want: &Want, targets: &mut [Drawn]) -> Result<(), Refusal> {
+        let mut first = 0;
+        for at in 0..targets.len() {
+            let mut own = 0;
+            for &family in passes(want.family).iter().copied().flatten() {
+                own += usize::from(self.returned(want, &targets[at], family).transpose()?.is_some());
+            }
+            if own > 0 {
+                targets[first..=at].rotate_right(1);
+                first += 1;
+            }
         }
-        let has =
-            |target: &Drawn| Family::BOTH.iter().any(|&family| self.returned(want, target, family).is_some());
-        targets.sort_by_cached_key(|target| !has(target));
+        Ok(())
     }
 
     /// Draws from the first target that can give what is wanted.
     fn draw(&mut self, want: &Want, targets: &[Drawn]) -> Result<Picks, Refusal> {
-        let passes: &[&[Family]] = match want.family {
-            FamilyWant::All => &[&Family::BOTH],
-            FamilyWant::Require(Family::V4) => &[&[Family::V4]],
-            FamilyWant::Require(Family::V6) => &[&[Family::V6]],
-            FamilyWant::Prefer(Family::V4) => &[&[Family::V4], &[Family::V6]],
-            FamilyWant::Prefer(Family::V6) => &[&[Family::V6], &[Family::V4]],
-        };
         let mut refusals = Vec::new();
-        for families in passes {
+        for families in passes(want.family) {
             for target in targets {
                 let before = self.taken.len();
                 match self.fill(want, target, families) {

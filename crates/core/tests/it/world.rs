@@ -235,11 +235,6 @@ impl Ask<'_> {
         self
     }
 
-    pub(crate) fn join(mut self) -> Self {
-        self.want().join = true;
-        self
-    }
-
     /// One interface more, on a network of its own; what follows is about that one.
     pub(crate) fn and(mut self, network: &str, interface: &str) -> Self {
         let first = &self.request.wants[0].attachment;

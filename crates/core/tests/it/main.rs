@@ -1,0 +1,8 @@
+//! The rules from outside: what people declare, what consumers ask, what they get.
+
+mod choice;
+mod idempotent;
+mod model;
+mod objects;
+mod reuse;
+mod world;

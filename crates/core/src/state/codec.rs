@@ -4,7 +4,7 @@
 //!   state choice pick flags | since (8, little endian) | mac (6, if flag 1)
 //!   kind namespace network interface node                strings of `text`
 //!   uid name holder container                            the record's text in memory, byte for byte
-//!   netns: 0, or 1 device (8) inode (8) boot path
+//!   netns: 0, or 1 device (8) inode (8) boot path, or 2 cookie (8) and those
 //!   (flag 4) second holder: holder container network interface node netns
 //! ```
 
@@ -75,7 +75,8 @@ pub(super) fn push_text(out: &mut Buffer, owner: &Owner, attachment: Option<&Att
 
 fn push_netns(out: &mut Buffer, netns: Option<&Netns>) {
     let Some(netns) = netns else { return out.push(0) };
-    out.push(1);
+    out.push(if netns.cookie.is_some() { 2 } else { 1 });
+    out.extend_from_slice(netns.cookie.map(u64::to_le_bytes).as_ref().map_or(&[][..], |bytes| bytes));
     out.extend_from_slice(&netns.device.to_le_bytes());
     out.extend_from_slice(&netns.inode.to_le_bytes());
     text::push(out, &netns.boot);
@@ -83,13 +84,16 @@ fn push_netns(out: &mut Buffer, netns: Option<&Netns>) {
 }
 
 fn read_netns(reader: &mut Reader<'_>) -> Option<Option<Netns>> {
-    if reader.array::<1>()? == [0] {
-        return Some(None);
-    }
+    let cookie = match reader.array()? {
+        [0] => return Some(None),
+        [1] => None,
+        [2] => Some(u64::from_le_bytes(reader.array()?)),
+        _ => return None,
+    };
     let device = u64::from_le_bytes(reader.array()?);
     let inode = u64::from_le_bytes(reader.array()?);
     let (boot, path) = (reader.string()?.to_text()?, reader.string()?.to_text()?);
-    Some(Some(Netns { boot, device, inode, path }))
+    Some(Some(Netns { boot, device, inode, cookie, path }))
 }
 
 /// The strings of a record's text.
@@ -120,11 +124,7 @@ pub(super) fn skip_text<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
     for _ in 0..3 {
         reader.string()?;
     }
-    if reader.array::<1>()? != [0] {
-        reader.bytes(16)?;
-        reader.string()?;
-        reader.string()?;
-    }
+    read_netns(reader)?;
     Some(&before[..before.len() - reader.rest().len()])
 }
 

@@ -18,9 +18,11 @@ impl State {
                     });
                 }
             }
-            Release::Sandbox { container_id } => {
+            Release::Sandbox { container_id, netns } => {
                 for index in self.store.in_sandbox(container_id) {
-                    self.end(index, now, ReleaseMode::Cool, changed, |a| a.container_id == *container_id);
+                    self.end(index, now, ReleaseMode::Cool, changed, |attachment| {
+                        attachment.container_id == *container_id && attachment.netns.as_ref() == Some(netns)
+                    });
                 }
             }
             Release::Address { vrf, address, holder, mode } => {

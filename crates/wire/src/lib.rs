@@ -20,7 +20,8 @@ mod rows;
 
 pub use call::{CniCall, Command};
 pub use rows::{
-    AttachmentRow, CheckRow, ErrorBody, Finding, IpRow, OwnerRow, PoolRow, ReservationRow, Severity, SubnetRow, WhyRow,
+    AttachmentRow, CheckRow, ErrorBody, Finding, IpRow, OwnerRow, PoolRow, ReservationRow, Severity,
+    SubnetRow, WhyRow,
 };
 
 /// Where the daemon listens when nobody says otherwise (O1).
@@ -29,5 +30,7 @@ pub const DEFAULT_SOCKET: &str = "/run/allotment/allotment.sock";
 /// The environment variable that names another socket.
 pub const SOCKET_ENV: &str = "ALLOTMENT_SOCKET";
 
-/// The folder beside the socket in which the plugin leaves DELs while the daemon is away (O2).
+/// The folder beside the socket in which the plugin leaves DELs while the daemon is away (O2): one [`CniCall`] a file.
+/// A file whose name begins with a dot is still being written. The name of a finished one is made of the attachment, so
+/// that a repeated DEL replaces itself; it is not to be parsed.
 pub const PENDING_DEL: &str = "pending-del";

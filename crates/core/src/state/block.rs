@@ -93,18 +93,18 @@ impl Block {
 /// All blocks, by number, by place and in order.
 #[derive(Default)]
 pub(super) struct Blocks {
-    blocks: Vec<Block>,
+    list: Vec<Block>,
     places: HashMap<(u32, Key), u32, FixedState>,
     order: BTreeMap<(u32, Key), u32>,
 }
 
 impl Blocks {
     pub(super) fn get(&self, number: u32) -> &Block {
-        &self.blocks[number as usize]
+        &self.list[number as usize]
     }
 
     pub(super) fn get_mut(&mut self, number: u32) -> &mut Block {
-        &mut self.blocks[number as usize]
+        &mut self.list[number as usize]
     }
 
     pub(super) fn find(&self, vrf: u32, key: Key) -> Option<u32> {
@@ -116,9 +116,9 @@ impl Blocks {
         if let Some(number) = self.find(vrf, key) {
             return (number, false);
         }
-        let number = u32::try_from(self.blocks.len()).expect("memory ends before 2^32 blocks");
+        let number = u32::try_from(self.list.len()).expect("memory ends before 2^32 blocks");
         let base = key & !0xff;
-        self.blocks.push(Block { base, vrf, used: [0; 4], held: [0; 4], slots: Vec::new(), segment: NONE });
+        self.list.push(Block { base, vrf, used: [0; 4], held: [0; 4], slots: Vec::new(), segment: NONE });
         self.places.insert((vrf, base), number);
         self.order.insert((vrf, base), number);
         (number, true)

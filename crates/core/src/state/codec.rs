@@ -4,7 +4,7 @@
 //!   state choice pick flags | since (8, little endian) | mac (6, if flag 1)
 //!   kind namespace network interface node                strings of `text`
 //!   uid name holder container                            the record's text in memory, byte for byte
-//!   netns: 0, or 1 device (8) inode (8) boot path, or 2 cookie (8) and those
+//!   netns: 0, or 1 device (8) inode (8) cookie (8; 0: not known) boot path
 //!   (flag 4) second holder: holder container network interface node netns
 //! ```
 
@@ -75,25 +75,24 @@ pub(super) fn push_text(out: &mut Buffer, owner: &Owner, attachment: Option<&Att
 
 fn push_netns(out: &mut Buffer, netns: Option<&Netns>) {
     let Some(netns) = netns else { return out.push(0) };
-    out.push(if netns.cookie.is_some() { 2 } else { 1 });
-    out.extend_from_slice(netns.cookie.map(u64::to_le_bytes).as_ref().map_or(&[][..], |bytes| bytes));
+    out.push(1);
     out.extend_from_slice(&netns.device.to_le_bytes());
     out.extend_from_slice(&netns.inode.to_le_bytes());
+    out.extend_from_slice(&netns.cookie.unwrap_or(0).to_le_bytes());
     text::push(out, &netns.boot);
     text::push(out, &netns.path);
 }
 
-fn read_netns(reader: &mut Reader<'_>) -> Option<Option<Netns>> {
-    let cookie = match reader.array()? {
-        [0] => return Some(None),
-        [1] => None,
-        [2] => Some(u64::from_le_bytes(reader.array()?)),
-        _ => return None,
-    };
-    let device = u64::from_le_bytes(reader.array()?);
-    let inode = u64::from_le_bytes(reader.array()?);
+/// Reads the evidence into `netns`; `None`: the bytes are no record.
+fn read_netns(reader: &mut Reader<'_>, netns: &mut Option<Netns>) -> Option<()> {
+    if reader.array::<1>()? == [0] {
+        return Some(());
+    }
+    let mut number = || reader.array().map(u64::from_le_bytes);
+    let (device, inode, cookie) = (number()?, number()?, number()?);
     let (boot, path) = (reader.string()?.to_text()?, reader.string()?.to_text()?);
-    Some(Some(Netns { boot, device, inode, cookie, path }))
+    *netns = Some(Netns { boot, device, inode, cookie: (cookie != 0).then_some(cookie), path });
+    Some(())
 }
 
 /// The strings of a record's text.
@@ -107,13 +106,15 @@ pub(super) struct TextParts {
 
 impl TextParts {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<TextParts> {
-        Some(TextParts {
+        let mut parts = TextParts {
             uid: reader.uid()?.to_text()?,
             name: reader.string()?.to_text()?,
             holder: reader.string()?.to_text()?,
             container_id: reader.string()?.to_text()?,
-            netns: read_netns(reader)?,
-        })
+            netns: None,
+        };
+        read_netns(reader, &mut parts.netns)?;
+        Some(parts)
     }
 }
 
@@ -124,7 +125,11 @@ pub(super) fn skip_text<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
     for _ in 0..3 {
         reader.string()?;
     }
-    read_netns(reader)?;
+    if reader.array::<1>()? != [0] {
+        reader.bytes(24)?;
+        reader.string()?;
+        reader.string()?;
+    }
     Some(&before[..before.len() - reader.rest().len()])
 }
 
@@ -138,7 +143,8 @@ pub(super) fn push_second(out: &mut Buffer, second: &Attachment) {
 pub(super) fn read_second(reader: &mut Reader<'_>) -> Option<Attachment> {
     let mut next = || reader.string()?.to_text();
     let (holder, container_id, network, interface, node) = (next()?, next()?, next()?, next()?, next()?);
-    let netns = read_netns(reader)?;
+    let mut netns = None;
+    read_netns(reader, &mut netns)?;
     Some(Attachment { holder, container_id, network, interface, node, netns })
 }
 

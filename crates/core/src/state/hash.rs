@@ -45,9 +45,10 @@ impl Seed {
     }
 
     pub(super) fn mac(self, vrf: u32, mac: Mac) -> u32 {
-        let [a, b, c, d, e, f] = mac.0;
+        let mut bytes = [0; 8];
+        bytes[..6].copy_from_slice(&mac.0);
         let mut hasher = self.hasher();
-        hasher.write_u64(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]));
+        hasher.write_u64(u64::from_le_bytes(bytes));
         hasher.write_u32(vrf);
         tag(hasher.finish())
     }

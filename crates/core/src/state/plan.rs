@@ -251,7 +251,7 @@ impl Planner<'_> {
             let found = self.state.layout.pick(&self.state.store, number, self.now, &taken, &want.attachment);
             let Some((key, pick)) = found else { continue };
             let pool = self.state.layout.region(number).pool;
-            let choice = if pool != target.pool { Choice::Selector } else { target.choice };
+            let choice = if pool == target.pool { target.choice } else { Choice::Selector };
             let rule = Rule { choice, pick };
             return Ok(Picked {
                 place: Place { vrf, key },
@@ -270,12 +270,12 @@ impl Planner<'_> {
         let family = family_index(family);
         let subnet = objects.subnets.get(target.subnet);
         let mut regions = SmallVec::new();
-        if target.pool != NONE {
-            regions.extend(objects.pools.get(target.pool).regions[family]);
-        } else {
+        if target.pool == NONE {
             let pools = subnet.pools.iter().map(|&number| objects.pools.get(number));
             let matching = pools.filter(|pool| self.selects(&pool.spec));
             regions.extend(matching.filter_map(|pool| pool.regions[family]));
+        } else {
+            regions.extend(objects.pools.get(target.pool).regions[family]);
         }
         if regions.is_empty() {
             regions.extend(subnet.regions[family]);

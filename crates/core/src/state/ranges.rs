@@ -14,7 +14,7 @@ pub(super) fn normalized(mut ranges: Vec<Range>) -> Vec<Range> {
     for (first, last) in ranges {
         match out.last_mut() {
             Some(previous) if previous.1 >= first || previous.1 + 1 == first => {
-                previous.1 = previous.1.max(last)
+                previous.1 = previous.1.max(last);
             }
             _ => out.push((first, last)),
         }

@@ -33,7 +33,11 @@ impl CniService {
     }
 
     /// Asks the engine, and tells whoever keeps an eye on refusals.
-    pub(crate) async fn allocate(&self, request: Request, deadline: Instant) -> Result<Vec<GrantEntry>, Error> {
+    pub(crate) async fn allocate(
+        &self,
+        request: Request,
+        deadline: Instant,
+    ) -> Result<Vec<GrantEntry>, Error> {
         let owner = request.owner.clone();
         let network = request.wants.first().map(|want| want.attachment.network.clone()).unwrap_or_default();
         let outcome = self.engine.allocate(request, deadline).await;
@@ -54,18 +58,21 @@ impl CniService {
     /// Multus and Podman ask for addresses with a prefix length. One that is not the subnet's would end up nowhere, but
     /// whoever wrote it believes in another network than there is.
     async fn check_prefixes(&self, asked: &[AskedIp]) -> Result<(), Error> {
-        let asked: Vec<Net> = (asked.iter())
-            .filter_map(|ip| Some(Net { address: ip.address, prefix: ip.prefix? }))
-            .collect();
+        let asked: Vec<Net> =
+            (asked.iter()).filter_map(|ip| Some(Net { address: ip.address, prefix: ip.prefix? })).collect();
         if asked.is_empty() {
             return Ok(());
         }
-        let wrong = self.engine.read(move |state, _| asked.into_iter().find_map(|net| other_prefix(state, net)));
+        let wrong =
+            self.engine.read(move |state, _| asked.into_iter().find_map(|net| other_prefix(state, net)));
         match wrong.await.map_err(|why| self.failed(why))? {
             None => Ok(()),
             Some((net, subnet, cidr)) => Err(Error::new(
                 code::INVALID_CONFIG,
-                format!("{net} is asked for with prefix length {}, and subnet `{subnet}` is {cidr}", net.prefix),
+                format!(
+                    "{net} is asked for with prefix length {}, and subnet `{subnet}` is {cidr}",
+                    net.prefix
+                ),
                 format!("ask for {}, with or without /{}", net.address, cidr.prefix()),
             )),
         }
@@ -93,7 +100,8 @@ fn other_prefix(state: &State, net: Net) -> Option<(Net, String, Cidr)> {
 fn result_of(entries: Vec<GrantEntry>) -> AddResult {
     let mut result = AddResult::default();
     for entry in entries {
-        let gateway = |family| entry.ips.iter().filter(|ip| Family::of(ip.address) == family).find_map(|ip| ip.gateway);
+        let gateway =
+            |family| entry.ips.iter().filter(|ip| Family::of(ip.address) == family).find_map(|ip| ip.gateway);
         result.routes.extend(entry.routes.iter().map(|route| {
             let dst = Net { address: route.to.first(), prefix: route.to.prefix() };
             cni::Route::new(dst, route.via.or_else(|| gateway(route.to.family())))

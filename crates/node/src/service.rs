@@ -2,8 +2,8 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -105,7 +105,9 @@ impl CniService {
     /// container.
     pub(crate) async fn admit_add(&self, deadline: Instant) -> Result<(), Error> {
         if self.draining.load(Ordering::Relaxed) {
-            return Err(answer::later("the daemon is draining: it finishes what it has begun and then stops"));
+            return Err(answer::later(
+                "the daemon is draining: it finishes what it has begun and then stops",
+            ));
         }
         match tokio::time::timeout_at(deadline.into(), self.replay()).await {
             Ok(done) => done,
@@ -157,7 +159,11 @@ impl CniService {
         } else {
             return Ok(None);
         };
-        Err(Error::new(code::NOT_AVAILABLE, why, "see the daemon's log, and whether its disk is full or read-only"))
+        Err(Error::new(
+            code::NOT_AVAILABLE,
+            why,
+            "see the daemon's log, and whether its disk is full or read-only",
+        ))
     }
 
     /// What the runtime is told when the engine did not do it.

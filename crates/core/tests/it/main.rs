@@ -7,4 +7,5 @@ mod idempotent;
 mod model;
 mod objects;
 mod reuse;
+mod several;
 mod world;

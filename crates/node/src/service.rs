@@ -14,6 +14,7 @@ use allotment_wire::cni::{Error, NetConf, code};
 use allotment_wire::{CniCall, Command};
 
 use crate::answer;
+use crate::implied::Implied;
 use crate::metrics::NodeMetrics;
 use crate::pending::Pending;
 
@@ -38,6 +39,7 @@ pub type Decided = Box<dyn Fn(&Owner, &str, Option<&Refusal>) + Send + Sync>;
 pub struct CniService {
     pub(crate) engine: Handle,
     pub(crate) decided: Decided,
+    pub(crate) implied: Implied,
     pending: Pending,
     metrics: NodeMetrics,
     draining: AtomicBool,
@@ -56,6 +58,7 @@ impl CniService {
         Ok(Arc::new(CniService {
             engine,
             decided,
+            implied: Implied::default(),
             pending: Pending::beside(socket, metrics.pending.clone())?,
             metrics: metrics.clone(),
             draining: AtomicBool::new(false),

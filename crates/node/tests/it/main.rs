@@ -9,6 +9,7 @@
 mod asking;
 mod namespaces;
 mod pending;
+mod stock;
 mod sweep;
 mod verbs;
 mod world;

@@ -7,18 +7,21 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use allotment_core::{Allocation, AllocationState, Object, SubnetSpec};
-use allotment_engine::{EmbeddedLedger, Engine, Handle};
-use allotment_node::{CniService, NodeMetrics, Socket, cni_router, serve};
+use allotment_engine::{EmbeddedLedger, Engine, Handle, LedgerError};
+use allotment_node::{BindError, CniService, NodeMetrics, Socket, cni_router, serve};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+/// An owner and, where it was refused, the code.
+type Told = (String, Option<&'static str>);
 
 pub(crate) struct World {
     pub(crate) engine: Handle,
     pub(crate) service: Arc<CniService>,
     pub(crate) metrics: NodeMetrics,
-    /// What was told about each ADD: owner and, where it was refused, the code.
-    pub(crate) decided: Arc<Mutex<Vec<(String, Option<&'static str>)>>>,
+    /// What was told about each ADD.
+    pub(crate) decided: Arc<Mutex<Vec<Told>>>,
     folder: tempfile::TempDir,
     stop: oneshot::Sender<()>,
     server: JoinHandle<std::io::Result<()>>,
@@ -38,10 +41,16 @@ impl World {
     pub(crate) fn start(folder: tempfile::TempDir) -> World {
         let data = folder.path().join("data");
         std::fs::create_dir_all(&data).unwrap();
-        let ledger = EmbeddedLedger::open(&data).unwrap();
+        let ledger = once_let_go(|| match EmbeddedLedger::open(&data) {
+            Err(LedgerError::InUse { .. }) => None,
+            other => Some(other.unwrap()),
+        });
         let engine = Engine::open(ledger).unwrap();
         let path = folder.path().join("allotment.sock");
-        let socket = Socket::bind(&path).unwrap();
+        let socket = once_let_go(|| match Socket::bind(&path) {
+            Err(BindError::Taken(_)) => None,
+            other => Some(other.unwrap()),
+        });
         let metrics = NodeMetrics::default();
         let decided = Arc::new(Mutex::new(Vec::new()));
         let told = decided.clone();
@@ -136,6 +145,16 @@ impl World {
         let all = self.engine.read(all).await.unwrap();
         let active = all.into_iter().filter(|allocation| allocation.state == AllocationState::Active);
         active.map(|allocation| allocation.address.to_string()).collect()
+    }
+}
+
+/// Other tests start programs: between fork and exec each of those has our locks open, when we have let go of them.
+fn once_let_go<T>(mut take: impl FnMut() -> Option<T>) -> T {
+    loop {
+        if let Some(taken) = take() {
+            return taken;
+        }
+        std::thread::yield_now();
     }
 }
 

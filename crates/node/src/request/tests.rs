@@ -21,8 +21,8 @@ fn conf(more: &Value) -> NetConf {
     NetConf::parse(&config).unwrap()
 }
 
-fn request(args: &str, more: Value, seen: Seen) -> Result<Request, Error> {
-    let (conf, parsed) = (conf(&more), CniArgs::parse(args)?);
+fn request(args: &str, more: &Value, seen: Seen) -> Result<Request, Error> {
+    let (conf, parsed) = (conf(more), CniArgs::parse(args)?);
     let mut request = frame(&call(args), &conf, &parsed, seen)?;
     fill(&mut request.wants[0], &conf, &parsed)?;
     Ok(request)
@@ -44,7 +44,7 @@ fn whose_address_it_is() {
         ("K8S_POD_UID=;K8S_POD_NAME=cart", "Container /cart c1", "c1", ""),
     ];
     for (args, owner, holder, namespace) in rows {
-        let request = request(args, json!({}), Seen::default()).unwrap();
+        let request = request(args, &json!({}), Seen::default()).unwrap();
         let Owner { kind, namespace: of, name, uid } = &request.owner;
         assert_eq!(format!("{kind} {of}/{name} {uid}"), owner, "{args}");
         assert_eq!(request.namespace, namespace, "{args}");
@@ -71,7 +71,7 @@ fn where_addresses_are_drawn_from() {
         ),
     ];
     for (more, targets, source) in rows {
-        let want = request("", more.clone(), Seen::default()).unwrap().wants.remove(0);
+        let want = request("", &more, Seen::default()).unwrap().wants.remove(0);
         assert_eq!((want.targets, want.source), (targets, source), "{more}");
     }
 }
@@ -90,7 +90,7 @@ fn which_addresses() {
         ("IP=10.0.0.3", runtime, Asked::Each(vec![ip("10.0.0.5"), ip("fd00::5")])),
     ];
     for (args, more, ips) in rows {
-        assert_eq!(request(args, more.clone(), Seen::default()).unwrap().wants[0].ips, ips, "{args} {more}");
+        assert_eq!(request(args, &more, Seen::default()).unwrap().wants[0].ips, ips, "{args} {more}");
     }
 }
 
@@ -115,15 +115,15 @@ fn which_mac() {
     ];
     for (args, more, expect) in rows {
         let seen = Seen { netns: None, mac: Some(mac("02:00:00:00:00:01")) };
-        assert_eq!(request(args, more.clone(), seen).unwrap().wants[0].mac, expect, "{args} {more}");
+        assert_eq!(request(args, &more, seen).unwrap().wants[0].mac, expect, "{args} {more}");
     }
-    let error = request("MAC=01:00:00:00:00:01", json!({}), Seen::default()).unwrap_err();
+    let error = request("MAC=01:00:00:00:00:01", &json!({}), Seen::default()).unwrap_err();
     assert!(error.code == 7 && error.msg.contains("multicast"), "{error}");
 }
 
 #[test]
 fn which_family() {
-    let family = |ipam: Value| request("", json!({"ipam": ipam}), Seen::default()).unwrap().wants[0].family;
+    let family = |ipam: Value| request("", &json!({"ipam": ipam}), Seen::default()).unwrap().wants[0].family;
     assert_eq!(family(json!({})), FamilyWant::All);
     assert_eq!(family(json!({"family": "IPv6"})), FamilyWant::Require(Family::V6));
     assert_eq!(family(json!({"family": "IPv4", "familyPolicy": "prefer"})), FamilyWant::Prefer(Family::V4));

@@ -20,6 +20,7 @@ mod ledger;
 mod named;
 mod objects;
 mod plan;
+mod prefetch;
 mod query;
 mod ranges;
 mod record;
@@ -30,6 +31,7 @@ mod store;
 mod table;
 mod targets;
 mod text;
+mod warm;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

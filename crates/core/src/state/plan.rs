@@ -21,7 +21,7 @@ const WANTS_MAX: usize = 256;
 pub struct Plan<'a> {
     pub(super) request: &'a Request,
     pub(super) now: Timestamp,
-    pub(super) owner_tag: u32,
+    pub(super) probe: OwnerProbe,
     pub(super) entries: SmallVec<[Planned; 1]>,
 }
 
@@ -67,6 +67,8 @@ impl State {
     /// addresses returns them.
     pub fn plan<'a>(&self, request: &'a Request, now: Timestamp) -> Result<Plan<'a>, Refusal> {
         check_form(request)?;
+        let macs = request.wants.iter().filter_map(|want| want.mac.map(MacWant::mac));
+        self.store.prefetch_request(self.store.seed.owner(request.owner.key()), macs);
         let probe = self.store.probe(&request.owner);
         let now = now.max(self.store.newest);
         let mut planner =
@@ -78,7 +80,7 @@ impl State {
             let mac = planner.mac(want, &picks, &entries, &probe)?;
             entries.push(Planned { picks, mac });
         }
-        Ok(Plan { request, now, owner_tag: probe.tag, entries })
+        Ok(Plan { request, now, probe, entries })
     }
 }
 
@@ -98,9 +100,9 @@ fn check_form(request: &Request) -> Result<(), Refusal> {
             request.wants.len()
         )));
     }
-    let too_long = |text: &String| text.len() > STRING_MAX;
-    let mut owner_texts = [&owner.kind, &owner.namespace, &owner.name, &owner.uid].into_iter();
-    if owner_texts.any(too_long) || request.wants.iter().any(|want| texts(&want.attachment).any(too_long)) {
+    let owner_texts = [&owner.kind, &owner.namespace, &owner.name, &owner.uid];
+    let all = || owner_texts.into_iter().chain(request.wants.iter().flat_map(|want| texts(&want.attachment)));
+    if all().map(String::len).sum::<usize>() > STRING_MAX && all().any(|text| text.len() > STRING_MAX) {
         return Err(invalid(format!("a name of the request is longer than {STRING_MAX} bytes")));
     }
     for (at, want) in request.wants.iter().enumerate() {
@@ -153,6 +155,9 @@ impl Planner<'_> {
 
     /// What the attachment has already; of an interface that draws by several wants, what it has in this one's targets.
     fn present(&self, want: &Want) -> Picks {
+        if self.owned.is_empty() {
+            return Picks::new();
+        }
         let store = &self.state.store;
         let same = |other: &&Want| other.attachment.same(&want.attachment);
         let shared = self.request.wants.iter().filter(same).nth(1).is_some();

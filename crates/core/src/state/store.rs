@@ -39,6 +39,8 @@ pub(super) struct Store {
 pub(super) struct Entry<'a> {
     pub(super) owner: &'a Owner,
     pub(super) owner_tag: u32,
+    /// The uid as it is stored, where that is known.
+    pub(super) packed_uid: Option<&'a [u8]>,
     pub(super) attachment: Option<&'a Attachment>,
     pub(super) mac: Option<Mac>,
     pub(super) state: AllocationState,
@@ -57,6 +59,12 @@ pub(super) struct OwnerProbe {
     text: Buffer,
 }
 
+impl OwnerProbe {
+    pub(super) fn packed_uid(&self) -> Option<&[u8]> {
+        self.by_uid.then(|| self.text.bytes())
+    }
+}
+
 impl Store {
     pub(super) fn record_at(&self, place: Place) -> Option<u32> {
         let block = self.blocks.find(place.vrf, place.key)?;
@@ -72,7 +80,7 @@ impl Store {
     pub(super) fn probe(&self, owner: &Owner) -> OwnerProbe {
         let key = owner.key();
         let tag = self.seed.owner(key);
-        self.by_owner.touch(tag);
+        self.by_owner.prefetch(tag);
         let mut text = Buffer::new();
         let (kind, namespace, by_uid) = match key {
             OwnerKey::Uid { kind, uid } => {
@@ -100,9 +108,10 @@ impl Store {
         let mut reader = self.text(record);
         let uid = reader.uid();
         if probe.by_uid {
-            return uid.is_some_and(|uid| uid.is(&probe.text));
+            return uid.is_some_and(|uid| uid.is(probe.text.bytes()));
         }
-        probe.namespace == Some(record.namespace) && reader.string().is_some_and(|name| name.is(&probe.text))
+        probe.namespace == Some(record.namespace)
+            && reader.string().is_some_and(|name| name.is(probe.text.bytes()))
     }
 
     fn text(&self, record: &Record) -> Reader<'_> {
@@ -135,14 +144,15 @@ impl Store {
         let mut packed = Buffer::new();
         text::push(&mut packed, holder);
         record.has_attachment()
-            && (self.holder_and_container(record).is_some_and(|(stored, _)| stored.is(&packed))
+            && (self.holder_and_container(record).is_some_and(|(stored, _)| stored.is(packed.bytes()))
                 || self.second(index).is_some_and(|second| second.holder == holder))
     }
 
     pub(super) fn is_sandbox(&self, index: u32, container_id: &str) -> bool {
         let mut packed = Buffer::new();
         text::push(&mut packed, container_id);
-        self.holder_and_container(self.records.get(index)).is_some_and(|(_, stored)| stored.is(&packed))
+        self.holder_and_container(self.records.get(index))
+            .is_some_and(|(_, stored)| stored.is(packed.bytes()))
     }
 
     pub(super) fn second(&self, index: u32) -> Option<&Attachment> {
@@ -169,15 +179,43 @@ impl Store {
 
     /// Held records with a MAC.
     pub(super) fn with_mac(&self, vrf: u32, mac: Mac) -> impl Iterator<Item = u32> + '_ {
-        self.by_mac.find(self.seed.mac(vrf, mac)).filter(move |&index| {
+        self.by_mac.find(self.seed.mac(mac)).filter(move |&index| {
             let record = self.records.get(index);
             record.mac() == Some(mac) && self.blocks.get(record.block).vrf == vrf
         })
     }
 
+    /// Asks for what a request will look up: its owner, its MACs.
+    pub(super) fn prefetch_request(&self, owner_tag: u32, macs: impl Iterator<Item = Mac>) {
+        self.by_owner.prefetch(owner_tag);
+        for mac in macs {
+            self.by_mac.prefetch(self.seed.mac(mac));
+        }
+    }
+
+    /// Asks for what will be changed beside a record when its address is given to somebody else or released.
+    pub(super) fn prefetch_change(&self, index: u32) {
+        let record = self.records.get(index);
+        self.arena.prefetch(record.text());
+        if record.in_mac_index()
+            && let Some(mac) = record.mac()
+        {
+            self.by_mac.prefetch(self.seed.mac(mac));
+        }
+        if !record.state.is_held() {
+            self.by_owner.prefetch(record.owner_tag);
+            self.records.prefetch(record.next);
+        }
+    }
+
     /// Writes what an address says, whether it had a record or not. Returns the record's number.
     pub(super) fn enter(&mut self, place: Place, entry: &Entry<'_>) -> u32 {
         let (block, _) = self.blocks.find_or_add(place.vrf, place.key);
+        self.enter_in(place, block, entry)
+    }
+
+    /// As `enter`, where the block is at hand.
+    pub(super) fn enter_in(&mut self, place: Place, block: u32, entry: &Entry<'_>) -> u32 {
         let offset = place.offset();
         let index = self.blocks.get(block).record(offset).unwrap_or_else(|| {
             let index = self.records.add(Record::of(block, offset));
@@ -193,13 +231,16 @@ impl Store {
         let seed = self.seed;
         self.drop_indexes(index, vrf, Some(entry.owner_tag));
         let mut text = Buffer::new();
-        codec::push_text(&mut text, entry.owner, entry.attachment);
+        codec::push_text(&mut text, entry.owner, entry.packed_uid, entry.attachment);
         let network = entry.attachment.map_or("", |attachment| &attachment.network);
         let interface = entry.attachment.map_or("", |attachment| &attachment.interface);
         let node = entry.attachment.map_or("", |attachment| &attachment.node);
         let old = *self.records.get(index);
-        let new =
-            if old.is_written() { self.arena.replace(old.text(), &text) } else { self.arena.put(&text) };
+        let new = if old.is_written() {
+            self.arena.replace(old.text(), text.bytes())
+        } else {
+            self.arena.put(text.bytes())
+        };
         let kind =
             u16::try_from(self.kinds.intern(&entry.owner.kind, seed)).expect("fewer than 65 536 kinds");
         let namespace = self.namespaces.intern(&entry.owner.namespace, seed);
@@ -227,7 +268,7 @@ impl Store {
     fn add_holder_indexes(&mut self, index: u32, vrf: u32, attachment: Option<&Attachment>, kind: &str) {
         let seed = self.seed;
         if let Some(mac) = self.records.get(index).mac() {
-            self.by_mac.insert(seed.mac(vrf, mac), index);
+            self.by_mac.insert(seed.mac(mac), index);
             self.records.get_mut(index).set_in_mac_index(true);
         }
         if let Some(attachment) = attachment.filter(|a| !a.container_id.is_empty() && kind != "Container") {
@@ -244,7 +285,7 @@ impl Store {
         let record = *self.records.get(index);
         if record.in_mac_index() {
             let mac = record.mac().expect("what is in the index of MACs has one");
-            self.by_mac.remove(self.seed.mac(vrf, mac), index);
+            self.by_mac.remove(self.seed.mac(mac), index);
         }
         if record.in_sandbox_index() {
             self.by_sandbox.remove(record.sandbox_tag, index);
@@ -274,7 +315,7 @@ impl Store {
         let (block, offset) = (record.block, record.offset);
         if state.is_held() {
             if let Some(mac) = self.records.get(index).mac() {
-                self.by_mac.insert(self.seed.mac(vrf, mac), index);
+                self.by_mac.insert(self.seed.mac(mac), index);
                 self.records.get_mut(index).set_in_mac_index(true);
             }
         } else {
@@ -376,14 +417,14 @@ impl Store {
         text::push(&mut words, self.networks.get(record.network));
         text::push(&mut words, self.interfaces.get(record.interface));
         text::push(&mut words, self.nodes.get(record.node));
-        out.extend_from_slice(&words);
+        out.extend_from_slice(words.bytes());
         out.extend_from_slice(
             codec::skip_text(&mut self.text(record)).expect("a record's text was written by us"),
         );
         if let Some(second) = self.second(index) {
             let mut more = Buffer::new();
             codec::push_second(&mut more, second);
-            out.extend_from_slice(&more);
+            out.extend_from_slice(more.bytes());
         }
     }
 
@@ -411,6 +452,7 @@ impl Store {
         }
         let entry = Entry {
             owner_tag: self.seed.owner(owner.key()),
+            packed_uid: None,
             owner: &owner,
             attachment: attachment.as_ref(),
             mac: head.mac,

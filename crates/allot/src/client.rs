@@ -65,6 +65,11 @@ impl Client {
         self.ask(Method::GET, "/v1/ready", &[], None).await.map(drop)
     }
 
+    /// Whether anybody listens on the socket.
+    pub(crate) async fn answers(&self) -> bool {
+        UnixStream::connect(&self.socket).await.is_ok()
+    }
+
     async fn ask(
         &self,
         method: Method,

@@ -18,5 +18,5 @@ mod watch;
 
 pub(crate) use follow::{Follower, Problems};
 pub(crate) use settle::{Scratch, settle};
-pub(crate) use steps::{Problem, steps};
-pub(crate) use wanted::Wanted;
+pub(crate) use steps::steps;
+pub(crate) use wanted::{Wanted, row};

@@ -21,6 +21,11 @@ pub(crate) fn print<R: Tabular>(rows: &[R], format: Format) -> Result<(), Failur
     write(rows, format, &mut out).and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
 }
 
+/// One line.
+pub(crate) fn line(text: &str) -> Result<(), Failure> {
+    writeln!(io::stdout().lock(), "{text}").map_err(|error| Failure::output(&error))
+}
+
 fn write<R: Tabular>(rows: &[R], format: Format, out: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Table => out.write_all(table(rows).as_bytes()),

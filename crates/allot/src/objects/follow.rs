@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use allotment_api::Problem;
 use allotment_core::{Object, ObjectKey};
 use allotment_engine::{EngineError, Handle};
 use tokio::sync::watch;
@@ -13,8 +14,8 @@ use tokio::time::sleep;
 
 use super::remember::Remembered;
 use super::settle::settle;
-use super::steps::{Problem, Step, steps};
-use super::wanted::Wanted;
+use super::steps::{Step, steps};
+use super::wanted::{Wanted, row};
 use super::watch::Watcher;
 
 /// While something is not in force it is tried again this often: the holders may have left.
@@ -101,14 +102,13 @@ impl Follower {
         // A name is remembered before its object comes into force and forgotten after it has gone: a crash in between
         // leaves a name too many, which does no harm.
         self.remembered.update(|files| {
-            files.extend(wanted.objects.iter().map(|(key, declared)| (key.clone(), declared.file.clone())));
+            files.extend(wanted.objects.iter().map(|(key, declared)| (key.clone(), declared.file().to_owned())));
         })?;
         let settled = settle(&mut self.handle, steps(&in_force, self.remembered.files(), &wanted)).await;
         for step in &settled.done {
             match step {
                 Step::Put(declared) => {
-                    let object = declared.object.key();
-                    tracing::info!(%object, file = %declared.file.display(), "in force");
+                    tracing::info!(object = %declared.value.key(), file = declared.file(), "in force");
                 }
                 Step::Remove(object, _) => tracing::info!(%object, "removed: its file is gone"),
             }
@@ -134,8 +134,8 @@ impl Follower {
     /// Each problem once, for as long as it lasts. Its numbers change with every holder that leaves, so they do not count.
     fn log(&mut self, problems: &[Problem]) {
         let mut now = BTreeSet::new();
-        for Problem { row, .. } in problems {
-            let place = row.field.clone().unwrap_or_else(|| row.text.clone());
+        for row in problems.iter().map(row) {
+            let place = row.field.clone().unwrap_or_else(|| row.file.clone());
             let id = (format!("{}: {:?}", row.file, row.object), row.line, place);
             if !self.said.contains(&id) {
                 tracing::warn!(

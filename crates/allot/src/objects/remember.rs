@@ -13,7 +13,7 @@ const VERSION: u32 = 1;
 /// Each object that came from a file, with the last file it came from.
 pub(crate) struct Remembered {
     path: PathBuf,
-    files: BTreeMap<ObjectKey, PathBuf>,
+    files: BTreeMap<ObjectKey, String>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -26,7 +26,7 @@ struct Stored {
 struct StoredObject {
     #[serde(flatten)]
     key: ObjectKey,
-    file: PathBuf,
+    file: String,
 }
 
 impl Remembered {
@@ -49,12 +49,12 @@ impl Remembered {
         Ok(Remembered { path, files })
     }
 
-    pub(crate) fn files(&self) -> &BTreeMap<ObjectKey, PathBuf> {
+    pub(crate) fn files(&self) -> &BTreeMap<ObjectKey, String> {
         &self.files
     }
 
     /// Changes the list, durably; nothing is written when nothing changes.
-    pub(crate) fn update(&mut self, change: impl FnOnce(&mut BTreeMap<ObjectKey, PathBuf>)) -> io::Result<()> {
+    pub(crate) fn update(&mut self, change: impl FnOnce(&mut BTreeMap<ObjectKey, String>)) -> io::Result<()> {
         let mut files = self.files.clone();
         change(&mut files);
         if files != self.files {
@@ -65,7 +65,7 @@ impl Remembered {
     }
 
     /// A new file in place of the old one: after a crash it is one of the two.
-    fn write(&self, files: &BTreeMap<ObjectKey, PathBuf>) -> io::Result<()> {
+    fn write(&self, files: &BTreeMap<ObjectKey, String>) -> io::Result<()> {
         let objects = files.iter().map(|(key, file)| StoredObject { key: key.clone(), file: file.clone() }).collect();
         let text = serde_json::to_vec_pretty(&Stored { version: VERSION, objects })?;
         let fresh = self.path.with_extension("json.new");
@@ -90,9 +90,9 @@ mod tests {
         let key = ObjectKey { kind: ObjectKind::Subnet, name: "rack-a".to_owned() };
         let mut remembered = Remembered::open(data.path()).unwrap();
         assert!(remembered.files().is_empty());
-        remembered.update(|files| drop(files.insert(key.clone(), "a.yaml".into()))).unwrap();
+        remembered.update(|files| drop(files.insert(key.clone(), "a.yaml".to_owned()))).unwrap();
         let again = Remembered::open(data.path()).unwrap();
-        assert_eq!(again.files()[&key], PathBuf::from("a.yaml"));
+        assert_eq!(again.files()[&key], "a.yaml");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Does the steps, in whatever order they succeed in.
 
-use allotment_core::{Object, ObjectError, ObjectKey, State};
+use allotment_api::Problem;
+use allotment_core::{Object, ObjectKey, State};
 use allotment_engine::{EngineError, Handle};
 
-use super::steps::{Problem, Step};
+use super::steps::Step;
 
 /// Where objects are put: the engine, or a copy to try on.
 pub(crate) trait Target {
@@ -53,13 +54,13 @@ pub(crate) async fn settle(target: &mut impl Target, mut steps: Vec<Step>) -> Se
         let before = steps.len();
         for step in steps {
             let result = match &step {
-                Step::Put(declared) => target.put(declared.object.clone()).await,
+                Step::Put(declared) => target.put(declared.value.clone()).await,
                 Step::Remove(key, _) => target.remove(key.clone()).await.map(drop),
             };
             match result {
                 Ok(()) => settled.done.push(step),
                 Err(EngineError::Object(error)) => {
-                    settled.blocked.push(Problem::refused(&step, &error));
+                    settled.blocked.push(step.refused(&error));
                     left.push(step);
                 }
                 Err(error) => {
@@ -77,39 +78,46 @@ pub(crate) async fn settle(target: &mut impl Target, mut steps: Vec<Step>) -> Se
 
 #[cfg(test)]
 mod tests {
-    use allotment_core::{ObjectKind, SubnetSpec};
+    use allotment_wire::CheckFile;
 
-    use super::super::wanted::Declared;
+    use super::super::wanted::Wanted;
     use super::*;
 
-    fn put(name: &str, cidr: &str) -> Step {
-        let subnet = Object::Subnet(SubnetSpec::new(name, vec![cidr.parse().unwrap()]));
-        Step::Put(Declared::at(subnet, "x.yaml", 3))
+    /// Puts subnets, given as name and CIDR, on one line each of a file.
+    fn puts(subnets: &[(&str, &str)]) -> Vec<Step> {
+        let line = |(name, cidr): &(&str, &str)| {
+            format!(
+                "--- {{apiVersion: allotment.dev/v1alpha1, kind: Subnet, metadata: {{name: {name}}}, spec: {{cidrs: [{cidr}]}}}}\n"
+            )
+        };
+        let text: String = subnets.iter().map(line).collect();
+        let wanted = Wanted::parse(&[CheckFile { name: "x.yaml".to_owned(), text }]);
+        assert_eq!(wanted.problems, []);
+        wanted.objects.into_values().map(Step::Put).collect()
     }
 
-    async fn scratch(steps: Vec<Step>) -> Scratch {
+    async fn scratch(subnets: &[(&str, &str)]) -> Scratch {
         let mut scratch = Scratch(State::new());
-        let settled = settle(&mut scratch, steps).await;
-        assert!(settled.blocked.is_empty());
+        assert_eq!(settle(&mut scratch, puts(subnets)).await.blocked, []);
         scratch
     }
 
     #[tokio::test]
     async fn one_grows_into_what_the_other_gives_up() {
-        let mut target = scratch(vec![put("a", "10.0.0.0/25"), put("b", "10.0.0.128/25")]).await;
+        let mut target = scratch(&[("a", "10.0.0.0/25"), ("b", "10.0.0.128/25")]).await;
         // `a` can have the whole /24 only after `b` has moved away.
-        let settled = settle(&mut target, vec![put("a", "10.0.0.0/24"), put("b", "10.0.1.0/24")]).await;
+        let settled = settle(&mut target, puts(&[("a", "10.0.0.0/24"), ("b", "10.0.1.0/24")])).await;
         assert_eq!(settled.done.len(), 2);
         assert!(settled.blocked.is_empty() && settled.failed.is_none());
     }
 
     #[tokio::test]
     async fn what_cannot_be_is_reported_once_with_its_place() {
-        let mut target = scratch(vec![put("a", "10.0.0.0/24")]).await;
-        let settled = settle(&mut target, vec![put("b", "10.0.0.0/16"), put("c", "10.1.0.0/16")]).await;
+        let mut target = scratch(&[("a", "10.0.0.0/24")]).await;
+        let settled = settle(&mut target, puts(&[("c", "10.1.0.0/16"), ("b", "10.0.0.0/16")])).await;
         assert_eq!(settled.done.len(), 1);
         let [problem] = &settled.blocked[..] else { panic!("{:?}", settled.blocked) };
-        assert_eq!(problem.key, Some(ObjectKey { kind: ObjectKind::Subnet, name: "b".to_owned() }));
-        assert_eq!((problem.row.file.as_str(), problem.row.line), ("x.yaml", Some(3)));
+        assert_eq!(problem.object.as_ref().map(|object| object.name.as_str()), Some("b"));
+        assert_eq!((problem.file.as_str(), problem.line), ("x.yaml", 2));
     }
 }

@@ -1,19 +1,18 @@
 //! What has to be done so that what is wanted comes into force.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 
+use allotment_api::Problem;
 use allotment_core::{Object, ObjectError, ObjectKey};
-use allotment_wire::CheckRow;
 
 use super::wanted::{Declared, Wanted};
 
 /// One change.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// Its file is gone; the file it last came from, where that is known.
-    Remove(ObjectKey, Option<PathBuf>),
+    /// Its file is gone; the file it last came from.
+    Remove(ObjectKey, String),
     Put(Declared),
 }
 
@@ -21,149 +20,121 @@ impl Step {
     pub(crate) fn key(&self) -> ObjectKey {
         match self {
             Step::Remove(key, _) => key.clone(),
-            Step::Put(declared) => declared.object.key(),
+            Step::Put(declared) => declared.value.key(),
+        }
+    }
+
+    /// The problem that it was refused.
+    pub(crate) fn refused(&self, error: &ObjectError) -> Problem {
+        match self {
+            Step::Put(declared) => declared.problem(error),
+            Step::Remove(key, file) => Problem {
+                file: file.clone(),
+                line: 0,
+                column: 0,
+                object: Some(key.clone()),
+                field: String::new(),
+                text: format!("it is no longer declared, but cannot go: {}", error.text),
+                hint: error.hint.clone(),
+            },
         }
     }
 }
 
-/// Something that keeps a file, or an object of it, from being in force.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Problem {
-    /// Nothing, where the file cannot be read far enough to say.
-    pub(crate) key: Option<ObjectKey>,
-    pub(crate) row: CheckRow,
-}
-
-impl Problem {
-    /// A step that was refused.
-    pub(crate) fn refused(step: &Step, error: &ObjectError) -> Problem {
-        let row = match step {
-            Step::Put(declared) => CheckRow {
-                file: declared.file.display().to_string(),
-                line: declared.line_of(&error.field),
-                object: Some(error.object.to_string()),
-                field: Some(error.field.clone()),
-                text: error.text.clone(),
-                hint: hint(&error.hint),
-            },
-            Step::Remove(_, file) => CheckRow {
-                file: file.as_ref().map_or_else(|| "(deleted)".to_owned(), |file| file.display().to_string()),
-                line: None,
-                object: Some(error.object.to_string()),
-                field: None,
-                text: format!("it is no longer declared, but cannot go: {}", error.text),
-                hint: hint(&error.hint),
-            },
-        };
-        Problem { key: Some(step.key()), row }
-    }
-}
-
-fn hint(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
 /// Removals first, what depends on others before them; then the rest in the reverse order.
 ///
-/// Only objects that came from files go when their file goes (`from_files`: each with its last file), and none while a
-/// file cannot be read: it might be in there.
+/// Only objects that came from files go when their file goes (`from_files`: each with its last file), and only if no
+/// file that makes no sense may hide them.
 pub(crate) fn steps(
     in_force: &BTreeMap<ObjectKey, Object>,
-    from_files: &BTreeMap<ObjectKey, PathBuf>,
+    from_files: &BTreeMap<ObjectKey, String>,
     wanted: &Wanted,
 ) -> Vec<Step> {
-    let mut steps = Vec::new();
-    if wanted.complete {
-        let unreadable: BTreeSet<_> = wanted.problems.iter().filter_map(|problem| problem.key.as_ref()).collect();
-        let gone = in_force.keys().filter(|key| {
-            from_files.contains_key(key) && !wanted.objects.contains_key(key) && !unreadable.contains(key)
-        });
-        steps.extend(gone.map(|key| Step::Remove(key.clone(), from_files.get(key).cloned())));
-        steps.sort_by_key(|step| Reverse(step.key()));
-    }
-    let changed = wanted.objects.iter().filter(|(key, declared)| in_force.get(key) != Some(&declared.object));
+    let gone = from_files.iter().filter(|(key, _)| in_force.contains_key(key) && wanted.takes_back(key));
+    let mut steps: Vec<Step> = gone.map(|(key, file)| Step::Remove(key.clone(), file.clone())).collect();
+    steps.sort_by_key(|step| Reverse(step.key()));
+    let changed = wanted.objects.iter().filter(|(key, declared)| in_force.get(key) != Some(&declared.value));
     steps.extend(changed.map(|(_, declared)| Step::Put(declared.clone())));
     steps
 }
 
 #[cfg(test)]
 mod tests {
-    use allotment_core::{ObjectKind, PoolSpec, SubnetSpec};
+    use allotment_wire::CheckFile;
 
     use super::*;
 
-    fn subnet(name: &str, cidr: &str) -> Object {
-        Object::Subnet(SubnetSpec::new(name, vec![cidr.parse().unwrap()]))
+    const SUBNET: &str = "apiVersion: allotment.dev/v1alpha1
+kind: Subnet
+metadata: {name: NAME}
+spec: {cidrs: [10.0.0.0/24]}
+";
+    const POOL: &str = "apiVersion: allotment.dev/v1alpha1
+kind: IPPool
+metadata: {name: NAME}
+spec: {subnet: SUBNET, ranges: [10.0.0.8/29]}
+";
+
+    fn subnet(name: &str) -> String {
+        SUBNET.replace("NAME", name)
     }
 
-    fn pool(name: &str, subnet: &str) -> Object {
-        Object::IPPool(PoolSpec {
-            name: name.to_owned(),
-            subnet: subnet.to_owned(),
-            ranges: vec!["10.0.0.8/29".parse().unwrap()],
-            namespaces: Vec::new(),
-            pod_selector: None,
-            namespace_selector: None,
-            node_selector: None,
-        })
+    fn pool(name: &str, subnet: &str) -> String {
+        POOL.replace("NAME", name).replace("SUBNET", subnet)
     }
 
-    fn map(objects: &[Object]) -> BTreeMap<ObjectKey, Object> {
-        objects.iter().map(|object| (object.key(), object.clone())).collect()
+    fn wanted(documents: &[String]) -> Wanted {
+        Wanted::parse(&[CheckFile { name: "x.yaml".to_owned(), text: documents.join("---\n") }])
     }
 
-    fn wanted(objects: &[Object]) -> Wanted {
-        let declared = objects.iter().map(|object| Declared::at(object.clone(), "x.yaml", 1));
-        Wanted {
-            objects: declared.map(|declared| (declared.object.key(), declared)).collect(),
-            problems: Vec::new(),
-            complete: true,
-        }
-    }
-
-    fn files(objects: &[Object]) -> BTreeMap<ObjectKey, PathBuf> {
-        objects.iter().map(|object| (object.key(), PathBuf::from("x.yaml"))).collect()
-    }
-
-    fn names(steps: &[Step]) -> Vec<String> {
-        let name = |step: &Step| match step {
-            Step::Remove(key, _) => format!("-{}", key.name),
-            Step::Put(declared) => format!("+{}", declared.object.key().name),
-        };
-        steps.iter().map(name).collect()
+    /// What the steps from one set of files to another are.
+    fn check(old: &[String], new: &[String], expect: &[&str]) {
+        let in_force = wanted(old).objects.into_iter().map(|(key, declared)| (key, declared.value)).collect();
+        let from_files = wanted(old).objects.into_keys().map(|key| (key, "x.yaml".to_owned())).collect();
+        let steps = steps(&in_force, &from_files, &wanted(new));
+        let names: Vec<String> = steps
+            .iter()
+            .map(|step| match step {
+                Step::Remove(key, _) => format!("-{}", key.name),
+                Step::Put(declared) => format!("+{}", declared.value.key().name),
+            })
+            .collect();
+        assert_eq!(names, expect);
     }
 
     #[test]
     fn what_is_the_same_is_left_alone() {
-        let all = [subnet("a", "10.0.0.0/24"), pool("p", "a")];
-        assert_eq!(steps(&map(&all), &files(&all), &wanted(&all)), []);
+        let all = [subnet("a"), pool("p", "a")];
+        check(&all, &all, &[]);
     }
 
     #[test]
     fn pools_come_after_their_subnet_and_go_before_it() {
-        let old = [subnet("a", "10.0.0.0/24"), pool("p", "a")];
-        let new = [subnet("b", "10.0.0.0/24"), pool("q", "b")];
-        assert_eq!(names(&steps(&map(&old), &files(&old), &wanted(&new))), ["-p", "-a", "+b", "+q"]);
-    }
-
-    #[test]
-    fn what_never_came_from_a_file_stays() {
-        let implied = [subnet("implied", "10.9.0.0/24")];
-        assert_eq!(steps(&map(&implied), &BTreeMap::new(), &wanted(&[])), []);
-    }
-
-    #[test]
-    fn nothing_goes_while_a_file_cannot_be_read() {
-        let old = [subnet("a", "10.0.0.0/24")];
-        let broken = Wanted { complete: false, ..wanted(&[]) };
-        assert_eq!(steps(&map(&old), &files(&old), &broken), []);
+        check(&[subnet("a"), pool("p", "a")], &[subnet("b"), pool("q", "b")], &["-p", "-a", "+b", "+q"]);
     }
 
     #[test]
     fn a_changed_object_is_put_again() {
-        let (old, new) = ([subnet("a", "10.0.0.0/24")], [subnet("a", "10.0.0.0/16")]);
-        let steps = steps(&map(&old), &files(&old), &wanted(&new));
-        assert_eq!(names(&steps), ["+a"]);
-        assert_eq!(steps[0].key().kind, ObjectKind::Subnet);
+        check(&[subnet("a")], &[subnet("a").replace("/24", "/16")], &["+a"]);
+    }
+
+    #[test]
+    fn a_file_that_makes_no_sense_takes_nothing_back() {
+        check(&[subnet("a")], &["{".to_owned()], &[]);
+        // Where it is known which object is bad, the others may go.
+        check(&[subnet("a"), subnet("b")], &[subnet("a").replace("cidrs", "cidr")], &["-b"]);
+    }
+
+    #[test]
+    fn a_missing_folder_takes_nothing_back() {
+        let missing = Wanted::read(std::path::Path::new("/nonexistent/objects"));
+        let key = wanted(&[subnet("a")]).objects.into_keys().next().unwrap();
+        assert!(missing.problems.is_empty() && !missing.takes_back(&key));
+    }
+
+    #[test]
+    fn what_never_came_from_a_file_stays() {
+        let in_force = wanted(&[subnet("a")]).objects.into_iter().map(|(key, declared)| (key, declared.value)).collect();
+        assert!(steps(&in_force, &BTreeMap::new(), &Wanted::default()).is_empty());
     }
 }

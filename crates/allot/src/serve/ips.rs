@@ -105,7 +105,7 @@ fn in_use() -> BTreeSet<String> {
 }
 
 /// Whether a block of 256 addresses and a range have one in common.
-fn meets(block: BlockId, range: IpRange) -> bool {
+pub(crate) fn meets(block: BlockId, range: IpRange) -> bool {
     let first = block.base();
     Family::of(first) == range.family() && first <= range.last() && last(first) >= range.first()
 }
@@ -125,21 +125,21 @@ fn last(first: IpAddr) -> IpAddr {
 
 /// Every allocation that the filter wants, with its row.
 pub(crate) struct Walk {
-    pages: Pages,
+    pages: Pages<Allocation>,
     atlas: Arc<Atlas>,
     filter: Filter,
 }
 
 impl Walk {
     pub(crate) async fn begin(handle: &Handle, atlas: Arc<Atlas>, filter: Filter) -> Result<Walk, EngineError> {
-        let pages = Pages::begin(handle, filter.blocks(&atlas)).await?;
+        let pages = Pages::begin(handle, filter.blocks(&atlas), State::at).await?;
         Ok(Walk { pages, atlas, filter })
     }
 
     /// The next rows, perhaps none yet; `Ok(None)` after the last ones.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<(Allocation, IpRow)>>, EngineError> {
         let Some(page) = self.pages.next().await? else { return Ok(None) };
-        let rows = page.allocations.into_iter().filter_map(|allocation| {
+        let rows = page.items.into_iter().filter_map(|allocation| {
             let row = rows::ip_row(&allocation, &self.atlas, page.now);
             self.filter.wants(&allocation, &row).then_some((allocation, row))
         });

@@ -28,6 +28,11 @@ impl Trouble {
         trouble
     }
 
+    /// It cannot be found out: 500.
+    pub(crate) fn unable(text: impl Into<String>, hint: impl Into<String>) -> Trouble {
+        Trouble::new(StatusCode::INTERNAL_SERVER_ERROR, text, hint)
+    }
+
     /// Parses an owner as people name it.
     pub(crate) fn owner(text: &str) -> Result<OwnerPattern, Trouble> {
         OwnerPattern::parse(text).ok_or_else(|| {

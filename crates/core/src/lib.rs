@@ -24,6 +24,7 @@ mod selector;
 mod spec;
 mod state;
 mod time;
+mod validate;
 
 pub use address::{Cidr, Family, IpRange, ParseAddressError};
 pub use allocation::{Allocation, AllocationState, Choice, Pick, Rule};

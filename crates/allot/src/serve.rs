@@ -34,6 +34,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 
 use self::ips::Filter;
+pub(crate) use self::objects::subnet_usage;
 pub(crate) use self::refusals::{Refusals, Refused};
 use self::reply::Trouble;
 use crate::objects::{Problems, row};

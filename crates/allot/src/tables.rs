@@ -28,7 +28,7 @@ impl Tabular for IpRow {
 
 impl Tabular for SubnetRow {
     const HEAD: &'static [&'static str] = &[
-        "NAME", "VRF", "CIDR", "GATEWAY", "TOTAL", "ACTIVE", "RESERVED", "COOLING", "FREE", "ORDER", "DEFAULT",
+        "NAME", "VRF", "CIDR", "GATEWAY", "TOTAL", "HELD", "COOLING", "FREE", "ORDER", "DEFAULT",
         "NAMESPACES", "NETWORKS", "CONDITION",
     ];
 
@@ -39,8 +39,7 @@ impl Tabular for SubnetRow {
             self.cidr.clone(),
             text(self.gateway.as_ref()),
             self.total.clone(),
-            self.active.clone(),
-            self.reserved.clone(),
+            self.held.clone(),
             self.cooling.clone(),
             self.free.clone(),
             self.order.clone(),
@@ -54,7 +53,7 @@ impl Tabular for SubnetRow {
 
 impl Tabular for PoolRow {
     const HEAD: &'static [&'static str] =
-        &["NAME", "SUBNET", "FAMILY", "RANGES", "TOTAL", "ACTIVE", "RESERVED", "COOLING", "FREE", "CONDITION"];
+        &["NAME", "SUBNET", "FAMILY", "RANGES", "TOTAL", "HELD", "COOLING", "FREE", "CONDITION"];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -63,8 +62,7 @@ impl Tabular for PoolRow {
             self.family.clone(),
             self.ranges.join(","),
             self.total.clone(),
-            self.active.clone(),
-            self.reserved.clone(),
+            self.held.clone(),
             self.cooling.clone(),
             self.free.clone(),
             text(self.condition.as_ref()),
@@ -73,7 +71,7 @@ impl Tabular for PoolRow {
 }
 
 impl Tabular for ReservationRow {
-    const HEAD: &'static [&'static str] = &["NAME", "SUBNET", "ADDRESSES", "OWNER", "ACTIVE", "REASON", "CONDITION"];
+    const HEAD: &'static [&'static str] = &["NAME", "SUBNET", "ADDRESSES", "OWNER", "HELD", "REASON", "CONDITION"];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -81,7 +79,7 @@ impl Tabular for ReservationRow {
             self.subnet.clone(),
             self.addresses.join(","),
             self.owner.as_ref().map(owner).unwrap_or_default(),
-            self.active.clone(),
+            self.held.clone(),
             self.reason.clone(),
             text(self.condition.as_ref()),
         ]

@@ -1,12 +1,40 @@
 //! How others talk to the engine.
 
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-use allotment_core::{Allocation, Grant, Object, ObjectError, ObjectKey, Refusal, Release, Request, State, Timestamp};
+use allotment_core::{
+    Allocation, Grant, Object, ObjectError, ObjectKey, Refusal, Release, Request, State, Timestamp,
+};
+use tokio::sync::{oneshot, watch};
 
-/// Asks the engine; cheap to clone.
+use crate::draft::Draft;
+use crate::metrics::Metrics;
+use crate::task::{Ask, Item, Look};
+
+/// Asks the engine; cheap to clone. The engine stops when the last one is dropped.
 #[derive(Clone)]
-pub struct Handle {}
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Nothing once the engine was told to stop: it ends when the queue is empty and nobody can fill it any more.
+    queue: RwLock<Option<SyncSender<Item>>>,
+    metrics: Arc<Metrics>,
+    end: watch::Receiver<Option<End>>,
+}
+
+/// How the engine ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was told to, or nobody could ask it any more.
+    Stopped,
+    /// By a bug: the panic's message. What was answered is in the ledger.
+    Panicked(String),
+}
 
 /// Why the engine did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -21,33 +49,41 @@ pub enum EngineError {
     /// The deadline passed before the request was planned: nothing was changed.
     #[error("the deadline passed before the request's turn came")]
     Deadline,
-    /// The ledger cannot be written now: nothing was changed.
+    /// The ledger cannot be written now. Nothing was granted; ask again, and what reached the disk all the same is
+    /// found and returned.
     #[error("the ledger cannot be written: {0}")]
     Ledger(String),
     #[error("the engine has stopped")]
     Stopped,
 }
 
-#[expect(unused_variables, clippy::unused_async)]
 impl Handle {
+    pub(crate) fn new(
+        queue: SyncSender<Item>,
+        metrics: Arc<Metrics>,
+        end: watch::Receiver<Option<End>>,
+    ) -> Handle {
+        Handle { shared: Arc::new(Shared { queue: RwLock::new(Some(queue)), metrics, end }) }
+    }
+
     /// Allocates, durably. Dropping the future before its turn comes withdraws the request.
     pub async fn allocate(&self, request: Request, deadline: Instant) -> Result<Grant, EngineError> {
-        todo!()
+        self.ask(Some(deadline), move |draft| Ok(draft.allocate(&request)?)).await
     }
 
     /// Releases, durably; returns what the released addresses were before.
     pub async fn release(&self, release: Release, deadline: Instant) -> Result<Vec<Allocation>, EngineError> {
-        todo!()
+        self.ask(Some(deadline), move |draft| Ok(draft.release(&release))).await
     }
 
     /// Puts an object; the same content again changes nothing.
     pub async fn put(&self, object: Object) -> Result<(), EngineError> {
-        todo!()
+        self.ask(None, move |draft| Ok(draft.put(&object)?)).await
     }
 
     /// Removes an object; `false` when there was none.
     pub async fn remove(&self, key: ObjectKey) -> Result<bool, EngineError> {
-        todo!()
+        self.ask(None, move |draft| Ok(draft.remove(&key)?)).await
     }
 
     /// Runs `read` between two batches, on what is committed. Keep it short: allocations wait for it.
@@ -56,11 +92,53 @@ impl Handle {
         T: Send + 'static,
         F: FnOnce(&State, Timestamp) -> T + Send + 'static,
     {
-        todo!()
+        let (answer, answered) = oneshot::channel();
+        self.send(Item::Read(Box::new(Look { look: read, answer })))?;
+        answered.await.unwrap_or(Err(EngineError::Stopped))
     }
 
     /// Finishes what is queued, then stops. Later calls answer `Stopped`.
     pub async fn stop(&self) {
-        todo!()
+        drop(self.shared.queue.write().unwrap_or_else(PoisonError::into_inner).take());
+        self.ended().await;
+    }
+
+    /// Returns when the engine has ended, and how.
+    pub async fn ended(&self) -> End {
+        let mut end = self.shared.end.clone();
+        let ended = end.wait_for(Option::is_some).await;
+        ended.ok().and_then(|end| end.clone()).unwrap_or(End::Stopped)
+    }
+
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    async fn ask<T, F>(&self, deadline: Option<Instant>, decide: F) -> Result<T, EngineError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Draft<'_>) -> Result<T, EngineError> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        self.send(Item::Change(Box::new(Ask { decide, deadline, answer, decided: None })))?;
+        answered.await.unwrap_or(Err(EngineError::Stopped))
+    }
+
+    fn send(&self, item: Item) -> Result<(), EngineError> {
+        let queue = self.shared.queue.read().unwrap_or_else(PoisonError::into_inner);
+        let queue = queue.as_ref().ok_or(EngineError::Stopped)?;
+        let metrics = &self.shared.metrics;
+        // Counted before it is sent, so that whoever takes it out finds it counted.
+        let waiting = metrics.queued.fetch_add(1, Ordering::Relaxed);
+        queue.try_send(item).map_err(|error| {
+            metrics.queued.fetch_sub(1, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => {
+                    metrics.busy.add(1);
+                    EngineError::Busy { waiting }
+                }
+                TrySendError::Disconnected(_) => EngineError::Stopped,
+            }
+        })
     }
 }

@@ -2,38 +2,93 @@
 
 use std::net::IpAddr;
 
-use allotment_core::{BlockId, Object, ObjectKey, Place, State};
+use allotment_core::{BlockId, Object, ObjectKey, Place, State, Timestamp};
 
 /// What one commit changes; the new content is in the state.
 #[derive(Default)]
 pub struct Batch {
+    /// The time that the rules were given for this batch.
+    pub at: Timestamp,
     /// Addresses whose records changed, in the order of the changes; may repeat.
     pub places: Vec<Place>,
-    /// Objects put or removed.
+    /// Objects put or removed, in this order.
     pub objects: Vec<(ObjectKey, Option<Object>)>,
+}
+
+impl Batch {
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty() && self.objects.is_empty()
+    }
+
+    /// The blocks it touches, each once, ascending.
+    pub fn blocks(&self) -> Vec<BlockId> {
+        let mut blocks: Vec<BlockId> = self.places.iter().map(|place| place.block()).collect();
+        blocks.sort_unstable();
+        blocks.dedup();
+        blocks
+    }
 }
 
 /// The ledger of record.
 pub trait Ledger: Send {
-    /// Reads everything: objects first, then records; the state is settled afterwards. Checks each block's and record's
-    /// sum; a damaged ledger is an error and is not changed.
+    /// Reads everything into an empty state: objects first, then records; then settles the state. Checks each block's
+    /// and record's sum; a damaged ledger is an error and is not changed.
     fn load(&mut self, state: &mut State) -> Result<(), LedgerError>;
 
-    /// Makes a batch durable, all of it or nothing. Records are read from `state`, which has the batch applied.
+    /// Makes a batch durable. Records are read from `state`, which has the batch applied.
+    ///
+    /// After an error the batch may be in the ledger in whole, in part (block by block, in a ledger that has no
+    /// transaction over several) or not at all: whoever called reloads every block the batch touched, and may then
+    /// plan again, since requests are idempotent.
     fn commit(&mut self, state: &State, batch: &Batch) -> Result<(), CommitError>;
 
-    /// Reads blocks again after a failed commit, into a state that has forgotten them.
+    /// Reads blocks again after a failed commit, into a state that has forgotten them. The state is not settled.
     fn reload(&mut self, state: &mut State, blocks: &[(String, IpAddr)]) -> Result<(), LedgerError>;
 }
 
-/// Why a ledger could not be opened, read or written.
+/// Why a ledger could not be opened, read or written. `place` is where it is: a path, or an object's name.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    #[error("{0}")]
-    Other(String),
+    #[error("{place} is in use by {holder}")]
+    InUse { place: String, holder: String },
+    /// It cannot be read, or may not be: nothing is known of its content.
+    #[error("{place} cannot be opened: {why}")]
+    Unavailable { place: String, why: String },
+    /// It is something else, or nothing at all.
+    #[error("{place} is no ledger of Allotment: {why}")]
+    Foreign { place: String, why: String },
+    #[error("{place} is in format {found}; this program knows formats up to {known}")]
+    Newer { place: String, found: u32, known: u32 },
+    #[error("{place} is damaged: {why}")]
+    Damaged { place: String, why: String },
+    /// It was read well, and cannot be written now.
+    #[error("{place} cannot be written: {why}")]
+    Write { place: String, why: String },
 }
 
-/// Why a commit did not happen. Nothing of the batch is in the ledger.
+impl LedgerError {
+    /// What to do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            LedgerError::InUse { .. } => "stop the other one, or give this one a data folder of its own",
+            LedgerError::Unavailable { .. } => {
+                "see that the folder exists, and that this user may read and write it"
+            }
+            LedgerError::Foreign { .. } => {
+                "nothing was changed; move the file away to begin with an empty ledger, or restore a backup in its place"
+            }
+            LedgerError::Newer { .. } => {
+                "nothing was changed; run the version of Allotment that wrote it, or a newer one"
+            }
+            LedgerError::Damaged { .. } => {
+                "nothing was changed; keep a copy of the file, then restore a backup of it, or move it away and import an export"
+            }
+            LedgerError::Write { .. } => "free space on the disk or repair it; the engine goes on by itself",
+        }
+    }
+}
+
+/// Why a commit did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// Somebody else wrote these blocks.

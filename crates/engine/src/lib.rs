@@ -6,13 +6,25 @@
 //!                                        └── the touched blocks anew ◀──┘
 //! ```
 //!
+//! * [`Engine`], [`Handle`]: the thread that owns state and ledger, and how others talk to it. `task` is what waits in
+//!   the queue, `draft` a batch in the making, `linger` how long it waits for more; [`Metrics`] counts.
 //! * [`Ledger`]: what remembers; [`embedded`] is the one in a file.
-//! * [`Engine`], [`Handle`]: the thread that owns state and ledger, and how others talk to it.
 //!
-//! No grant leaves the engine before its commit.
+//! No grant leaves the engine before its commit. What is absent and must stay so: rules about addresses (core has
+//! them), and a second way to change the state.
 
-mod ledger;
+mod draft;
+pub mod embedded;
+mod engine;
 mod handle;
+mod ledger;
+mod linger;
+mod metrics;
+mod panics;
+mod task;
 
-pub use handle::{EngineError, Handle};
+pub use embedded::EmbeddedLedger;
+pub use engine::{Engine, Options};
+pub use handle::{End, EngineError, Handle};
 pub use ledger::{Batch, CommitError, Ledger, LedgerError};
+pub use metrics::{BATCH_BUCKETS, Counter, Histogram, MICROS_BUCKETS, Metrics};

@@ -1,0 +1,82 @@
+//! One batch in the making: what it does to the state, and how that is undone.
+
+use allotment_core::{
+    Allocation, Grant, Object, ObjectError, ObjectKey, Refusal, Release, Request, State, Timestamp,
+};
+
+use crate::{Batch, EngineError};
+
+/// The state with a batch applied that is not committed yet.
+pub(crate) struct Draft<'a> {
+    state: &'a mut State,
+    batch: Batch,
+    /// The objects as they were, in the order of their changes.
+    before: Vec<(ObjectKey, Option<Object>)>,
+}
+
+/// How to put the objects back.
+pub(crate) struct Undo(Vec<(ObjectKey, Option<Object>)>);
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(state: &'a mut State, now: Timestamp) -> Draft<'a> {
+        Draft { state, batch: Batch { at: now, ..Batch::default() }, before: Vec::new() }
+    }
+
+    /// Whether the state is still what the ledger has.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.batch.is_empty()
+    }
+
+    pub(crate) fn finish(self) -> (Batch, Undo) {
+        (self.batch, Undo(self.before))
+    }
+
+    pub(crate) fn allocate(&mut self, request: &Request) -> Result<Grant, Refusal> {
+        let plan = self.state.plan(request, self.batch.at)?;
+        self.state.apply(&plan, &mut self.batch.places);
+        Ok(self.state.grant(&plan))
+    }
+
+    pub(crate) fn release(&mut self, release: &Release) -> Vec<Allocation> {
+        let first = self.batch.places.len();
+        self.state.release(release, self.batch.at, &mut self.batch.places);
+        self.batch.places[first..].iter().filter_map(|&place| self.state.at(place)).collect()
+    }
+
+    pub(crate) fn put(&mut self, object: &Object) -> Result<(), ObjectError> {
+        let key = object.key();
+        let before = self.state.object(&key);
+        if before.as_ref() == Some(object) {
+            return Ok(());
+        }
+        self.state.put(object.clone())?;
+        self.batch.objects.push((key.clone(), Some(object.clone())));
+        self.before.push((key, before));
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, key: &ObjectKey) -> Result<bool, ObjectError> {
+        let before = self.state.object(key);
+        let removed = self.state.remove(key)?;
+        if removed {
+            self.batch.objects.push((key.clone(), None));
+            self.before.push((key.clone(), before));
+        }
+        Ok(removed)
+    }
+}
+
+impl Undo {
+    /// Puts the objects back, the last change first. The records of the batch must be gone from the state.
+    pub(crate) fn apply(self, state: &mut State) -> Result<(), EngineError> {
+        for (key, before) in self.0.into_iter().rev() {
+            match before {
+                Some(object) => state.put(object)?,
+                None => {
+                    state.remove(&key)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,279 @@
+//! The embedded ledger itself: opening, committing, and going on after a failure.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use redb::{ReadableTable, Table, WriteTransaction};
+
+use allotment_core::{BlockId, State};
+
+use crate::panics::panic_text;
+use crate::{Batch, CommitError, Ledger, LedgerError};
+
+use super::dirty::{Dirty, Folds, Position};
+use super::disk::Disk;
+use super::folder::{self, Lock};
+use super::format::{self, BLOCKS, BlockWriter, Head, JOURNAL, JournalWriter, OBJECTS};
+use super::load::{Loaded, Newest, Snapshot};
+use super::open::{self, Open, guarded};
+
+/// Journal rows that one commit removes at most: more than it adds, so that the journal shrinks again after a burst.
+const TRIMS: u64 = 4;
+
+/// The ledger of one machine: a file in its data folder.
+#[derive(Debug)]
+pub struct EmbeddedLedger {
+    place: String,
+    disk: Arc<dyn Disk>,
+    /// Nothing after a failure, until it is opened anew.
+    open: Option<Open>,
+    newest: Newest,
+    dirty: Dirty<BlockId>,
+    /// Rows of blocks that have lost their last record; removed by the next commit.
+    emptied: Vec<Vec<u8>>,
+    /// A commit that failed: it may have reached the disk all the same.
+    doubt: Option<Step>,
+    _lock: Option<Lock>,
+}
+
+/// One commit, as it will be.
+#[derive(Debug)]
+struct Step {
+    at: Position,
+    tail: u64,
+    touched: Vec<BlockId>,
+    folds: Folds<BlockId>,
+}
+
+impl EmbeddedLedger {
+    /// Opens the ledger in a data folder, or makes one when there is none. The folder is this ledger's alone until it
+    /// is dropped. An existing file is read and checked but not changed; the first commit writes to it.
+    pub fn open(folder: &Path) -> Result<EmbeddedLedger, LedgerError> {
+        let lock = Lock::take(folder)?;
+        let (path, disk) = folder::ledger_file(folder)?;
+        EmbeddedLedger::on(Arc::new(disk), path.display().to_string(), Some(lock))
+    }
+
+    /// Opens the ledger on a disk. `place` names it in errors.
+    pub fn open_disk(disk: Arc<dyn Disk>, place: &str) -> Result<EmbeddedLedger, LedgerError> {
+        EmbeddedLedger::on(disk, place.to_owned(), None)
+    }
+
+    /// Makes a ledger on an empty disk; `id` tells it from every other.
+    pub fn create_disk(disk: Arc<dyn Disk>, place: &str, id: u128) -> Result<(), LedgerError> {
+        open::create(disk, place, id)
+    }
+
+    fn on(disk: Arc<dyn Disk>, place: String, lock: Option<Lock>) -> Result<EmbeddedLedger, LedgerError> {
+        let open = Some(Open::new(&disk, &place)?);
+        let (newest, dirty) = (Newest::default(), Dirty::new());
+        Ok(EmbeddedLedger { place, disk, open, newest, dirty, emptied: Vec::new(), doubt: None, _lock: lock })
+    }
+
+    /// What the commit of `batch` will be.
+    fn step(&self, journal: &JournalWriter<'_>, batch: &Batch) -> Step {
+        let at = Position {
+            sequence: self.newest.sequence + 1,
+            before: self.newest.written,
+            length: journal.len(),
+        };
+        let touched = batch.blocks();
+        let folds = self.dirty.folds(at);
+        let tail = self.dirty.tail_after(&folds, &touched, at);
+        Step { at, tail, touched, folds }
+    }
+
+    fn committed(&mut self, step: &Step) {
+        self.dirty.committed(&step.folds, &step.touched, step.at);
+        let Position { sequence, before, length } = step.at;
+        self.newest = Newest { sequence, tail: step.tail, written: before + length };
+        self.emptied.clear();
+    }
+
+    /// Opens the database anew if a failure closed it, and settles whether the commit that failed reached the disk.
+    fn reopen(&mut self) -> Result<(), LedgerError> {
+        if self.open.is_some() {
+            return Ok(());
+        }
+        let open = Open::new(&self.disk, &self.place)?;
+        let newest = guarded(&self.place, || Snapshot::new(&open.database, &self.place)?.newest())?;
+        if let Some(step) = self.doubt.take_if(|step| step.at.sequence == newest.sequence) {
+            self.committed(&step);
+        }
+        if newest != self.newest {
+            let why = "somebody else wrote to it while it was in use".to_owned();
+            return Err(LedgerError::Damaged { place: self.place.clone(), why });
+        }
+        self.doubt = None;
+        self.open = Some(open);
+        Ok(())
+    }
+
+    fn database(&self) -> &Open {
+        self.open.as_ref().expect("it was opened before")
+    }
+
+    fn give_up(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.give_up();
+        }
+        if let Err(error) = self.disk.drop_cache() {
+            tracing::warn!(ledger = %self.place, %error, "the kernel's copy of the ledger could not be dropped");
+        }
+    }
+
+    fn try_commit(&self, state: &State, batch: &Batch, step: &Step, row: &[u8]) -> Result<(), redb::Error> {
+        let open = self.database();
+        open.hold.release()?;
+        catch_unwind(AssertUnwindSafe(|| self.write(open, state, batch, step, row)))
+            .unwrap_or_else(|panic| Err(redb::Error::Corrupted(panic_text(&*panic))))
+    }
+
+    fn write(
+        &self,
+        open: &Open,
+        state: &State,
+        batch: &Batch,
+        step: &Step,
+        row: &[u8],
+    ) -> Result<(), redb::Error> {
+        let txn = open.database.begin_write()?;
+        {
+            let mut journal = txn.open_table(JOURNAL)?;
+            journal.insert(format::journal_key(step.at.sequence).as_slice(), row)?;
+            trim(&mut journal, step.tail)?;
+        }
+        self.fold(&txn, state, step)?;
+        if !batch.objects.is_empty() {
+            let mut objects = txn.open_table(OBJECTS)?;
+            for (key, object) in &batch.objects {
+                let key = format::object_key(key);
+                match object {
+                    Some(object) => {
+                        objects.insert(key.as_slice(), format::encode_object(&key, object).as_slice())?
+                    }
+                    None => objects.remove(key.as_slice())?,
+                };
+            }
+        }
+        txn.commit()?;
+        Ok(())
+    }
+
+    /// Writes the rows of the blocks whose turn it is, as the state has them.
+    fn fold(&self, txn: &WriteTransaction, state: &State, step: &Step) -> Result<(), redb::Error> {
+        if step.folds.blocks.is_empty() && self.emptied.is_empty() {
+            return Ok(());
+        }
+        let mut blocks = txn.open_table(BLOCKS)?;
+        for key in &self.emptied {
+            blocks.remove(key.as_slice())?;
+        }
+        let mut record = Vec::new();
+        for &block in &step.folds.blocks {
+            let key = format::block_key(state.vrf_name(block), block.base());
+            let mut row = BlockWriter::new(step.at.sequence);
+            let mut empty = true;
+            for place in state.places(block) {
+                record.clear();
+                if state.write_record(place, &mut record) {
+                    row.record(place.offset(), &record);
+                    empty = false;
+                }
+            }
+            if empty {
+                blocks.remove(key.as_slice())?;
+            } else {
+                blocks.insert(key.as_slice(), row.finish(&key).as_slice())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the state's own numbers of the blocks that only the journal has in full.
+    fn remember(&mut self, state: &State, loaded: Loaded) {
+        self.newest = loaded.newest;
+        let mut ids = HashMap::new();
+        if !loaded.dirty.is_empty() {
+            ids.extend(
+                state.blocks().map(|block| (format::block_key(state.vrf_name(block), block.base()), block)),
+            );
+        }
+        for block in loaded.dirty {
+            match ids.get(&block.key) {
+                Some(&id) => self.dirty.touch(id, block.sequence, block.before),
+                None => self.emptied.push(block.key),
+            }
+        }
+    }
+}
+
+impl Ledger for EmbeddedLedger {
+    fn load(&mut self, state: &mut State) -> Result<(), LedgerError> {
+        self.reopen()?;
+        let loaded =
+            guarded(&self.place, || Snapshot::new(&self.database().database, &self.place)?.load(state))?;
+        self.remember(state, loaded);
+        Ok(())
+    }
+
+    fn commit(&mut self, state: &State, batch: &Batch) -> Result<(), CommitError> {
+        self.reopen()?;
+        let journal = journal_row(state, batch);
+        let step = self.step(&journal, batch);
+        let row =
+            journal.finish(step.at.sequence, Head { at: batch.at, tail: step.tail, before: step.at.before });
+        match self.try_commit(state, batch, &step, &row) {
+            Ok(()) => {
+                self.committed(&step);
+                Ok(())
+            }
+            Err(error) => {
+                self.doubt = Some(step);
+                self.give_up();
+                Err(LedgerError::Write { place: self.place.clone(), why: error.to_string() }.into())
+            }
+        }
+    }
+
+    fn reload(&mut self, state: &mut State, blocks: &[(String, IpAddr)]) -> Result<(), LedgerError> {
+        self.reopen()?;
+        let read = || Snapshot::new(&self.database().database, &self.place)?.reload(state, blocks);
+        let read = guarded(&self.place, read);
+        if read.is_err() {
+            self.give_up();
+        }
+        read
+    }
+}
+
+/// The records that a batch changed, as they are now.
+fn journal_row<'a>(state: &'a State, batch: &Batch) -> JournalWriter<'a> {
+    let mut places = batch.places.clone();
+    places.sort_unstable();
+    places.dedup();
+    let mut row = JournalWriter::new();
+    let mut record = Vec::new();
+    for place in places {
+        record.clear();
+        let found = state.write_record(place, &mut record);
+        row.record(state.vrf_name(place.block()), place.address(), found.then_some(record.as_slice()));
+    }
+    row
+}
+
+/// Removes a few of the journal's oldest rows, as far as every change in them is in its block's row.
+fn trim(journal: &mut Table<'_, &'static [u8], &'static [u8]>, tail: u64) -> Result<(), redb::Error> {
+    let tail = format::journal_key(tail);
+    for _ in 0..TRIMS {
+        match journal.first()? {
+            Some((key, _)) if key.value() < tail.as_slice() => {}
+            _ => break,
+        }
+        journal.pop_first()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,288 @@
+//! The engine's thread: it owns the state and the ledger, and takes turns between reading the queue and committing.
+
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use allotment_core::{BlockId, State, Timestamp};
+use tokio::sync::watch;
+
+use crate::draft::{Draft, Undo};
+use crate::handle::{End, EngineError, Handle};
+use crate::ledger::{CommitError, Ledger, LedgerError};
+use crate::linger::{self, Linger};
+use crate::metrics::Metrics;
+use crate::panics::panic_text;
+use crate::task::{Item, Task};
+
+/// Requests that may wait: what the engine commits in about a tenth of a second. More would only wait longer than it
+/// takes to ask again.
+const QUEUE: usize = 8192;
+
+/// Decisions in one commit at most, so that a commit stays short and its journal row small.
+const BATCH: usize = 1024;
+
+/// How often a batch is planned again after conflicts before its callers are told.
+const ATTEMPTS: usize = 5;
+
+/// After a failed commit nothing is tried for this long: opening the ledger anew reads it whole.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What can be set; the defaults are for everybody but tests and benchmarks.
+pub struct Options {
+    /// The clock; the rules never see a time before the newest in the ledger (C8).
+    pub clock: Box<dyn Fn() -> Timestamp + Send>,
+    /// Decisions in one commit at most.
+    pub batch: usize,
+    /// The longest wait for more requests before a commit.
+    pub linger: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { clock: Box::new(system_clock), batch: BATCH, linger: linger::LONGEST }
+    }
+}
+
+fn system_clock() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// See [`Engine::open`].
+pub struct Engine<L> {
+    ledger: L,
+    state: State,
+    /// Whether the state is what the ledger has. While it is not, nothing is decided and nothing shown.
+    sound: bool,
+    /// Until when nothing is tried, and why.
+    paused: Option<(Instant, String)>,
+    queue: Receiver<Item>,
+    linger: Linger,
+    options: Options,
+    metrics: Arc<Metrics>,
+}
+
+impl<L: Ledger + 'static> Engine<L> {
+    /// Loads the ledger and starts the engine on a thread of its own. Loading blocks the calling thread.
+    pub fn open(ledger: L) -> Result<Handle, LedgerError> {
+        Engine::open_with(ledger, Options::default())
+    }
+
+    pub fn open_with(ledger: L, options: Options) -> Result<Handle, LedgerError> {
+        let (sender, queue) = mpsc::sync_channel(QUEUE);
+        let (ended, end) = watch::channel(None);
+        let metrics = Arc::new(Metrics::default());
+        let handle = Handle::new(sender, Arc::clone(&metrics), end);
+        let linger = Linger::new(options.linger);
+        let state = State::new();
+        let mut engine =
+            Engine { ledger, state, sound: false, paused: None, queue, linger, options, metrics };
+        engine.load()?;
+        let run = move || {
+            // Everything that callers wait for is dropped in here, and so they are told, before the end is.
+            let end = match catch_unwind(AssertUnwindSafe(move || engine.run())) {
+                Ok(()) => End::Stopped,
+                Err(panic) => End::Panicked(panic_text(&*panic)),
+            };
+            tracing::debug!(?end, "the engine has ended");
+            // Nobody may be left to hear it.
+            let _ = ended.send(Some(end));
+        };
+        let thread = thread::Builder::new().name("engine".to_owned()).spawn(run);
+        let failed = |error: std::io::Error| LedgerError::Unavailable {
+            place: "the engine's thread".to_owned(),
+            why: error.to_string(),
+        };
+        thread.map(|_| handle).map_err(failed)
+    }
+
+    fn run(mut self) {
+        let mut tasks = Vec::new();
+        while self.collect(&mut tasks) {
+            let due = self.drop_stale(std::mem::take(&mut tasks));
+            self.decide(due);
+        }
+    }
+
+    /// Waits for a change and gathers those that are to be committed with it. `false`: there will be no more.
+    fn collect(&mut self, tasks: &mut Vec<Box<dyn Task>>) -> bool {
+        while tasks.is_empty() {
+            match self.queue.recv() {
+                Ok(item) => self.take(item, tasks),
+                Err(_) => return false,
+            }
+        }
+        self.drain(tasks);
+        if let Some(wait) = self.linger.wait(tasks.len(), Instant::now()) {
+            while tasks.len() < wait.expected.min(self.options.batch) {
+                let left = wait.until.saturating_duration_since(Instant::now());
+                match self.queue.recv_timeout(left) {
+                    Ok(item) => self.take(item, tasks),
+                    Err(_) => break,
+                }
+            }
+            self.drain(tasks);
+            self.linger.waited(wait, tasks.len());
+        }
+        true
+    }
+
+    fn drain(&mut self, tasks: &mut Vec<Box<dyn Task>>) {
+        while tasks.len() < self.options.batch
+            && let Ok(item) = self.queue.try_recv()
+        {
+            self.take(item, tasks);
+        }
+    }
+
+    /// Reads are done on the spot: between two batches, the state is what is committed.
+    fn take(&mut self, item: Item, tasks: &mut Vec<Box<dyn Task>>) {
+        self.metrics.queued.fetch_sub(1, Ordering::Relaxed);
+        match item {
+            Item::Change(task) => tasks.push(task),
+            Item::Read(read) => match self.ready() {
+                Ok(()) => read.read(Ok((&self.state, self.now()))),
+                Err(why) => read.read(Err(EngineError::Ledger(why))),
+            },
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.options.clock)().max(self.state.newest())
+    }
+
+    /// Leaves out what nobody waits for, or what comes too late.
+    fn drop_stale(&self, tasks: Vec<Box<dyn Task>>) -> Vec<Box<dyn Task>> {
+        let now = Instant::now();
+        let mut due = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            if task.is_withdrawn() {
+                self.metrics.withdrawn.add(1);
+            } else if task.is_late(now) {
+                self.metrics.late.add(1);
+                task.fail(EngineError::Deadline);
+            } else {
+                due.push(task);
+            }
+        }
+        due
+    }
+
+    /// Decides a batch, commits it, and answers.
+    fn decide(&mut self, mut tasks: Vec<Box<dyn Task>>) {
+        for _ in 0..ATTEMPTS {
+            if let Err(why) = self.writable() {
+                return fail(tasks, &why);
+            }
+            let now = self.now();
+            let mut draft = Draft::new(&mut self.state, now);
+            let mut held = Vec::with_capacity(tasks.len());
+            for mut task in tasks {
+                task.decide(&mut draft);
+                // What was decided on committed state alone can be told at once, refusals above all.
+                if draft.is_clean() { task.answer(&self.metrics) } else { held.push(task) }
+            }
+            let (batch, undo) = draft.finish();
+            if batch.is_empty() {
+                return;
+            }
+            let began = Instant::now();
+            match self.ledger.commit(&self.state, &batch) {
+                Ok(()) => {
+                    self.metrics.committed(held.len(), began.elapsed());
+                    self.linger.answering(held.len(), self.metrics.queued());
+                    for task in held {
+                        task.answer(&self.metrics);
+                    }
+                    return;
+                }
+                Err(CommitError::Conflict(blocks)) => {
+                    self.metrics.conflicts.add(1);
+                    self.restore([batch.blocks(), blocks].concat(), undo);
+                }
+                Err(CommitError::Failed(error)) => {
+                    self.metrics.failures.add(1);
+                    tracing::error!(%error, hint = error.hint(), "a commit failed; nothing of it was granted");
+                    self.restore(batch.blocks(), undo);
+                    self.pause(error.to_string());
+                    return fail(held, &error.to_string());
+                }
+            }
+            tasks = held;
+        }
+        fail(tasks, &format!("others wrote the same blocks {ATTEMPTS} times in a row"));
+    }
+
+    /// Makes the state what the ledger has, after a commit that did not happen.
+    fn restore(&mut self, mut blocks: Vec<BlockId>, undo: Undo) {
+        blocks.sort_unstable();
+        blocks.dedup();
+        let named: Vec<(String, IpAddr)> =
+            blocks.iter().map(|&block| (self.state.vrf_name(block).to_owned(), block.base())).collect();
+        for block in blocks {
+            self.state.forget(block);
+        }
+        let restored = undo
+            .apply(&mut self.state)
+            .map_err(|error| error.to_string())
+            .and_then(|()| self.ledger.reload(&mut self.state, &named).map_err(|error| error.to_string()));
+        match restored {
+            Ok(()) => self.state.settle(),
+            Err(error) => {
+                tracing::warn!(%error, "the blocks of a failed commit could not be read again");
+                self.sound = false;
+                self.pause(error);
+            }
+        }
+    }
+
+    /// Reads the whole ledger.
+    fn load(&mut self) -> Result<(), LedgerError> {
+        let mut state = State::new();
+        self.ledger.load(&mut state)?;
+        state.settle();
+        self.state = state;
+        self.sound = true;
+        Ok(())
+    }
+
+    /// Whether the state can be believed; where it could not, the ledger is read again.
+    fn ready(&mut self) -> Result<(), String> {
+        if self.sound {
+            return Ok(());
+        }
+        self.writable()
+    }
+
+    /// Whether a commit can be tried.
+    fn writable(&mut self) -> Result<(), String> {
+        if let Some((until, why)) = &self.paused
+            && Instant::now() < *until
+        {
+            return Err(why.clone());
+        }
+        self.paused = None;
+        if !self.sound {
+            self.load().map_err(|error| {
+                self.pause(error.to_string());
+                error.to_string()
+            })?;
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, why: String) {
+        self.paused = Some((Instant::now() + PAUSE, why));
+    }
+}
+
+fn fail(tasks: Vec<Box<dyn Task>>, why: &str) {
+    for task in tasks {
+        task.fail(EngineError::Ledger(why.to_owned()));
+    }
+}

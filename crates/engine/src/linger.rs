@@ -1,0 +1,106 @@
+//! How long the engine waits for more requests before it commits.
+//!
+//! A commit costs about the same for one request as for fifty. Callers who were answered just now tend to come back at
+//! once: without waiting for them, they and those who queued meanwhile take turns in batches half the size. So the
+//! engine waits for as many as it has reason to expect, half a millisecond at most, and stops believing in those who
+//! do not come.
+
+use std::time::{Duration, Instant};
+
+/// The longest wait: about one commit on a fast disk.
+pub(crate) const LONGEST: Duration = Duration::from_micros(500);
+
+/// Batches that are not waited for, at most, after waiting was in vain.
+const DOUBT: u32 = 63;
+
+/// What recent batches say about the next.
+#[derive(Debug)]
+pub(crate) struct Linger {
+    longest: Duration,
+    /// How many requests the next batch can have, if everybody who was there comes back.
+    expected: usize,
+    /// Batches not to wait for, and how many that will be after the next disappointment.
+    skip: u32,
+    doubt: u32,
+}
+
+/// For how many to wait, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wait {
+    pub(crate) expected: usize,
+    pub(crate) until: Instant,
+}
+
+impl Linger {
+    pub(crate) fn new(longest: Duration) -> Linger {
+        Linger { longest, expected: 1, skip: 0, doubt: 0 }
+    }
+
+    /// Whether to wait with this many requests in hand.
+    pub(crate) fn wait(&mut self, in_hand: usize, now: Instant) -> Option<Wait> {
+        if in_hand >= self.expected || self.longest.is_zero() {
+            return None;
+        }
+        if self.skip > 0 {
+            self.skip -= 1;
+            return None;
+        }
+        Some(Wait { expected: self.expected, until: now + self.longest })
+    }
+
+    /// The wait is over, with this many requests in hand.
+    pub(crate) fn waited(&mut self, wait: Wait, in_hand: usize) {
+        if in_hand >= wait.expected {
+            self.doubt = 0;
+        } else {
+            self.doubt = (self.doubt * 2 + 1).min(DOUBT);
+            self.skip = self.doubt;
+        }
+    }
+
+    /// A batch is about to be answered, and others queued while it was committed.
+    pub(crate) fn answering(&mut self, answered: usize, queued: usize) {
+        self.expected = answered + queued;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lone_caller_never_waits() {
+        let mut linger = Linger::new(LONGEST);
+        for _ in 0..1000 {
+            assert_eq!(linger.wait(1, Instant::now()), None);
+            linger.answering(1, 0);
+        }
+    }
+
+    #[test]
+    fn two_halves_become_one_batch() {
+        let mut linger = Linger::new(LONGEST);
+        linger.answering(32, 32);
+        let now = Instant::now();
+        let wait = linger.wait(32, now).expect("the other half is expected back");
+        assert_eq!(wait, Wait { expected: 64, until: now + LONGEST });
+        linger.waited(wait, 64);
+        linger.answering(64, 0);
+        assert_eq!(linger.wait(64, now), None, "all are there");
+    }
+
+    #[test]
+    fn those_who_do_not_come_back_are_waited_for_ever_less() {
+        let mut linger = Linger::new(LONGEST);
+        let mut waits = 0;
+        for _ in 0..1000 {
+            // Somebody new each time, and one more queues during each commit.
+            linger.answering(1, 1);
+            if let Some(wait) = linger.wait(1, Instant::now()) {
+                waits += 1;
+                linger.waited(wait, 1);
+            }
+        }
+        assert!((6..25).contains(&waits), "{waits} of 1000");
+    }
+}

@@ -1,9 +1,8 @@
 //! What every node has: the socket that the CNI plugin asks, the calls behind it, and the network namespaces.
 
-mod netns;
+pub mod netns;
 mod serve;
 mod socket;
 
-pub use netns::{Interface, contents, gone};
 pub use serve::{DRAIN_LIMIT, serve};
 pub use socket::{BindError, Socket};

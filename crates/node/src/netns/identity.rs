@@ -64,16 +64,16 @@ pub(super) fn cookie() -> Option<u64> {
 
 /// What an ADD sees of its namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub struct Seen {
     /// Nothing when the path leads to no namespace.
-    pub(crate) netns: Option<Netns>,
+    pub netns: Option<Netns>,
     /// Nothing when the interface is not there yet (`ptp`), has no MAC, or may not be looked at.
-    pub(crate) mac: Option<Mac>,
+    pub mac: Option<Mac>,
 }
 
 /// Looks at the namespace at `path` and at `interface` in it. What cannot be seen is left out: the main plugin opens the
 /// namespace itself and reports better than we could what is wrong with it.
-pub(crate) async fn observe(path: String, interface: String) -> Seen {
+pub async fn observe(path: String, interface: String) -> Seen {
     if path.is_empty() {
         return Seen::default();
     }

@@ -10,7 +10,12 @@ mod identity;
 mod interfaces;
 
 pub use census::{contents, gone};
-pub(crate) use identity::{Seen, observe};
+pub use identity::{Seen, observe};
 pub use interfaces::Interface;
 
 use apart::apart;
+
+/// Whether a namespace was recorded since the machine was booted: those of earlier boots are gone.
+pub(crate) fn of_this_boot(netns: &allotment_core::Netns) -> bool {
+    netns.boot == identity::boot_id()
+}

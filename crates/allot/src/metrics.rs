@@ -3,7 +3,6 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use allotment_core::Code;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,13 +11,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::serve::Daemon;
+
+mod engine;
+
+pub(crate) use engine::EngineMetrics;
 
 /// Every metric's name begins with it.
 pub(crate) const PREFIX: &str = "allotment";
@@ -29,7 +31,6 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 #[derive(Clone, Default)]
 pub(crate) struct DaemonMetrics {
     addresses: Family<AddressLabels, Gauge<f64, std::sync::atomic::AtomicU64>>,
-    refusals: Family<CodeLabels, Counter>,
     problems: Gauge,
 }
 
@@ -41,23 +42,13 @@ struct AddressLabels {
     state: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CodeLabels {
-    code: &'static str,
-}
-
 impl DaemonMetrics {
     pub(crate) fn register(&self, registry: &mut Registry) {
-        let DaemonMetrics { addresses, refusals, problems } = self.clone();
+        let DaemonMetrics { addresses, problems } = self.clone();
         registry.register("addresses", "Addresses of each subnet and family by state: held, cooling, free", addresses);
-        registry.register("refusals", "Requests refused, by code", refusals);
         registry.register("object_problems", "Faults that keep files, or objects in them, from being in force", problems);
         let build = vec![("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "The program's version", Info::new(build));
-    }
-
-    pub(crate) fn refused(&self, code: Code) {
-        self.refusals.get_or_create(&CodeLabels { code: code.as_str() }).inc();
     }
 
     /// Reads what is not counted as it happens.

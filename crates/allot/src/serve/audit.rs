@@ -40,7 +40,7 @@ pub(crate) async fn audit(handle: &Handle) -> Result<Vec<Finding>, Trouble> {
 
 async fn look(handle: &Handle) -> Result<Seen, Trouble> {
     let atlas = Arc::new(Atlas::read(handle).await?);
-    let mut walk = Walk::begin(handle, Arc::clone(&atlas), Filter::everything()).await?;
+    let mut walk = Walk::new(handle, Arc::clone(&atlas), Filter::everything());
     let mut allocations = Vec::new();
     while let Some(page) = walk.next().await? {
         allocations.extend(page.into_iter().map(|(allocation, _)| allocation));

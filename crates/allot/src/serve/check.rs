@@ -52,7 +52,7 @@ async fn copy(handle: &Handle, subnets: BTreeSet<String>) -> Result<State, Troub
         let vrf = state.vrf_name(place.block()).to_owned();
         state.write_record(place, &mut bytes).then_some((vrf, place.address(), bytes))
     };
-    let mut pages = Pages::begin(handle, wanted, record).await?;
+    let mut pages = Pages::new(handle, wanted, record);
     while let Some(page) = pages.next().await? {
         for (vrf, address, bytes) in page.items {
             copy.load(&vrf, address, &bytes).map_err(|error| broken(&error))?;

@@ -72,7 +72,7 @@ impl Filter {
     }
 
     /// Which blocks can have such addresses.
-    fn blocks(&self, atlas: &Atlas) -> impl Fn(&State, BlockId) -> bool + Send + 'static {
+    fn blocks(&self, atlas: &Atlas) -> impl Fn(&State, BlockId) -> bool + Send + Sync + 'static {
         let vrf = self.vrf.clone();
         let within: Option<Vec<IpRange>> = self.subnet.as_ref().map(|name| {
             let cidrs = atlas.region(name).map(|region| region.subnet.cidrs.clone()).unwrap_or_default();
@@ -131,9 +131,8 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    pub(crate) async fn begin(handle: &Handle, atlas: Arc<Atlas>, filter: Filter) -> Result<Walk, EngineError> {
-        let pages = Pages::begin(handle, filter.blocks(&atlas), State::at).await?;
-        Ok(Walk { pages, atlas, filter })
+    pub(crate) fn new(handle: &Handle, atlas: Arc<Atlas>, filter: Filter) -> Walk {
+        Walk { pages: Pages::new(handle, filter.blocks(&atlas), State::at), atlas, filter }
     }
 
     /// The next rows, perhaps none yet; `Ok(None)` after the last ones.
@@ -150,7 +149,7 @@ impl Walk {
 /// A JSON array, one row a line. An engine that stops half-way breaks the connection off: a cut list must not look whole.
 pub(crate) async fn list(handle: &Handle, filter: Filter) -> Result<Response, Trouble> {
     let atlas = Arc::new(Atlas::read(handle).await?);
-    let walk = Walk::begin(handle, atlas, filter).await?;
+    let walk = Walk::new(handle, atlas, filter);
     let chunks = try_unfold(Part::First(walk), |part| async move {
         let (mut walk, mut first) = match part {
             Part::First(walk) => (walk, true),

@@ -131,7 +131,7 @@ async fn held(handle: &Handle, vrf: String, ranges: Vec<IpRange>) -> Result<usiz
         let reserved = ranges.iter().any(|range| range.contains(address));
         (reserved && state.at(place).is_some_and(|allocation| allocation.state.is_held())).then_some(())
     };
-    let mut pages = Pages::begin(handle, blocks, held).await?;
+    let mut pages = Pages::new(handle, blocks, held);
     let mut count = 0;
     while let Some(page) = pages.next().await? {
         count += page.items.len();

@@ -6,15 +6,20 @@ use allotment_core::{BlockId, Place, State, Timestamp};
 use allotment_engine::{EngineError, Handle};
 
 /// Records looked at in one page: well below a millisecond of the engine's time.
-const PAGE: usize = 256;
+const RECORDS: usize = 256;
 
+/// Blocks looked at in one page, wanted or not.
+const BLOCKS: usize = 4096;
+
+type Keep = dyn Fn(&State, BlockId) -> bool + Send + Sync;
 type Pick<T> = dyn Fn(&State, Place) -> Option<T> + Send + Sync;
 
-/// A walk over the blocks that had records when it began. Every record is as it was when its page was read.
+/// A walk, by VRF and address. Every record is as it was when its page was read.
 pub(crate) struct Pages<T> {
     handle: Handle,
-    blocks: Arc<[BlockId]>,
-    next: usize,
+    after: Option<BlockId>,
+    ended: bool,
+    keep: Arc<Keep>,
     pick: Arc<Pick<T>>,
 }
 
@@ -26,41 +31,46 @@ pub(crate) struct Page<T> {
 }
 
 impl<T: Send + 'static> Pages<T> {
-    /// Begins a walk over the blocks that `keep` wants, collecting what `pick` makes of each record.
-    pub(crate) async fn begin(
+    /// A walk over the blocks that `keep` wants, collecting what `pick` makes of each record.
+    pub(crate) fn new(
         handle: &Handle,
-        keep: impl Fn(&State, BlockId) -> bool + Send + 'static,
+        keep: impl Fn(&State, BlockId) -> bool + Send + Sync + 'static,
         pick: impl Fn(&State, Place) -> Option<T> + Send + Sync + 'static,
-    ) -> Result<Pages<T>, EngineError> {
-        let blocks =
-            handle.read(move |state, _| state.blocks().filter(|&block| keep(state, block)).collect()).await?;
-        Ok(Pages { handle: handle.clone(), blocks, next: 0, pick: Arc::new(pick) })
+    ) -> Pages<T> {
+        Pages { handle: handle.clone(), after: None, ended: false, keep: Arc::new(keep), pick: Arc::new(pick) }
     }
 
     /// The next page; nothing after the last one. A page may be empty.
     pub(crate) async fn next(&mut self) -> Result<Option<Page<T>>, EngineError> {
-        if self.next == self.blocks.len() {
+        if self.ended {
             return Ok(None);
         }
-        let (blocks, first, pick) = (Arc::clone(&self.blocks), self.next, Arc::clone(&self.pick));
-        let (page, next) = self.handle.read(move |state, now| read(state, now, &blocks, first, &*pick)).await?;
-        self.next = next;
+        let (after, keep, pick) = (self.after, Arc::clone(&self.keep), Arc::clone(&self.pick));
+        let read = move |state: &State, now| {
+            let (items, last) = read(state, after, &*keep, &*pick);
+            (Page { items, now }, last)
+        };
+        let (page, last) = self.handle.read(read).await?;
+        self.ended = last.is_none();
+        self.after = last;
         Ok(Some(page))
     }
 }
 
-/// Whole blocks from `first` on until the page is full, and where the next page begins.
-fn read<T>(state: &State, now: Timestamp, blocks: &[BlockId], first: usize, pick: &Pick<T>) -> (Page<T>, usize) {
-    let mut page = Page { items: Vec::new(), now };
-    let (mut next, mut looked) = (first, 0);
-    while next < blocks.len() && looked < PAGE {
-        // A block without records costs a look, too.
-        looked += 1;
-        for place in state.places(blocks[next]) {
-            looked += 1;
-            page.items.extend(pick(state, place));
+/// Whole blocks behind `after` until the page is full, and the last of them; nothing where there are no more.
+fn read<T>(state: &State, after: Option<BlockId>, keep: &Keep, pick: &Pick<T>) -> (Vec<T>, Option<BlockId>) {
+    let mut items = Vec::new();
+    let mut looked = 0;
+    for (seen, block) in state.blocks_after(after).enumerate() {
+        if keep(state, block) {
+            for place in state.places(block) {
+                looked += 1;
+                items.extend(pick(state, place));
+            }
         }
-        next += 1;
+        if looked >= RECORDS || seen == BLOCKS {
+            return (items, Some(block));
+        }
     }
-    (page, next)
+    (items, None)
 }

@@ -39,7 +39,7 @@ enum Line {
 /// Every record is as it was when its page was read.
 pub(crate) async fn export(handle: &Handle) -> Result<Response, Trouble> {
     let objects: Vec<Object> = handle.read(|state, _| state.objects().collect()).await?;
-    let pages = Pages::begin(handle, |_, _| true, State::at).await?;
+    let pages = Pages::new(handle, |_, _| true, State::at);
     let mut head = Vec::new();
     put(&mut head, &Header { format: FORMAT.to_owned(), version: VERSION });
     for object in objects {

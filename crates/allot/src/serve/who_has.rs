@@ -1,111 +1,110 @@
 //! `GET /v1/who-has`: what each VRF knows of an address.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use allotment_core::{Allocation, Timestamp};
-use allotment_engine::{EngineError, Handle};
+use allotment_core::{Allocation, DEFAULT_VRF, Located, Object, ObjectKey, ObjectKind, State, Timestamp};
+use allotment_engine::Handle;
 use allotment_wire::WhoHasRow;
 
-use super::atlas::{Atlas, Ground};
+use super::atlas::Atlas;
+use super::reply::Trouble;
 use super::rows;
 
-/// One row for each VRF that has a record of the address or a subnet around it; one that says `outside` where none has.
-pub(crate) async fn who_has(
-    handle: &Handle,
-    address: IpAddr,
-    only: Option<String>,
-) -> Result<Vec<WhoHasRow>, EngineError> {
-    let atlas = Atlas::read(handle).await?;
-    let wanted = only.clone();
-    let (records, now) = handle
-        .read(move |state, now| {
-            // A record may outlive its subnet, so the VRFs are taken from the records, too.
-            let of_records = state.blocks().map(|block| state.vrf_name(block).to_owned());
-            let of_objects = state.objects().filter_map(|object| match object {
-                allotment_core::Object::Subnet(subnet) => Some(subnet.vrf),
-                _ => None,
-            });
-            let mut vrfs: BTreeSet<String> = of_records.chain(of_objects).collect();
-            vrfs.retain(|vrf| wanted.as_ref().is_none_or(|wanted| wanted == vrf));
-            let records = vrfs.into_iter().map(|vrf| (state.allocation(&vrf, address), vrf));
-            (records.collect::<Vec<_>>(), now)
-        })
-        .await?;
-    let known = records.iter().filter(|(record, vrf)| record.is_some() || atlas.locate(vrf, address).is_some());
-    let mut rows: Vec<WhoHasRow> =
-        known.map(|(record, vrf)| row(&atlas, vrf, address, record.as_ref(), now)).collect();
-    if rows.is_empty() {
-        let vrf = only.unwrap_or_else(|| allotment_core::DEFAULT_VRF.to_owned());
-        rows.push(row(&atlas, &vrf, address, None, now));
-    }
-    Ok(rows)
+/// What a VRF knows of the address.
+struct Known {
+    vrf: String,
+    record: Option<Allocation>,
+    located: Option<Located>,
+    /// What the reservation around it says.
+    reserved: Option<String>,
 }
 
-fn row(atlas: &Atlas, vrf: &str, address: IpAddr, record: Option<&Allocation>, now: Timestamp) -> WhoHasRow {
-    let region = atlas.locate(vrf, address);
-    let ground = region.map_or(Ground::Outside, |region| region.ground(address));
-    let had = record.map(|record| (record, rows::state(record, region, now)));
-    let state = match (had, ground) {
-        (Some((_, state)), Ground::Free) => state,
-        (Some((record, state)), _) if record.state.is_held() || state == "cooling" => state,
-        (_, Ground::Outside) => "outside",
-        (_, Ground::Gateway) => "gateway",
-        (_, Ground::Edge) => "edge",
-        (_, Ground::Reserved(_)) => "reserved",
-        (_, Ground::Excluded) => "excluded",
-        (_, Ground::Free) => "free",
-    };
-    let held = had.filter(|(_, state)| matches!(*state, "active" | "reserved" | "cooling"));
-    let place = match region {
-        Some(region) => format!("in subnet `{}`, VRF `{vrf}`", region.subnet.name),
+/// One row for each VRF that has a record of the address or a subnet around it; one that says `outside` where none has.
+pub(crate) async fn who_has(handle: &Handle, address: IpAddr, only: Option<String>) -> Result<Vec<WhoHasRow>, Trouble> {
+    let atlas = Atlas::read(handle).await?;
+    let wanted = only.clone();
+    let (mut known, now) = handle.read(move |state, now| (known(state, address, wanted.as_deref()), now)).await?;
+    if known.is_empty() {
+        let vrf = only.unwrap_or_else(|| DEFAULT_VRF.to_owned());
+        known.push(Known { vrf, record: None, located: None, reserved: None });
+    }
+    Ok(known.iter().map(|known| row(&atlas, address, known, now)).collect())
+}
+
+fn known(state: &State, address: IpAddr, only: Option<&str>) -> Vec<Known> {
+    let vrfs = state.vrfs().filter(|&vrf| only.is_none_or(|only| only == vrf));
+    let known = vrfs.map(|vrf| {
+        let located = state.locate(vrf, address);
+        let reservation = located.as_ref().and_then(|located| located.reservation.clone());
+        let key = reservation.map(|name| ObjectKey { kind: ObjectKind::Reservation, name });
+        let reserved = key.and_then(|key| state.object(&key)).and_then(|object| match object {
+            Object::Reservation(spec) => Some(match spec.owner {
+                Some(owner) => format!("reservation `{}` keeps it for {owner}", spec.name),
+                None => format!("reservation `{}` sets it aside: {}", spec.name, spec.reason),
+            }),
+            _ => None,
+        });
+        Known { vrf: vrf.to_owned(), record: state.allocation(vrf, address), located, reserved }
+    });
+    known.filter(|known| known.record.is_some() || known.located.is_some()).collect()
+}
+
+fn row(atlas: &Atlas, address: IpAddr, known: &Known, now: Timestamp) -> WhoHasRow {
+    let Known { vrf, record, located, .. } = known;
+    let record = record.as_ref().map(|record| (record, rows::ip_row(record, atlas, now)));
+    let place = match located {
+        Some(located) => format!("in subnet `{}`, VRF `{vrf}`", located.subnet),
         None => format!("in no subnet of VRF `{vrf}`"),
     };
-    let text = match held {
-        Some((record, state)) => held_text(record, state, &place),
-        None => format!("{address} {place}: {}", free_text(ground, had.map(|(record, _)| record))),
+    let (state, text, allocation) = match record {
+        Some((record, row)) if row.state != "free" => (row.state.clone(), held(record, &row.state), Some(row)),
+        record => {
+            let (state, text) = ground(known);
+            let had = record.map(|(record, _)| {
+                format!("; {} gave it back at {}", record.owner, rows::time(record.since))
+            });
+            (state.to_owned(), text + &had.unwrap_or_default(), None)
+        }
     };
     WhoHasRow {
         address: address.to_string(),
-        vrf: vrf.to_owned(),
-        subnet: region.map(|region| region.subnet.name.clone()),
-        pool: region.and_then(|region| region.pool(address)).map(|pool| pool.name.clone()),
-        state: state.to_owned(),
-        allocation: held.map(|(record, _)| rows::ip_row(record, atlas, now)),
-        text,
+        vrf: vrf.clone(),
+        subnet: located.as_ref().map(|located| located.subnet.clone()),
+        pool: located.as_ref().and_then(|located| located.pool.clone()),
+        state,
+        allocation,
+        text: format!("{address} {place}: {text}"),
     }
 }
 
-fn held_text(record: &Allocation, state: &str, place: &str) -> String {
-    let Allocation { address, owner, since, .. } = record;
+/// Who has it, keeps it or had it until just now.
+fn held(record: &Allocation, state: &str) -> String {
+    let Allocation { owner, since, .. } = record;
     let since = rows::time(*since);
     let on = record.attachments.first().map_or_else(String::new, |held| {
         format!(" on {} of network `{}`", held.interface, held.network)
     });
     match state {
-        "active" => format!("{address} {place}: {owner} has it{on} since {since}"),
-        "reserved" => format!("{address} {place}: it is kept for {owner} since {since}"),
-        _ => format!("{address} {place}: nobody has it; it is cooling since {since}, when {owner} gave it back"),
+        "active" => format!("{owner} has it{on} since {since}"),
+        "reserved" => format!("it is kept for {owner} since {since}"),
+        _ => format!("nobody has it; it is cooling since {since}, when {owner} gave it back"),
     }
 }
 
-fn free_text(ground: Ground<'_>, had: Option<&Allocation>) -> String {
-    let what = match ground {
-        Ground::Outside => "nobody has it, and nobody gets it".to_owned(),
-        Ground::Gateway => "it is the gateway, which nobody gets".to_owned(),
-        Ground::Edge => "it is the network or broadcast address, which nobody gets".to_owned(),
-        Ground::Excluded => "nobody has it; it is excluded, so only who asks for it by name gets it".to_owned(),
-        Ground::Free => "nobody has it; it is free".to_owned(),
-        Ground::Reserved(reservation) => {
-            let name = &reservation.name;
-            match &reservation.owner {
-                Some(owner) => format!("nobody uses it; reservation `{name}` keeps it for {owner}"),
-                None => format!("reservation `{name}` sets it aside: {}", reservation.reason),
-            }
-        }
+/// What it is while nobody has it.
+fn ground(known: &Known) -> (&'static str, String) {
+    let Some(located) = &known.located else {
+        return ("outside", "nobody has it, and nobody gets it".to_owned());
     };
-    match had {
-        Some(record) => format!("{what}; {} gave it back at {}", record.owner, rows::time(record.since)),
-        None => what,
+    if let Some(nobodys) = located.nobodys {
+        let state = if nobodys == "the gateway" { "gateway" } else { "edge" };
+        return (state, format!("it is {nobodys}, which nobody gets"));
     }
+    if let Some(reserved) = &known.reserved {
+        return ("reserved", format!("nobody uses it; {reserved}"));
+    }
+    if located.excluded {
+        return ("excluded", "nobody has it; it is excluded, so only who asks for it by name gets it".to_owned());
+    }
+    ("free", "nobody has it; it is free".to_owned())
 }

@@ -16,7 +16,7 @@ use super::rows;
 pub(crate) async fn why(handle: &Handle, refusals: &Refusals, owner: OwnerPattern) -> Result<Vec<WhyRow>, Trouble> {
     let refused = refusals.select(|refused| owner.matches_owner(&refused.owner, &[]));
     let atlas = Arc::new(Atlas::read(handle).await?);
-    let mut walk = Walk::begin(handle, Arc::clone(&atlas), Filter::of_owner(owner)).await?;
+    let mut walk = Walk::new(handle, Arc::clone(&atlas), Filter::of_owner(owner));
     let mut answer = Vec::new();
     while let Some(found) = walk.next().await? {
         for (allocation, row) in found {

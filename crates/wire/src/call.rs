@@ -21,7 +21,7 @@ pub struct CniCall {
     /// `CNI_ARGS` as it came: `K=V;K=V`, keys may repeat.
     #[serde(default)]
     pub args: String,
-    /// The network configuration from stdin, as it came.
+    /// The network configuration from stdin, as it came; null where a DEL came without one that can be read.
     pub config: serde_json::Value,
 }
 

@@ -1,15 +1,25 @@
-//! CNI's own types: network configuration, results, errors.
+//! CNI's own types, for the daemon: network configuration, arguments, results, errors (CNI SPEC 0.3.0 to 1.1.0).
+//!
+//! * [`NetConf`] and [`CniArgs`]: what a call brings along; [`NetConf::asked`] puts together who asks for what where.
+//! * [`AddResult`]: what ADD answers, in the form of the version that was asked for.
+//! * [`Error`] with the codes of [`code`].
+//!
+//! What is absent and must stay so: nothing here knows subnets, owners or allocations.
 
-use serde::{Deserialize, Serialize};
+mod args;
+pub mod code;
+mod conf;
+mod error;
+mod field;
+mod ip;
+mod ipam;
+mod result;
+mod version;
 
-/// CNI's error (SPEC 1.1.0, section 5, "Error").
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Error {
-    #[serde(default)]
-    pub cni_version: String,
-    pub code: u32,
-    pub msg: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub details: String,
-}
+pub use args::CniArgs;
+pub use conf::{Asked, NetConf, RuntimeConfig, ValidAttachment};
+pub use error::Error;
+pub use ip::{AskedIp, Family, Net, ParseIpError};
+pub use ipam::{FamilyWish, HostLocal, Ipam, Range, Section, Static, StaticAddress, Wish};
+pub use result::{AddResult, Dns, ResultIp, Route};
+pub use version::Version;

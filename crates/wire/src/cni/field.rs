@@ -1,0 +1,139 @@
+//! Reading a configuration key by key, so that every error names the key and its value.
+
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use serde_json::Value;
+
+use super::ip::parse_address;
+use super::{Error, code};
+
+/// How much of a wrong value is shown, in characters.
+const SHOWN: usize = 100;
+
+/// A value and where it stands, such as `ipam.ranges[0]`.
+pub(super) struct Field<'a> {
+    path: String,
+    pub(super) value: &'a Value,
+}
+
+impl<'a> Field<'a> {
+    pub(super) fn root(value: &'a Value) -> Field<'a> {
+        Field { path: String::new(), value }
+    }
+
+    /// The member `key`; none where it is missing or null.
+    pub(super) fn get(&self, key: &str) -> Result<Option<Field<'a>>, Error> {
+        let members = self.value.as_object().ok_or_else(|| self.wrong_type("an object"))?;
+        Ok(members.get(key).filter(|value| !value.is_null()).map(|value| {
+            let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
+            Field { path, value }
+        }))
+    }
+
+    pub(super) fn text(&self) -> Result<&'a str, Error> {
+        self.value.as_str().ok_or_else(|| self.wrong_type("a string"))
+    }
+
+    pub(super) fn items(&self) -> Result<Vec<Field<'a>>, Error> {
+        let items = self.value.as_array().ok_or_else(|| self.wrong_type("a list"))?;
+        let field = |(index, value)| Field { path: format!("{}[{index}]", self.path), value };
+        Ok(items.iter().enumerate().map(field).collect())
+    }
+
+    pub(super) fn parse<T: FromStr<Err: Display>>(&self) -> Result<T, Error> {
+        self.text()?.parse().map_err(|why: T::Err| self.invalid(&why.to_string()))
+    }
+
+    pub(super) fn address(&self) -> Result<IpAddr, Error> {
+        parse_address(self.text()?).map_err(|why| self.invalid(&why.to_string()))
+    }
+
+    /// A name: a string that is not empty.
+    pub(super) fn name(&self) -> Result<String, Error> {
+        match self.text()? {
+            "" => Err(self.invalid("a name cannot be empty")),
+            name => Ok(name.to_owned()),
+        }
+    }
+
+    /// The member `key` read by `read`.
+    pub(super) fn one<T>(
+        &self,
+        key: &str,
+        read: impl FnOnce(&Field<'a>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        self.get(key)?.as_ref().map(read).transpose()
+    }
+
+    /// The member `key`, a list whose every item is read by `read`; nothing where it is missing.
+    pub(super) fn each<T>(
+        &self,
+        key: &str,
+        read: impl Fn(&Field<'a>) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        self.get(key)?.map_or(Ok(Vec::new()), |list| list.items()?.iter().map(read).collect())
+    }
+
+    pub(super) fn string(&self, key: &str) -> Result<Option<String>, Error> {
+        self.one(key, |field| field.text().map(str::to_owned))
+    }
+
+    pub(super) fn strings(&self, key: &str) -> Result<Vec<String>, Error> {
+        self.each(key, |field| field.text().map(str::to_owned))
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.value.get(key).is_some_and(|value| !value.is_null())
+    }
+
+    /// The value has the right type but makes no sense.
+    pub(super) fn invalid(&self, why: &str) -> Error {
+        let msg = format!("`{}` {}: {why}", self.path, shown(self.value));
+        Error::new(code::INVALID_CONFIG, msg, "correct the network configuration")
+    }
+
+    fn wrong_type(&self, expected: &str) -> Error {
+        let what =
+            if self.path.is_empty() { "the configuration".to_owned() } else { format!("`{}`", self.path) };
+        let msg = format!("{what} is not {expected}: {}", shown(self.value));
+        Error::new(code::DECODE, msg, "correct the network configuration")
+    }
+}
+
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn errors_name_key_and_value() {
+        let value = json!({"a": {"b": ["x", 7, ""]}, "n": null});
+        let root = Field::root(&value);
+        let list = root.get("a").unwrap().unwrap();
+        let error = list.strings("b").unwrap_err();
+        assert_eq!((error.code, error.msg.as_str()), (6, "`a.b[1]` is not a string: 7"));
+        let error = list.each("b", Field::parse::<super::super::Net>).unwrap_err();
+        assert_eq!(error.code, 7);
+        assert!(error.msg.starts_with("`a.b[0]` \"x\": has no prefix length"), "{error}");
+        assert_eq!(root.string("n"), Ok(None));
+        assert_eq!(root.get("a").unwrap().unwrap().string("b").unwrap_err().code, 6);
+        assert_eq!(Field::root(&json!(null)).get("a").map(|_| ()).unwrap_err().code, 6);
+    }
+
+    #[test]
+    fn long_values_are_cut() {
+        let value = json!("é".repeat(500));
+        assert_eq!(shown(&value).chars().count(), SHOWN + 1);
+    }
+}

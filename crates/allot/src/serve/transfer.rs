@@ -67,3 +67,7 @@ fn put(text: &mut Vec<u8>, line: &impl Serialize) {
     serde_json::to_writer(&mut *text, line).expect("lines are plain data");
     text.push(b'\n');
 }
+
+pub(crate) async fn import(_handle: &Handle, _lines: &[u8]) -> Result<ImportRow, Trouble> {
+    Err(Trouble::unable("not yet", ""))
+}

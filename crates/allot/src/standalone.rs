@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use allotment_engine::{EmbeddedLedger, Engine, Handle, LedgerError};
-use allotment_node::Socket;
+use allotment_node::{CniService, NodeMetrics, SWEEP_EVERY, Socket, Sweep, cni_router};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -55,6 +55,9 @@ async fn serve(
             "move objects-from-files.json away: objects whose files went meanwhile then stay in force",
         )
     })?;
+    let node_metrics = NodeMetrics::default();
+    let service = CniService::new(handle.clone(), socket.path(), &node_metrics)
+        .map_err(|error| Failure::unable(format!("the folder of waiting releases cannot be made: {error}"), ""))?;
     let daemon = Arc::new(Daemon {
         handle: handle.clone(),
         problems: follower.problems(),
@@ -66,6 +69,7 @@ async fn serve(
         let mut registry = Registry::with_prefix(PREFIX);
         let daemon_metrics = DaemonMetrics::default();
         daemon_metrics.register(&mut registry);
+        node_metrics.register(&mut registry);
         EngineMetrics(handle.clone()).register(&mut registry);
         let page = Page { daemon: Arc::clone(&daemon), metrics: daemon_metrics, registry };
         let router = metrics::router(Arc::new(page));
@@ -78,10 +82,11 @@ async fn serve(
             return Ok(Verdict::Done);
         }
     }
-    let router = serve::router(Arc::clone(&daemon));
+    let router = serve::router(Arc::clone(&daemon)).merge(cni_router(Arc::clone(&service)));
     let mut served = tokio::spawn(allotment_node::serve(socket, router, told(stopping)));
     daemon.serving.store(true, Ordering::Release);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving");
+    let sweep = Sweep::new(handle.clone(), &node_metrics);
     let verdict = tokio::select! {
         name = signals.next() => {
             tracing::info!(signal = name, "stopping: calls under way are finished");
@@ -93,8 +98,11 @@ async fn serve(
         )),
         result = &mut served => return Err(ended(result)),
         () = follower.follow() => unreachable!("the folder is followed for ever"),
+        () = service.follow_pending() => unreachable!("waiting releases are followed for ever"),
+        () = sweep.run(SWEEP_EVERY) => Err(Failure::unable("the engine has stopped", "see the log")),
     };
     daemon.serving.store(false, Ordering::Release);
+    service.drain();
     // Nobody listens only when everybody has ended already.
     let _ = stop.send(true);
     if let Err(error) = served.await.unwrap_or_else(|error| Err(io::Error::other(error))) {

@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
 use allotment_wire::CniCall;
+use allotment_wire::cni::{Error, code};
 
-use crate::answer::{self, code};
 use crate::service::CniService;
 
 /// The longest body: a configuration of 4 MiB, which the plugin does not exceed, and the environment.
@@ -33,7 +33,7 @@ async fn answer_call(State(service): State<Arc<CniService>>, body: Result<Bytes,
     };
     let answer = match call {
         Ok(call) => service.call(call).await,
-        Err(why) => Err(answer::error(
+        Err(why) => Err(Error::new(
             code::DECODE,
             format!("the daemon cannot read the call: {why}"),
             "plugin and daemon have to be of the same or of neighbouring minor versions",
@@ -55,7 +55,7 @@ fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {
 fn status_of(error: u32) -> StatusCode {
     match error {
         code::TRY_AGAIN_LATER | code::NOT_AVAILABLE => StatusCode::SERVICE_UNAVAILABLE,
-        code::FULL | code::TAKEN | code::NOT_ALLOWED | code::DIFFERS => StatusCode::CONFLICT,
+        code::FULL | code::TAKEN | code::NOT_ALLOWED | code::CHECK_DIFFERS => StatusCode::CONFLICT,
         _ => StatusCode::BAD_REQUEST,
     }
 }

@@ -5,22 +5,18 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
-use tokio::task::JoinSet;
 
 use allotment_engine::EngineError;
 use allotment_wire::{CniCall, Command, PENDING_DEL};
 
 use crate::metrics::PendingMetrics;
+use crate::together::together;
 
 /// What a file may have: a configuration at its longest, and the environment.
 const MAX_BYTES: u64 = crate::http::MAX_BODY as u64;
-
-/// Releases under way at once, so that they share commits.
-const AT_ONCE: usize = 64;
 
 /// What files that could not be read are called from then on; nobody looks at them but people.
 const BAD: &str = "bad";
@@ -41,6 +37,8 @@ pub(crate) enum ReplayError {
     Folder { folder: PathBuf, source: io::Error },
     #[error("{waiting} releases that came while nobody could do them are still waiting: {source}")]
     Engine { waiting: usize, source: EngineError },
+    #[error("{waiting} releases that came while nobody could do them are still waiting")]
+    Unfinished { waiting: usize },
 }
 
 impl Pending {
@@ -73,40 +71,41 @@ impl Pending {
         }
         let _turn = self.turn.lock().await;
         let files = self.waiting()?;
+        self.metrics.waiting.set(i64::try_from(files.len()).unwrap_or(i64::MAX));
         let mut left = files.len();
-        self.metrics.waiting.set(i64::try_from(left).unwrap_or(i64::MAX));
-        let mut failed = None;
-        let mut running = JoinSet::new();
-        let mut files = files.into_iter();
-        loop {
-            while failed.is_none() && running.len() < AT_ONCE {
-                let Some(path) = files.next() else { break };
-                match read(&path) {
-                    Ok(Some(call)) => {
-                        let done = release(call);
-                        running.spawn(async move { (path, done.await) });
-                    }
-                    Ok(None) => left -= 1,
-                    Err(why) => {
-                        self.move_aside(&path, &why);
-                        left -= 1;
-                    }
-                }
-            }
-            match running.join_next().await {
-                None => break,
-                Some(Ok((path, Ok(())))) => {
-                    self.metrics.replayed.inc();
+        let mut calls = Vec::new();
+        for path in files {
+            match read(&path) {
+                Ok(Some(call)) => calls.push((path, call)),
+                Ok(None) => left -= 1,
+                Err(why) => {
+                    self.move_aside(&path, &why);
                     left -= 1;
-                    remove(&path);
                 }
-                Some(Ok((_, Err(error)))) => failed = Some(error),
-                Some(Err(error)) => tracing::error!(%error, "a waiting release broke off"),
             }
         }
+        let mut failed = None;
+        let work = |(path, call)| {
+            let releasing = release(call);
+            async move { (path, releasing.await) }
+        };
+        together(calls, work, |(path, outcome): (PathBuf, _)| match outcome {
+            Ok(()) => {
+                self.metrics.replayed.inc();
+                left -= 1;
+                remove(&path);
+                true
+            }
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        })
+        .await;
         self.metrics.waiting.set(i64::try_from(left).unwrap_or(i64::MAX));
         match failed {
-            None => Ok(()),
+            None if left == 0 => Ok(()),
+            None => Err(ReplayError::Unfinished { waiting: left }),
             Some(source) => Err(ReplayError::Engine { waiting: left, source }),
         }
     }

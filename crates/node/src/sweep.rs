@@ -1,6 +1,6 @@
 //! Containers that vanished without a DEL: their network namespace is gone for good (R1).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
@@ -20,9 +20,9 @@ const RELEASE_LIMIT: Duration = Duration::from_secs(10);
 /// A sandbox in the namespace it was made in.
 type Sandbox = (String, Netns);
 
-/// Why a pass was given up. It is tried again at the next one; nothing that was not released is counted as seen gone.
+/// Why ledger and namespaces could not be compared. Nothing follows from it about any of them.
 #[derive(Debug, thiserror::Error)]
-pub enum SweepError {
+pub enum LookError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error("the namespaces of this machine cannot be looked through: {0}")]
@@ -51,7 +51,7 @@ impl Sweep {
             ticks.tick().await;
             match self.pass().await {
                 Ok(_) => {}
-                Err(SweepError::Engine(EngineError::Stopped)) => return,
+                Err(LookError::Engine(EngineError::Stopped)) => return,
                 Err(error) => {
                     self.metrics.failures.inc();
                     tracing::warn!(%error, "vanished containers were not looked for this time");
@@ -61,7 +61,7 @@ impl Sweep {
     }
 
     /// Looks once. Releases what was missing the last time too, and what is of an earlier boot; returns it as it was.
-    pub async fn pass(&mut self) -> Result<Vec<Allocation>, SweepError> {
+    pub async fn pass(&mut self) -> Result<Vec<Allocation>, LookError> {
         self.metrics.passes.inc();
         let recorded = self.recorded().await?;
         let namespaces: Vec<Netns> = recorded.iter().map(|(_, netns)| netns.clone()).collect();
@@ -92,15 +92,15 @@ impl Sweep {
         let pages = ledger::collect(&self.engine, |allocation| {
             (allocation.state == AllocationState::Active).then_some(allocation.attachments)
         });
-        let mut found = HashMap::new();
+        let mut found = HashSet::new();
         for attachment in pages.await?.into_iter().flatten() {
             if let Some(netns) = attachment.netns
                 && !attachment.container_id.is_empty()
             {
-                found.insert((attachment.container_id, netns), ());
+                found.insert((attachment.container_id, netns));
             }
         }
-        Ok(found.into_keys().collect())
+        Ok(found.into_iter().collect())
     }
 
     /// The release names the namespace: what the sandbox was given in another one since it was looked at is not touched.

@@ -40,7 +40,7 @@ impl<'a> Draft<'a> {
     /// Returns what the released addresses were before.
     pub(crate) fn release(&mut self, release: &Release) -> Vec<Allocation> {
         let mut before = match release {
-            Release::Interface { container_id, .. } | Release::Sandbox { container_id } => {
+            Release::Interface { container_id, .. } | Release::Sandbox { container_id, .. } => {
                 self.state.in_sandbox(container_id)
             }
             Release::Address { vrf, address, .. } => {

@@ -88,7 +88,7 @@ fn shapes<S: Subject>(subject: &S) {
     rich.owner.name = "grüße-".repeat(40);
     rich.wants[0].mac = Some(MacWant::Asked("02:00:5e:00:00:01".parse().expect("it is a MAC")));
     rich.wants[0].attachment.netns =
-        Some(Netns { boot: "boot".to_owned(), device: 4, inode: u64::MAX, path: "/run/netns/x".to_owned() });
+        Some(Netns { boot: "boot".to_owned(), device: 4, inode: u64::MAX, cookie: Some(7), path: "/run/netns/x".to_owned() });
     let mut asked = pod(2, "a");
     asked.wants[0].ips = Asked::Each(vec![address("10.0.0.254"), address("fd00::ff")]);
     let mut joining = rich.clone();
@@ -112,7 +112,7 @@ fn shapes<S: Subject>(subject: &S) {
         holder: kept.owner.uid,
         mode: ReleaseMode::Keep,
     };
-    commit(world.release(&[keep, Release::Sandbox { container_id: "sandbox-5".to_owned() }]));
+    commit(world.release(&[keep, interface_of("sandbox-5")]));
     let world = restart(subject, world);
     assert_eq!(world.content().allocations.len(), 9, "four in two families, one in one");
 }
@@ -157,7 +157,7 @@ fn interleaved<S: Subject>(subject: &S) {
             assert!(outcome[0].is_ok(), "{outcome:?}");
             if n % 3 == 0 {
                 let container_id = format!("sandbox-{}", round * 40 + n);
-                commit(world.release(&[Release::Sandbox { container_id }]));
+                commit(world.release(&[interface_of(&container_id)]));
             }
         }
         world = restart(subject, world);
@@ -176,7 +176,7 @@ fn reload<S: Subject>(subject: &S) {
         let plan = world.state.plan(&request, batch.at).expect("there is room");
         world.state.apply(&plan, &mut batch.places);
     }
-    let release = Release::Sandbox { container_id: "sandbox-7".to_owned() };
+    let release = interface_of("sandbox-7");
     world.state.release(&release, batch.at, &mut batch.places);
     assert_ne!(world.content(), content);
     assert_eq!(batch.blocks().len(), 2);
@@ -216,6 +216,11 @@ fn forget_and_reload<L: Ledger>(world: &mut World<L>, blocks: &[BlockId]) {
     }
     world.ledger.reload(&mut world.state, &named).expect("the ledger reads");
     world.state.settle();
+}
+
+/// The end of a sandbox's only interface.
+fn interface_of(container_id: &str) -> Release {
+    Release::Interface { container_id: container_id.to_owned(), interface: "eth0".to_owned(), network: None }
 }
 
 fn address(text: &str) -> IpAddr {

@@ -108,7 +108,7 @@ pub(crate) enum LogFormat {
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Output {
     /// How the answer is written.
-    #[arg(short, long = "output", value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    #[arg(short = 'o', long = "output", value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub(crate) format: Format,
 }
 

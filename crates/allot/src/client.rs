@@ -34,13 +34,22 @@ impl Client {
     }
 
     /// Asks and reads the whole answer as JSON. `query` is left out where empty.
-    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, Failure> {
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<T, Failure> {
         let answer = self.ask(Method::GET, path, query, None).await?;
         self.read(answer).await
     }
 
     /// Asks and copies the answer to `out` as it comes.
-    pub(crate) async fn copy(&self, path: &str, query: &[(&str, String)], out: &mut dyn Write) -> Result<(), Failure> {
+    pub(crate) async fn copy(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
         let answer = self.ask(Method::GET, path, query, None).await?;
         let mut body = answer.into_body();
         while let Some(bytes) = self.frame(&mut body).await? {
@@ -106,7 +115,10 @@ impl Client {
         }
         serde_json::from_slice(&whole).map_err(|error| {
             Failure::unable(
-                format!("the daemon at {} answered what this `allot` cannot read: {error}", self.socket.display()),
+                format!(
+                    "the daemon at {} answered what this `allot` cannot read: {error}",
+                    self.socket.display()
+                ),
                 "use an `allot` of the daemon's version",
             )
         })

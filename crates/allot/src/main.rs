@@ -63,7 +63,9 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::Pool(args) => commands::named::<PoolRow>(&client, &args).await,
         Command::Reservation(args) => commands::named::<ReservationRow>(&client, &args).await,
         Command::Ip(args) => commands::ips(&client, &args).await,
-        Command::WhoHas { address, vrf, output } => commands::who_has(&client, address, vrf, output.format).await,
+        Command::WhoHas { address, vrf, output } => {
+            commands::who_has(&client, address, vrf, output.format).await
+        }
         Command::Why { owner, output } => commands::why(&client, owner, output.format).await,
         Command::Audit { output } => commands::audit(&client, output.format).await,
         Command::Check { files, output } => commands::check(&client, &files, output.format).await,

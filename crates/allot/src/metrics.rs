@@ -45,8 +45,16 @@ struct AddressLabels {
 impl DaemonMetrics {
     pub(crate) fn register(&self, registry: &mut Registry) {
         let DaemonMetrics { addresses, problems } = self.clone();
-        registry.register("addresses", "Addresses of each subnet and family by state: held, cooling, free", addresses);
-        registry.register("object_problems", "Faults that keep files, or objects in them, from being in force", problems);
+        registry.register(
+            "addresses",
+            "Addresses of each subnet and family by state: held, cooling, free",
+            addresses,
+        );
+        registry.register(
+            "object_problems",
+            "Faults that keep files, or objects in them, from being in force",
+            problems,
+        );
         let build = vec![("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "The program's version", Info::new(build));
     }
@@ -58,7 +66,11 @@ impl DaemonMetrics {
         self.addresses.clear();
         for (subnet, usages) in used {
             for usage in usages {
-                let states = [("held", u128::from(usage.held)), ("cooling", usage.cooling.into()), ("free", usage.free())];
+                let states = [
+                    ("held", u128::from(usage.held)),
+                    ("cooling", usage.cooling.into()),
+                    ("free", usage.free()),
+                ];
                 for (state, count) in states {
                     let labels = AddressLabels {
                         vrf: subnet.vrf.clone(),

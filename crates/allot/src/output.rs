@@ -52,7 +52,9 @@ fn table<R: Tabular>(rows: &[R]) -> String {
     table.load_style(TableStyle::new());
     table.set_header(shown.iter().map(|&column| R::HEAD[column]));
     for row in cells {
-        table.add_row(shown.iter().map(|&column| if row[column].is_empty() { "-" } else { row[column].as_str() }));
+        table.add_row(
+            shown.iter().map(|&column| if row[column].is_empty() { "-" } else { row[column].as_str() }),
+        );
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));

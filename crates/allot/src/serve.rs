@@ -6,6 +6,7 @@
 mod atlas;
 mod audit;
 pub(crate) mod check;
+mod copy;
 mod ips;
 mod objects;
 mod owners;
@@ -20,7 +21,9 @@ mod why;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use allotment_core::Timestamp;
 use allotment_engine::Handle;
 use allotment_wire::{
     CheckFile, CheckRow, Finding, ImportRow, PoolRow, ReservationRow, SubnetRow, WhoHasRow, WhyRow,
@@ -35,7 +38,7 @@ use serde::Deserialize;
 
 use self::ips::Filter;
 pub(crate) use self::objects::subnet_usage;
-pub(crate) use self::refusals::{Refusals, Refused};
+pub(crate) use self::refusals::Refusals;
 use self::reply::Trouble;
 use crate::objects::{Problems, row};
 
@@ -55,6 +58,12 @@ impl Daemon {
     pub(crate) fn serves(&self) -> bool {
         self.serving.load(Ordering::Acquire)
     }
+}
+
+/// The machine's clock.
+fn clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 type Answer<T> = Result<Json<T>, Trouble>;
@@ -128,7 +137,10 @@ async fn audit(State(daemon): State<Arc<Daemon>>) -> Answer<Vec<Finding>> {
     Ok(Json(audit::audit(&daemon.handle).await?))
 }
 
-async fn check(State(daemon): State<Arc<Daemon>>, Json(files): Json<Vec<CheckFile>>) -> Answer<Vec<CheckRow>> {
+async fn check(
+    State(daemon): State<Arc<Daemon>>,
+    Json(files): Json<Vec<CheckFile>>,
+) -> Answer<Vec<CheckRow>> {
     Ok(Json(check::check(&daemon.handle, &files).await?))
 }
 

@@ -1,12 +1,25 @@
 //! What the tables show of each kind of row.
 
-use allotment_wire::{CheckRow, Finding, IpRow, OwnerRow, PoolRow, ReservationRow, Severity, SubnetRow, WhoHasRow, WhyRow};
+use allotment_wire::{
+    CheckRow, Finding, IpRow, OwnerRow, PoolRow, ReservationRow, Severity, SubnetRow, WhoHasRow, WhyRow,
+};
 
 use crate::output::Tabular;
 
 impl Tabular for IpRow {
-    const HEAD: &'static [&'static str] =
-        &["ADDRESS", "STATE", "SUBNET", "POOL", "VRF", "OWNER", "INTERFACE", "NETWORK", "MAC", "NODE", "SINCE"];
+    const HEAD: &'static [&'static str] = &[
+        "ADDRESS",
+        "STATE",
+        "SUBNET",
+        "POOL",
+        "VRF",
+        "OWNER",
+        "INTERFACE",
+        "NETWORK",
+        "MAC",
+        "NODE",
+        "SINCE",
+    ];
 
     fn cells(&self) -> Vec<String> {
         let attachment = self.attachment.as_ref();
@@ -28,8 +41,19 @@ impl Tabular for IpRow {
 
 impl Tabular for SubnetRow {
     const HEAD: &'static [&'static str] = &[
-        "NAME", "VRF", "CIDR", "GATEWAY", "TOTAL", "HELD", "COOLING", "FREE", "ORDER", "DEFAULT",
-        "NAMESPACES", "NETWORKS", "CONDITION",
+        "NAME",
+        "VRF",
+        "CIDR",
+        "GATEWAY",
+        "TOTAL",
+        "HELD",
+        "COOLING",
+        "FREE",
+        "ORDER",
+        "DEFAULT",
+        "NAMESPACES",
+        "NETWORKS",
+        "CONDITION",
     ];
 
     fn cells(&self) -> Vec<String> {
@@ -71,7 +95,8 @@ impl Tabular for PoolRow {
 }
 
 impl Tabular for ReservationRow {
-    const HEAD: &'static [&'static str] = &["NAME", "SUBNET", "ADDRESSES", "OWNER", "HELD", "REASON", "CONDITION"];
+    const HEAD: &'static [&'static str] =
+        &["NAME", "SUBNET", "ADDRESSES", "OWNER", "HELD", "REASON", "CONDITION"];
 
     fn cells(&self) -> Vec<String> {
         vec![

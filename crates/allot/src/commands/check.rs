@@ -54,14 +54,16 @@ pub(crate) fn line(row: &CheckRow) -> String {
 
 /// One file, a folder of them, or standard input.
 fn read(path: &Path, files: &mut Vec<CheckFile>) -> Result<(), Failure> {
-    let unable = |error: io::Error| Failure::unable(format!("{} cannot be read: {error}", path.display()), "");
+    let unable =
+        |error: io::Error| Failure::unable(format!("{} cannot be read: {error}", path.display()), "");
     if path == Path::new("-") {
         let mut text = String::new();
         io::stdin().read_to_string(&mut text).map_err(unable)?;
         files.push(CheckFile { name: "-".to_owned(), text });
         return Ok(());
     }
-    let found = if path.is_dir() { allotment_api::files(path).map_err(unable)? } else { vec![path.to_owned()] };
+    let found =
+        if path.is_dir() { allotment_api::files(path).map_err(unable)? } else { vec![path.to_owned()] };
     for file in found {
         let text = std::fs::read_to_string(&file)
             .map_err(|error| Failure::unable(format!("{} cannot be read: {error}", file.display()), ""))?;

@@ -46,7 +46,9 @@ pub(crate) async fn why(client: &Client, owner: String, format: Format) -> Resul
     }
     if rows.is_empty() {
         return Err(Failure::refused(
-            format!("nothing is known of an owner `{owner}`: it has no address, and nothing was refused to it lately"),
+            format!(
+                "nothing is known of an owner `{owner}`: it has no address, and nothing was refused to it lately"
+            ),
             "`allot ip` lists the owners; `Kind/namespace/name`, `namespace/name`, a name, a UID and a container id will do",
         ));
     }

@@ -21,8 +21,12 @@ pub(crate) async fn ready(client: &Client, timeout: Duration) -> Result<Verdict,
             Err(_) => {}
         }
         if Instant::now() + PAUSE >= deadline {
-            let why = last.map_or_else(|| "the daemon does not answer".to_owned(), |failure| failure.to_string());
-            return Err(Failure::unable(format!("not ready within {timeout:?}: {why}"), "see the daemon's log"));
+            let why =
+                last.map_or_else(|| "the daemon does not answer".to_owned(), |failure| failure.to_string());
+            return Err(Failure::unable(
+                format!("not ready within {timeout:?}: {why}"),
+                "see the daemon's log",
+            ));
         }
         sleep(PAUSE).await;
     }

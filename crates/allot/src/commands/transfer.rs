@@ -24,7 +24,8 @@ pub(crate) async fn import(client: &Client, file: &Path) -> Result<Verdict, Fail
     } else {
         fs::read(file)
     };
-    let lines = read.map_err(|error| Failure::unable(format!("{} cannot be read: {error}", file.display()), ""))?;
+    let lines =
+        read.map_err(|error| Failure::unable(format!("{} cannot be read: {error}", file.display()), ""))?;
     let row: ImportRow = client.post("/v1/import", "application/x-ndjson", lines).await?;
     eprintln!(
         "imported {} objects and {} addresses; {} were there already",

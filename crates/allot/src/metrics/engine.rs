@@ -34,7 +34,11 @@ impl Collector for EngineMetrics {
             ("deadlines_missed", "Requests not decided because their deadline had passed", &metrics.late),
             ("withdrawn", "Requests not decided because their caller had gone", &metrics.withdrawn),
             ("commits", "Commits that reached the ledger", &metrics.commits),
-            ("commit_conflicts", "Commits planned again because somebody else had written", &metrics.conflicts),
+            (
+                "commit_conflicts",
+                "Commits planned again because somebody else had written",
+                &metrics.conflicts,
+            ),
             ("commit_failures", "Commits that failed", &metrics.failures),
         ];
         for (name, help, counter) in counters {
@@ -42,14 +46,25 @@ impl Collector for EngineMetrics {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             counter.encode(metric)?;
         }
-        let mut refusals = encoder.encode_descriptor("refusals", "Requests refused, by code", None, MetricType::Counter)?;
+        let mut refusals =
+            encoder.encode_descriptor("refusals", "Requests refused, by code", None, MetricType::Counter)?;
         for code in Code::ALL {
             let labels = [("code", code.as_str())];
             ConstCounter::new(metrics.refusals(code)).encode(refusals.encode_family(&labels)?)?;
         }
         let queued = ConstGauge::new(i64::try_from(metrics.queued()).unwrap_or(i64::MAX));
-        queued.encode(encoder.encode_descriptor("queue_length", "Requests that wait now", None, MetricType::Gauge)?)?;
-        let batch = encoder.encode_descriptor("commit_decisions", "Decisions in a commit", None, MetricType::Histogram)?;
+        queued.encode(encoder.encode_descriptor(
+            "queue_length",
+            "Requests that wait now",
+            None,
+            MetricType::Gauge,
+        )?)?;
+        let batch = encoder.encode_descriptor(
+            "commit_decisions",
+            "Decisions in a commit",
+            None,
+            MetricType::Histogram,
+        )?;
         histogram(batch, &metrics.batch, 1.0)?;
         let help = "Time that a commit takes until it is durable";
         let unit = Unit::Seconds;
@@ -61,8 +76,10 @@ impl Collector for EngineMetrics {
 /// Each of the engine's values is `unit` of ours.
 #[expect(clippy::cast_precision_loss, reason = "a metric need not be exact beyond 2^53")]
 fn histogram<const N: usize>(mut encoder: MetricEncoder<'_>, from: &Histogram<N>, unit: f64) -> fmt::Result {
-    let buckets: Vec<(f64, u64)> =
-        from.buckets().map(|(bound, count)| (bound.map_or(f64::MAX, |bound| bound as f64 * unit), count)).collect();
+    let buckets: Vec<(f64, u64)> = from
+        .buckets()
+        .map(|(bound, count)| (bound.map_or(f64::INFINITY, |bound| bound as f64 * unit), count))
+        .collect();
     let count = buckets.iter().map(|(_, count)| count).sum();
     encoder.encode_histogram::<NoLabelSet>(from.sum() as f64 * unit, count, &buckets, None)
 }

@@ -71,7 +71,7 @@ impl Follower {
     }
 
     /// Follows the folder, for ever.
-    pub(crate) async fn follow(mut self) {
+    pub(crate) async fn follow(&mut self) {
         loop {
             let left = self.pass().await;
             let pause = if left == Left::Nothing { REREAD } else { RETRY };
@@ -102,7 +102,9 @@ impl Follower {
         // A name is remembered before its object comes into force and forgotten after it has gone: a crash in between
         // leaves a name too many, which does no harm.
         self.remembered.update(|files| {
-            files.extend(wanted.objects.iter().map(|(key, declared)| (key.clone(), declared.file().to_owned())));
+            files.extend(
+                wanted.objects.iter().map(|(key, declared)| (key.clone(), declared.file().to_owned())),
+            );
         })?;
         let settled = settle(&mut self.handle, steps(&in_force, self.remembered.files(), &wanted)).await;
         for step in &settled.done {

@@ -66,7 +66,8 @@ impl Remembered {
 
     /// A new file in place of the old one: after a crash it is one of the two.
     fn write(&self, files: &BTreeMap<ObjectKey, String>) -> io::Result<()> {
-        let objects = files.iter().map(|(key, file)| StoredObject { key: key.clone(), file: file.clone() }).collect();
+        let objects =
+            files.iter().map(|(key, file)| StoredObject { key: key.clone(), file: file.clone() }).collect();
         let text = serde_json::to_vec_pretty(&Stored { version: VERSION, objects })?;
         let fresh = self.path.with_extension("json.new");
         let mut file = File::create(&fresh)?;

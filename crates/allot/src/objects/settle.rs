@@ -1,24 +1,31 @@
 //! Does the steps, in whatever order they succeed in.
 
 use allotment_api::Problem;
-use allotment_core::{Object, ObjectKey, State};
+use allotment_core::State;
 use allotment_engine::{EngineError, Handle};
+use futures_util::future::join_all;
 
 use super::steps::Step;
 
-/// Where objects are put: the engine, or a copy to try on.
+/// Steps that are asked for at once, so that they share a commit.
+const AT_ONCE: usize = 256;
+
+/// Where steps are done, one after the other: the engine, or a copy to try on.
 pub(crate) trait Target {
-    fn put(&mut self, object: Object) -> impl Future<Output = Result<(), EngineError>>;
-    fn remove(&mut self, key: ObjectKey) -> impl Future<Output = Result<bool, EngineError>>;
+    fn apply(&mut self, steps: &[Step]) -> impl Future<Output = Vec<Result<(), EngineError>>>;
 }
 
 impl Target for Handle {
-    fn put(&mut self, object: Object) -> impl Future<Output = Result<(), EngineError>> {
-        Handle::put(self, object)
-    }
-
-    fn remove(&mut self, key: ObjectKey) -> impl Future<Output = Result<bool, EngineError>> {
-        Handle::remove(self, key)
+    async fn apply(&mut self, steps: &[Step]) -> Vec<Result<(), EngineError>> {
+        let mut results = Vec::with_capacity(steps.len());
+        for steps in steps.chunks(AT_ONCE) {
+            let asked = steps.iter().map(async |step| match step {
+                Step::Put(declared) => self.put(declared.value.clone()).await,
+                Step::Remove(key, _) => self.remove(key.clone()).await.map(drop),
+            });
+            results.extend(join_all(asked).await);
+        }
+        results
     }
 }
 
@@ -26,12 +33,12 @@ impl Target for Handle {
 pub(crate) struct Scratch(pub(crate) State);
 
 impl Target for Scratch {
-    async fn put(&mut self, object: Object) -> Result<(), EngineError> {
-        Ok(self.0.put(object)?)
-    }
-
-    async fn remove(&mut self, key: ObjectKey) -> Result<bool, EngineError> {
-        Ok(self.0.remove(&key)?)
+    async fn apply(&mut self, steps: &[Step]) -> Vec<Result<(), EngineError>> {
+        let mut apply = |step: &Step| match step {
+            Step::Put(declared) => Ok(self.0.put(declared.value.clone())?),
+            Step::Remove(key, _) => Ok(self.0.remove(key).map(drop)?),
+        };
+        steps.iter().map(&mut apply).collect()
     }
 }
 
@@ -52,22 +59,19 @@ pub(crate) async fn settle(target: &mut impl Target, mut steps: Vec<Step>) -> Se
         let mut left = Vec::new();
         settled.blocked.clear();
         let before = steps.len();
-        for step in steps {
-            let result = match &step {
-                Step::Put(declared) => target.put(declared.value.clone()).await,
-                Step::Remove(key, _) => target.remove(key.clone()).await.map(drop),
-            };
+        let results = target.apply(&steps).await;
+        for (step, result) in steps.into_iter().zip(results) {
             match result {
                 Ok(()) => settled.done.push(step),
                 Err(EngineError::Object(error)) => {
                     settled.blocked.push(step.refused(&error));
                     left.push(step);
                 }
-                Err(error) => {
-                    settled.failed = Some(error);
-                    return settled;
-                }
+                Err(error) => settled.failed = Some(error),
             }
+        }
+        if settled.failed.is_some() {
+            return settled;
         }
         if left.is_empty() || left.len() == before {
             return settled;

@@ -134,7 +134,8 @@ spec: {subnet: SUBNET, ranges: [10.0.0.8/29]}
 
     #[test]
     fn what_never_came_from_a_file_stays() {
-        let in_force = wanted(&[subnet("a")]).objects.into_iter().map(|(key, declared)| (key, declared.value)).collect();
+        let in_force =
+            wanted(&[subnet("a")]).objects.into_iter().map(|(key, declared)| (key, declared.value)).collect();
         assert!(steps(&in_force, &BTreeMap::new(), &Wanted::default()).is_empty());
     }
 }

@@ -25,7 +25,9 @@ impl Wanted {
     pub(crate) fn read(folder: &Path) -> Wanted {
         match read_folder(folder) {
             Ok(parsed) => Wanted::from(parsed),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Wanted { blind: true, ..Wanted::default() },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Wanted { blind: true, ..Wanted::default() }
+            }
             Err(error) => {
                 let problem = Problem {
                     file: folder.display().to_string(),

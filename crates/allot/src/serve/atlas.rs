@@ -43,10 +43,6 @@ impl Atlas {
         Ok(objects.into_iter().collect())
     }
 
-    pub(crate) fn regions(&self) -> impl Iterator<Item = &Region> {
-        self.subnets.values()
-    }
-
     pub(crate) fn region(&self, subnet: &str) -> Option<&Region> {
         self.subnets.get(subnet)
     }
@@ -110,7 +106,8 @@ impl Region {
             return Ground::Edge;
         }
         let holds = |ranges: &[allotment_core::IpRange]| ranges.iter().any(|range| range.contains(address));
-        if let Some(reservation) = self.reservations.iter().find(|reservation| holds(&reservation.addresses)) {
+        if let Some(reservation) = self.reservations.iter().find(|reservation| holds(&reservation.addresses))
+        {
             return Ground::Reserved(reservation);
         }
         if holds(&subnet.exclude) || (!subnet.within.is_empty() && !holds(&subnet.within)) {
@@ -125,7 +122,8 @@ mod tests {
     use super::*;
 
     fn atlas() -> Atlas {
-        let mut rack = SubnetSpec::new("rack-a", vec!["10.40.0.0/24".parse().unwrap(), "fd00::/64".parse().unwrap()]);
+        let mut rack =
+            SubnetSpec::new("rack-a", vec!["10.40.0.0/24".parse().unwrap(), "fd00::/64".parse().unwrap()]);
         rack.exclude = vec!["10.40.0.2-10.40.0.9".parse().unwrap()];
         let mut blue = SubnetSpec::new("blue", vec!["10.40.0.0/24".parse().unwrap()]);
         blue.vrf = "blue".to_owned();
@@ -181,7 +179,10 @@ mod tests {
         let atlas = atlas();
         let pool = |address: &str| {
             let address = address.parse().unwrap();
-            atlas.locate("default", address).and_then(|region| region.pool(address)).map(|pool| pool.name.as_str())
+            atlas
+                .locate("default", address)
+                .and_then(|region| region.pool(address))
+                .map(|pool| pool.name.as_str())
         };
         assert_eq!(pool("10.40.0.79"), Some("db"));
         assert_eq!(pool("10.40.0.80"), None);

@@ -4,7 +4,7 @@ mod examine;
 mod live;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use allotment_core::{Allocation, Timestamp};
 use allotment_engine::Handle;
@@ -12,6 +12,7 @@ use allotment_wire::Finding;
 
 use self::live::Live;
 use super::atlas::Atlas;
+use super::clock;
 use super::ips::{Filter, Walk};
 use super::reply::Trouble;
 
@@ -52,9 +53,4 @@ async fn look(handle: &Handle) -> Result<Seen, Trouble> {
         )
     })?;
     Ok(Seen { atlas, allocations, live, clock: clock() })
-}
-
-fn clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use allotment_core::{BlockId, IpRange, Object, ObjectKey, State};
+use allotment_core::{BlockId, Object, ObjectKey, ObjectKind, State};
 use allotment_engine::Handle;
 use allotment_wire::{CheckFile, CheckRow};
 
+use super::copy::copy;
 use super::ips::meets;
-use super::pages::Pages;
 use super::reply::Trouble;
 use crate::objects::{Scratch, Wanted, row, settle, steps};
 
@@ -18,50 +18,28 @@ pub(crate) async fn check(handle: &Handle, files: &[CheckFile]) -> Result<Vec<Ch
         Object::IPPool(pool) => pool.subnet,
         Object::Reservation(reservation) => reservation.subnet,
     });
-    let copy = copy(handle, touched.collect()).await?;
+    let touched: BTreeSet<String> = touched.collect();
+    let (copy, _) = copy(handle, move |state, block| in_subnets(state, block, &touched)).await?;
     Ok(check_files(files, copy).await)
 }
 
 /// What would be wrong with the files beside what is in `state`.
 pub(crate) async fn check_files(files: &[CheckFile], state: State) -> Vec<CheckRow> {
     let wanted = Wanted::parse(files);
-    let in_force: BTreeMap<ObjectKey, Object> = state.objects().map(|object| (object.key(), object)).collect();
+    let in_force: BTreeMap<ObjectKey, Object> =
+        state.objects().map(|object| (object.key(), object)).collect();
     let steps = steps(&in_force, &BTreeMap::new(), &wanted);
     let settled = settle(&mut Scratch(state), steps).await;
     wanted.problems.into_iter().chain(settled.blocked).map(|problem| row(&problem)).collect()
 }
 
-/// A copy of all objects and of the records in the named subnets, without keeping the engine for long.
-async fn copy(handle: &Handle, subnets: BTreeSet<String>) -> Result<State, Trouble> {
-    let objects: Vec<Object> = handle.read(|state, _| state.objects().collect()).await?;
-    let mut ranges: Vec<(String, IpRange)> = Vec::new();
-    let mut copy = State::new();
-    for object in objects {
-        if let Object::Subnet(subnet) = &object
-            && subnets.contains(&subnet.name)
-        {
-            ranges.extend(subnet.cidrs.iter().map(|cidr| (subnet.vrf.clone(), IpRange::from(*cidr))));
+/// Whether a block has addresses of the named subnets: only their holders can be in the way.
+fn in_subnets(state: &State, block: BlockId, subnets: &BTreeSet<String>) -> bool {
+    let subnet = |name: &String| state.object(&ObjectKey { kind: ObjectKind::Subnet, name: name.clone() });
+    subnets.iter().filter_map(subnet).any(|object| match object {
+        Object::Subnet(spec) => {
+            spec.vrf == state.vrf_name(block) && spec.cidrs.iter().any(|&cidr| meets(block, cidr.into()))
         }
-        copy.put(object).map_err(|error| broken(&error))?;
-    }
-    let wanted = move |state: &State, block: BlockId| {
-        ranges.iter().any(|(vrf, range)| state.vrf_name(block) == vrf && meets(block, *range))
-    };
-    let record = |state: &State, place: allotment_core::Place| {
-        let mut bytes = Vec::new();
-        let vrf = state.vrf_name(place.block()).to_owned();
-        state.write_record(place, &mut bytes).then_some((vrf, place.address(), bytes))
-    };
-    let mut pages = Pages::new(handle, wanted, record);
-    while let Some(page) = pages.next().await? {
-        for (vrf, address, bytes) in page.items {
-            copy.load(&vrf, address, &bytes).map_err(|error| broken(&error))?;
-        }
-    }
-    copy.settle();
-    Ok(copy)
-}
-
-fn broken(error: &dyn std::error::Error) -> Trouble {
-    Trouble::unable(format!("what is in force cannot be copied: {error}"), "report this, with `allot export`")
+        _ => false,
+    })
 }

@@ -15,8 +15,8 @@ use futures_util::stream::try_unfold;
 use super::atlas::Atlas;
 use super::owners::OwnerPattern;
 use super::pages::Pages;
-use super::rows;
 use super::reply::Trouble;
+use super::rows;
 
 /// Which addresses are wanted; what is empty filters nothing.
 #[derive(Default)]
@@ -38,7 +38,8 @@ impl Filter {
         for (key, value) in query {
             match key.as_str() {
                 "address" => {
-                    let address = value.parse().map_err(|_| Trouble::usage(format!("`{value}` is no address")))?;
+                    let address =
+                        value.parse().map_err(|_| Trouble::usage(format!("`{value}` is no address")))?;
                     filter.addresses.insert(address);
                 }
                 "state" => {
@@ -87,7 +88,9 @@ impl Filter {
     }
 
     fn wants(&self, allocation: &Allocation, row: &IpRow) -> bool {
-        let same = |wanted: &Option<String>, is: Option<&str>| wanted.as_ref().is_none_or(|w| Some(w.as_str()) == is);
+        let same = |wanted: &Option<String>, is: Option<&str>| {
+            wanted.as_ref().is_none_or(|w| Some(w.as_str()) == is)
+        };
         (self.addresses.is_empty() || self.addresses.contains(&allocation.address))
             && self.states.contains(&row.state)
             && same(&self.vrf, Some(&row.vrf))

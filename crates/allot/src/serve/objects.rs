@@ -15,7 +15,8 @@ use super::rows;
 /// One row a subnet and family.
 pub(crate) async fn subnets(daemon: &Daemon) -> Result<Vec<SubnetRow>, EngineError> {
     let used = daemon.handle.read(subnet_usage).await?;
-    let rows = used.iter().flat_map(|(spec, usage)| usage.iter().map(|usage| subnet_row(daemon, spec, usage)));
+    let rows =
+        used.iter().flat_map(|(spec, usage)| usage.iter().map(|usage| subnet_row(daemon, spec, usage)));
     Ok(rows.collect())
 }
 
@@ -25,7 +26,10 @@ pub(crate) fn subnet_usage(state: &State, now: Timestamp) -> Vec<(SubnetSpec, Ve
         Object::Subnet(spec) => Some(spec),
         _ => None,
     });
-    subnets.map(|spec| (state.subnet_usage(&spec.name, now), spec)).map(|(usage, spec)| (spec, usage)).collect()
+    subnets
+        .map(|spec| (state.subnet_usage(&spec.name, now), spec))
+        .map(|(usage, spec)| (spec, usage))
+        .collect()
 }
 
 fn subnet_row(daemon: &Daemon, spec: &SubnetSpec, usage: &Usage) -> SubnetRow {
@@ -146,4 +150,3 @@ fn condition(daemon: &Daemon, kind: ObjectKind, name: &str) -> Option<String> {
     let problem = problems.iter().find(|problem| problem.object.as_ref() == Some(&key))?;
     Some(format!("the last accepted form is in force: {problem}"))
 }
-

@@ -47,7 +47,9 @@ impl OwnerPattern {
             (None, None) => {
                 self.last == owner.name
                     || self.is_id(&owner.uid)
-                    || attachments.iter().any(|held| self.is_id(&held.holder) || self.is_id(&held.container_id))
+                    || attachments
+                        .iter()
+                        .any(|held| self.is_id(&held.holder) || self.is_id(&held.container_id))
             }
         }
     }
@@ -80,7 +82,9 @@ mod tests {
         for text in ["Pod/shop/cart-7", "shop/cart-7", "cart-7", "5d1e", ID, "0f3a91d2c7b4"] {
             check(text, true);
         }
-        for text in ["VM/shop/cart-7", "Pod/cart-7", "store/cart-7", "cart", "5d1", "0f3a91d2c7b", "Pod//cart-7"] {
+        for text in
+            ["VM/shop/cart-7", "Pod/cart-7", "store/cart-7", "cart", "5d1", "0f3a91d2c7b", "Pod//cart-7"]
+        {
             check(text, false);
         }
     }

@@ -37,7 +37,13 @@ impl<T: Send + 'static> Pages<T> {
         keep: impl Fn(&State, BlockId) -> bool + Send + Sync + 'static,
         pick: impl Fn(&State, Place) -> Option<T> + Send + Sync + 'static,
     ) -> Pages<T> {
-        Pages { handle: handle.clone(), after: None, ended: false, keep: Arc::new(keep), pick: Arc::new(pick) }
+        Pages {
+            handle: handle.clone(),
+            after: None,
+            ended: false,
+            keep: Arc::new(keep),
+            pick: Arc::new(pick),
+        }
     }
 
     /// The next page; nothing after the last one. A page may be empty.

@@ -1,9 +1,11 @@
 //! The last refusal of each owner, for `why`.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use allotment_core::{Owner, Refusal, Timestamp};
+
+use super::clock;
 
 /// Refusals kept. What is older is in the log.
 const MOST: usize = 1024;
@@ -18,29 +20,38 @@ pub(crate) struct Refusals {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Refused {
     pub(crate) owner: Owner,
-    /// Of each interface that was asked for.
-    pub(crate) networks: Vec<String>,
+    pub(crate) network: String,
     pub(crate) refusal: Refusal,
     pub(crate) at: Timestamp,
 }
 
 impl Refusals {
-    /// Keeps a refusal in place of the owner's last one for the same networks.
-    pub(crate) fn keep(&self, refused: Refused) {
+    /// What is to be told how each ADD was decided: a refusal takes the place of the owner's last one on the same network,
+    /// a grant ends it.
+    pub(crate) fn follow(
+        refusals: &Arc<Refusals>,
+    ) -> impl Fn(&Owner, &str, Option<&Refusal>) + Send + Sync + 'static {
+        let refusals = Arc::clone(refusals);
+        move |owner, network, refusal| match refusal {
+            None => refusals.forget(owner, network),
+            Some(refusal) => {
+                let (owner, network, refusal) = (owner.clone(), network.to_owned(), refusal.clone());
+                refusals.keep(Refused { owner, network, refusal, at: clock() });
+            }
+        }
+    }
+
+    fn keep(&self, refused: Refused) {
         let mut last = self.lock();
-        last.retain(|old| !same(old, &refused.owner, &refused.networks));
+        last.retain(|old| !same(old, &refused.owner, &refused.network));
         if last.len() == MOST {
             last.pop_front();
         }
         last.push_back(refused);
     }
 
-    /// The owner got what it asked for, or is gone.
-    pub(crate) fn forget(&self, owner: &Owner, networks: &[String]) {
-        let mut last = self.lock();
-        if !last.is_empty() {
-            last.retain(|old| !same(old, owner, networks));
-        }
+    fn forget(&self, owner: &Owner, network: &str) {
+        self.lock().retain(|old| !same(old, owner, network));
     }
 
     pub(crate) fn select(&self, wanted: impl Fn(&Refused) -> bool) -> Vec<Refused> {
@@ -53,8 +64,8 @@ impl Refusals {
     }
 }
 
-fn same(old: &Refused, owner: &Owner, networks: &[String]) -> bool {
-    old.owner.key() == owner.key() && old.networks == networks
+fn same(old: &Refused, owner: &Owner, network: &str) -> bool {
+    old.owner.key() == owner.key() && old.network == network
 }
 
 #[cfg(test)]
@@ -66,7 +77,7 @@ mod tests {
     fn refused(name: &str, text: &str) -> Refused {
         let owner = Owner { kind: "VM".to_owned(), name: name.to_owned(), ..Owner::default() };
         let refusal = Refusal::new(Code::Full, text, "wait");
-        Refused { owner, networks: vec!["lan".to_owned()], refusal, at: Timestamp(0) }
+        Refused { owner, network: "lan".to_owned(), refusal, at: Timestamp(0) }
     }
 
     fn texts(refusals: &Refusals) -> Vec<String> {
@@ -81,7 +92,7 @@ mod tests {
         refusals.keep(refused("a", "second"));
         assert_eq!(texts(&refusals), ["other", "second"]);
         let served = refused("a", "");
-        refusals.forget(&served.owner, &served.networks);
+        refusals.forget(&served.owner, &served.network);
         assert_eq!(texts(&refusals), ["other"]);
     }
 

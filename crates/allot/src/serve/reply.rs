@@ -22,7 +22,11 @@ impl Trouble {
     }
 
     /// What is asked for contradicts what is there: 409.
-    pub(crate) fn conflict(text: impl Into<String>, details: Vec<String>, hint: impl Into<String>) -> Trouble {
+    pub(crate) fn conflict(
+        text: impl Into<String>,
+        details: Vec<String>,
+        hint: impl Into<String>,
+    ) -> Trouble {
         let mut trouble = Trouble::new(StatusCode::CONFLICT, text, hint);
         trouble.body.details = details;
         trouble

@@ -20,10 +20,15 @@ struct Known {
 }
 
 /// One row for each VRF that has a record of the address or a subnet around it; one that says `outside` where none has.
-pub(crate) async fn who_has(handle: &Handle, address: IpAddr, only: Option<String>) -> Result<Vec<WhoHasRow>, Trouble> {
+pub(crate) async fn who_has(
+    handle: &Handle,
+    address: IpAddr,
+    only: Option<String>,
+) -> Result<Vec<WhoHasRow>, Trouble> {
     let atlas = Atlas::read(handle).await?;
     let wanted = only.clone();
-    let (mut known, now) = handle.read(move |state, now| (known(state, address, wanted.as_deref()), now)).await?;
+    let (mut known, now) =
+        handle.read(move |state, now| (known(state, address, wanted.as_deref()), now)).await?;
     if known.is_empty() {
         let vrf = only.unwrap_or_else(|| DEFAULT_VRF.to_owned());
         known.push(Known { vrf, record: None, located: None, reserved: None });
@@ -57,7 +62,9 @@ fn row(atlas: &Atlas, address: IpAddr, known: &Known, now: Timestamp) -> WhoHasR
         None => format!("in no subnet of VRF `{vrf}`"),
     };
     let (state, text, allocation) = match record {
-        Some((record, row)) if row.state != "free" => (row.state.clone(), held(record, &row.state), Some(row)),
+        Some((record, row)) if row.state != "free" => {
+            (row.state.clone(), held(record, &row.state), Some(row))
+        }
         record => {
             let (state, text) = ground(known);
             let had = record.map(|(record, _)| {
@@ -81,9 +88,10 @@ fn row(atlas: &Atlas, address: IpAddr, known: &Known, now: Timestamp) -> WhoHasR
 fn held(record: &Allocation, state: &str) -> String {
     let Allocation { owner, since, .. } = record;
     let since = rows::time(*since);
-    let on = record.attachments.first().map_or_else(String::new, |held| {
-        format!(" on {} of network `{}`", held.interface, held.network)
-    });
+    let on = record
+        .attachments
+        .first()
+        .map_or_else(String::new, |held| format!(" on {} of network `{}`", held.interface, held.network));
     match state {
         "active" => format!("{owner} has it{on} since {since}"),
         "reserved" => format!("it is kept for {owner} since {since}"),
@@ -104,7 +112,10 @@ fn ground(known: &Known) -> (&'static str, String) {
         return ("reserved", format!("nobody uses it; {reserved}"));
     }
     if located.excluded {
-        return ("excluded", "nobody has it; it is excluded, so only who asks for it by name gets it".to_owned());
+        return (
+            "excluded",
+            "nobody has it; it is excluded, so only who asks for it by name gets it".to_owned(),
+        );
     }
     ("free", "nobody has it; it is free".to_owned())
 }

@@ -13,7 +13,11 @@ use super::refusals::{Refusals, Refused};
 use super::reply::Trouble;
 use super::rows;
 
-pub(crate) async fn why(handle: &Handle, refusals: &Refusals, owner: OwnerPattern) -> Result<Vec<WhyRow>, Trouble> {
+pub(crate) async fn why(
+    handle: &Handle,
+    refusals: &Refusals,
+    owner: OwnerPattern,
+) -> Result<Vec<WhyRow>, Trouble> {
     let refused = refusals.select(|refused| owner.matches_owner(&refused.owner, &[]));
     let atlas = Arc::new(Atlas::read(handle).await?);
     let mut walk = Walk::new(handle, Arc::clone(&atlas), Filter::of_owner(owner));
@@ -63,13 +67,16 @@ fn has(allocation: &Allocation, row: IpRow, region: Option<&Region>) -> WhyRow {
 
 /// What it did not get.
 fn was_refused(refused: Refused) -> WhyRow {
-    let Refused { owner, networks, refusal, at } = refused;
-    let networks = networks.iter().map(|network| format!("`{network}`")).collect::<Vec<_>>().join(", ");
+    let Refused { owner, network, refusal, at } = refused;
     let count = |count: allotment_core::Count| CountRow { what: count.what, value: count.value };
     WhyRow {
         owner: rows::owner_row(&owner),
         address: None,
-        why: format!("was refused on network {networks} at {}: {refusal} ({})", rows::time(at), refusal.code.as_str()),
+        why: format!(
+            "was refused on network `{network}` at {}: {refusal} ({})",
+            rows::time(at),
+            refusal.code.as_str()
+        ),
         code: Some(refusal.code.as_str().to_owned()),
         counts: refusal.counts.into_iter().map(count).collect(),
         hint: Some(refusal.hint).filter(|hint| !hint.is_empty()),

@@ -79,7 +79,8 @@ fn no_namespace(seen: &Seen, allocation: &Allocation) -> Option<Found> {
         return None;
     }
     // With two holders, as in a live migration, one of them may be elsewhere.
-    let mut evidence = allocation.attachments.iter().filter_map(|attachment| attachment.netns.as_ref()).peekable();
+    let mut evidence =
+        allocation.attachments.iter().filter_map(|attachment| attachment.netns.as_ref()).peekable();
     let path = evidence.peek()?.path.clone();
     if !evidence.all(|netns| seen.live.gone.contains(netns)) {
         return None;
@@ -112,7 +113,13 @@ fn doubled_records(seen: &Seen, found: &mut Vec<Found>) {
         let Allocation { vrf, address, owner, .. } = allocation;
         if let Some(other) = records.insert((vrf, address), owner) {
             let text = format!("{owner} and {other} both have a record of it");
-            found.push(about(allocation, Severity::Error, "doubled", text, "report this: the ledger must not allow it"));
+            found.push(about(
+                allocation,
+                Severity::Error,
+                "doubled",
+                text,
+                "report this: the ledger must not allow it",
+            ));
         }
         let subnet = seen.atlas.locate(vrf, *address).map_or("", |region| region.subnet.name.as_str());
         for held in &allocation.attachments {
@@ -123,7 +130,13 @@ fn doubled_records(seen: &Seen, found: &mut Vec<Found>) {
                 && other.key() != owner.key()
             {
                 let text = format!("{owner} and {other} have the same MAC {mac}");
-                found.push(about(allocation, Severity::Error, "doubled", text, "end one of the two and start it again"));
+                found.push(about(
+                    allocation,
+                    Severity::Error,
+                    "doubled",
+                    text,
+                    "end one of the two and start it again",
+                ));
             }
             // A static configuration of one machine may ask for several by name (invariant 3).
             if allocation.rule.pick != Pick::Asked
@@ -133,7 +146,13 @@ fn doubled_records(seen: &Seen, found: &mut Vec<Found>) {
                     "{} of {owner} has it and {}, two of one family in subnet `{subnet}`",
                     held.interface, other.address
                 );
-                found.push(about(allocation, Severity::Error, "doubled", text, "end its holder and start it again"));
+                found.push(about(
+                    allocation,
+                    Severity::Error,
+                    "doubled",
+                    text,
+                    "end its holder and start it again",
+                ));
             }
         }
     }
@@ -149,7 +168,10 @@ fn unexpected(seen: &Seen, records: &HashMap<IpAddr, Vec<&Allocation>>, live: &L
     let records = records.get(address).map_or(&[][..], Vec::as_slice);
     let active = || records.iter().filter(|record| record.state == AllocationState::Active);
     let is_here = |record: &&&Allocation| {
-        record.attachments.iter().any(|held| held.netns.as_ref().is_none_or(|recorded| same_netns(recorded, netns)))
+        record
+            .attachments
+            .iter()
+            .any(|held| held.netns.as_ref().is_none_or(|recorded| same_netns(recorded, netns)))
     };
     if active().any(|record| is_here(&record)) {
         return None;

@@ -27,16 +27,22 @@ impl Live {
         let recorded: HashSet<Netns> = allocations
             .iter()
             .filter(|allocation| allocation.state == AllocationState::Active)
-            .flat_map(|allocation| allocation.attachments.iter().filter_map(|attachment| attachment.netns.clone()))
+            .flat_map(|allocation| {
+                allocation.attachments.iter().filter_map(|attachment| attachment.netns.clone())
+            })
             .collect();
         let recorded: Vec<Netns> = recorded.into_iter().collect();
-        let gone = allotment_node::netns::gone(recorded.clone()).await?;
+        let gone = allotment_node::gone(recorded.clone()).await?;
         let gone = recorded.into_iter().zip(gone).filter_map(|(netns, gone)| gone.then_some(netns)).collect();
         let mut addresses = Vec::new();
-        for (netns, interfaces) in allotment_node::netns::contents().await? {
+        for (netns, interfaces) in allotment_node::contents().await? {
             for interface in interfaces {
                 for address in interface.addresses {
-                    addresses.push(LiveAddress { address, interface: interface.name.clone(), netns: netns.clone() });
+                    addresses.push(LiveAddress {
+                        address,
+                        interface: interface.name.clone(),
+                        netns: netns.clone(),
+                    });
                 }
             }
         }

@@ -8,7 +8,13 @@ use crate::serve::audit::live::Live;
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
 fn netns(number: u64) -> Netns {
-    Netns { boot: "b".to_owned(), device: 4, inode: number, cookie: Some(number), path: format!("/run/netns/{number}") }
+    Netns {
+        boot: "b".to_owned(),
+        device: 4,
+        inode: number,
+        cookie: Some(number),
+        path: format!("/run/netns/{number}"),
+    }
 }
 
 /// `10.0.0.<last>`, active in namespace `last` under a name of its own.
@@ -18,7 +24,12 @@ fn held(last: u8) -> Allocation {
         vrf: "default".to_owned(),
         address: IpAddr::from([10, 0, 0, last]),
         state: AllocationState::Active,
-        owner: Owner { kind: "Container".to_owned(), name: name.clone(), uid: name.clone(), ..Owner::default() },
+        owner: Owner {
+            kind: "Container".to_owned(),
+            name: name.clone(),
+            uid: name.clone(),
+            ..Owner::default()
+        },
         attachments: vec![Attachment {
             holder: name.clone(),
             container_id: name,
@@ -34,7 +45,11 @@ fn held(last: u8) -> Allocation {
 }
 
 fn on_interface(last: u8, namespace: u64) -> LiveAddress {
-    LiveAddress { address: IpAddr::from([10, 0, 0, last]), interface: "eth0".to_owned(), netns: netns(namespace) }
+    LiveAddress {
+        address: IpAddr::from([10, 0, 0, last]),
+        interface: "eth0".to_owned(),
+        netns: netns(namespace),
+    }
 }
 
 /// Two containers, each with its address on its interface, and a gateway on a bridge in a third namespace.
@@ -70,7 +85,10 @@ fn nothing_is_wrong_where_nothing_is_wrong() {
 
 #[test]
 fn outside_its_subnet() {
-    check(|seen| seen.atlas = Arc::default(), &[("outside-subnet", "10.0.0.5"), ("outside-subnet", "10.0.0.6")]);
+    check(
+        |seen| seen.atlas = Arc::default(),
+        &[("outside-subnet", "10.0.0.5"), ("outside-subnet", "10.0.0.6")],
+    );
     let cooled = |seen: &mut Seen| {
         seen.atlas = Arc::default();
         seen.live = Live::default();

@@ -63,7 +63,8 @@ impl Tabular for SubnetRow {
             self.cidr.clone(),
             text(self.gateway.as_ref()),
             self.total.clone(),
-            self.held.clone(),
+            self.active.clone(),
+            self.reserved.clone(),
             self.cooling.clone(),
             self.free.clone(),
             self.order.clone(),
@@ -76,8 +77,18 @@ impl Tabular for SubnetRow {
 }
 
 impl Tabular for PoolRow {
-    const HEAD: &'static [&'static str] =
-        &["NAME", "SUBNET", "FAMILY", "RANGES", "TOTAL", "HELD", "COOLING", "FREE", "CONDITION"];
+    const HEAD: &'static [&'static str] = &[
+        "NAME",
+        "SUBNET",
+        "FAMILY",
+        "RANGES",
+        "TOTAL",
+        "ACTIVE",
+        "RESERVED",
+        "COOLING",
+        "FREE",
+        "CONDITION",
+    ];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -86,7 +97,8 @@ impl Tabular for PoolRow {
             self.family.clone(),
             self.ranges.join(","),
             self.total.clone(),
-            self.held.clone(),
+            self.active.clone(),
+            self.reserved.clone(),
             self.cooling.clone(),
             self.free.clone(),
             text(self.condition.as_ref()),
@@ -96,7 +108,7 @@ impl Tabular for PoolRow {
 
 impl Tabular for ReservationRow {
     const HEAD: &'static [&'static str] =
-        &["NAME", "SUBNET", "ADDRESSES", "OWNER", "HELD", "REASON", "CONDITION"];
+        &["NAME", "SUBNET", "ADDRESSES", "OWNER", "ACTIVE", "REASON", "CONDITION"];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -104,7 +116,7 @@ impl Tabular for ReservationRow {
             self.subnet.clone(),
             self.addresses.join(","),
             self.owner.as_ref().map(owner).unwrap_or_default(),
-            self.held.clone(),
+            self.active.clone(),
             self.reason.clone(),
             text(self.condition.as_ref()),
         ]

@@ -51,8 +51,10 @@ pub struct SubnetRow {
     pub gateway: Option<String>,
     /// Addresses that can be handed out, pools included; excluded, reserved and gateway addresses left out.
     pub total: String,
-    /// Active, or kept for an owner; also those asked for by name that are not in `total`.
-    pub held: String,
+    /// In use; also those asked for by name that are not in `total`.
+    pub active: String,
+    /// Kept for an owner, in use by nobody.
+    pub reserved: String,
     pub cooling: String,
     pub free: String,
     pub order: String,
@@ -74,8 +76,10 @@ pub struct PoolRow {
     pub family: String,
     pub ranges: Vec<String>,
     pub total: String,
-    /// Active, or kept for an owner; also those asked for by name that are not in `total`.
-    pub held: String,
+    /// In use; also those asked for by name that are not in `total`.
+    pub active: String,
+    /// Kept for an owner, in use by nobody.
+    pub reserved: String,
     pub cooling: String,
     pub free: String,
     /// What keeps the declared object from being in force, where something does: this row is then the last accepted
@@ -92,8 +96,8 @@ pub struct ReservationRow {
     pub addresses: Vec<String>,
     pub owner: Option<OwnerRow>,
     pub reason: String,
-    /// How many of its addresses are held.
-    pub held: String,
+    /// How many of its addresses are in use.
+    pub active: String,
     /// What keeps the declared object from being in force, where something does: this row is then the last accepted
     /// one (O6).
     #[serde(default)]

@@ -27,7 +27,8 @@ pub(crate) async fn who_has(
     } else {
         output::print(&rows, format)?;
     }
-    let found = rows.iter().any(|row| row.allocation.is_some());
+    let has = |row: &WhoHasRow| row.allocation.as_ref().is_some_and(|held| held.state != "cooling");
+    let found = rows.iter().any(has);
     Ok(if found { Verdict::Done } else { Verdict::Found })
 }
 

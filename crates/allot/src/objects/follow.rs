@@ -85,8 +85,8 @@ impl Follower {
     /// Reads the folder and brings it into force, as far as that goes.
     async fn pass(&mut self) -> Left {
         self.watcher.arm();
-        let folder = self.folder.clone();
-        let wanted = tokio::task::spawn_blocking(move || Wanted::read(&folder)).await;
+        let (folder, expected) = (self.folder.clone(), !self.remembered.files().is_empty());
+        let wanted = tokio::task::spawn_blocking(move || Wanted::read(&folder, expected)).await;
         let wanted = wanted.expect("reading files does not panic");
         match self.bring_into_force(wanted).await {
             Ok(left) => left,

@@ -127,9 +127,12 @@ spec: {subnet: SUBNET, ranges: [10.0.0.8/29]}
 
     #[test]
     fn a_missing_folder_takes_nothing_back() {
-        let missing = Wanted::read(std::path::Path::new("/nonexistent/objects"));
         let key = wanted(&[subnet("a")]).objects.into_keys().next().unwrap();
-        assert!(missing.problems.is_empty() && !missing.takes_back(&key));
+        for expected in [false, true] {
+            let missing = Wanted::read(std::path::Path::new("/nonexistent/objects"), expected);
+            assert!(!missing.takes_back(&key));
+            assert_eq!(missing.problems.is_empty(), !expected, "only what was there is missed");
+        }
     }
 
     #[test]

@@ -43,6 +43,11 @@ impl Atlas {
         Ok(objects.into_iter().collect())
     }
 
+    /// By the names of their subnets.
+    pub(crate) fn regions(&self) -> impl Iterator<Item = &Region> {
+        self.subnets.values()
+    }
+
     pub(crate) fn region(&self, subnet: &str) -> Option<&Region> {
         self.subnets.get(subnet)
     }

@@ -1,22 +1,30 @@
 //! `GET /v1/subnets`, `/v1/pools` and `/v1/reservations`: the objects in force, and how full they are.
 
+use std::collections::HashMap;
+
 use allotment_core::{
-    BlockId, IpRange, Object, ObjectKey, ObjectKind, Order, PoolSpec, ReservationSpec, State, SubnetSpec,
-    Timestamp, Usage,
+    Allocation, AllocationState, BlockId, Family, IpRange, Object, ObjectKey, ObjectKind, Order, Place,
+    PoolSpec, ReservationSpec, State, SubnetSpec, Timestamp, Usage,
 };
 use allotment_engine::{EngineError, Handle};
 use allotment_wire::{PoolRow, ReservationRow, SubnetRow};
 
 use super::Daemon;
+use super::atlas::Atlas;
 use super::ips::meets;
 use super::pages::Pages;
 use super::rows;
 
 /// One row a subnet and family.
 pub(crate) async fn subnets(daemon: &Daemon) -> Result<Vec<SubnetRow>, EngineError> {
+    let kept = Kept::count(&daemon.handle).await?;
     let used = daemon.handle.read(subnet_usage).await?;
-    let rows =
-        used.iter().flat_map(|(spec, usage)| usage.iter().map(|usage| subnet_row(daemon, spec, usage)));
+    let rows = used.iter().flat_map(|(spec, usage)| {
+        let kept = &kept;
+        usage
+            .iter()
+            .map(move |usage| subnet_row(daemon, spec, usage, kept.in_subnet(&spec.name, usage.family)))
+    });
     Ok(rows.collect())
 }
 
@@ -26,13 +34,14 @@ pub(crate) fn subnet_usage(state: &State, now: Timestamp) -> Vec<(SubnetSpec, Ve
         Object::Subnet(spec) => Some(spec),
         _ => None,
     });
-    subnets
-        .map(|spec| (state.subnet_usage(&spec.name, now), spec))
-        .map(|(usage, spec)| (spec, usage))
-        .collect()
+    let used = |spec: SubnetSpec| {
+        let usage = state.subnet_usage(&spec.name, now);
+        (spec, usage)
+    };
+    subnets.map(used).collect()
 }
 
-fn subnet_row(daemon: &Daemon, spec: &SubnetSpec, usage: &Usage) -> SubnetRow {
+fn subnet_row(daemon: &Daemon, spec: &SubnetSpec, usage: &Usage, kept: u64) -> SubnetRow {
     let family = usage.family;
     SubnetRow {
         name: spec.name.clone(),
@@ -41,7 +50,8 @@ fn subnet_row(daemon: &Daemon, spec: &SubnetSpec, usage: &Usage) -> SubnetRow {
         cidr: spec.cidr(family).map(ToString::to_string).unwrap_or_default(),
         gateway: spec.gateway(family).map(|gateway| gateway.to_string()),
         total: usage.total.to_string(),
-        held: usage.held.to_string(),
+        active: usage.held.saturating_sub(kept).to_string(),
+        reserved: kept.to_string(),
         cooling: usage.cooling.to_string(),
         free: usage.free().to_string(),
         order: order(spec.order).to_owned(),
@@ -63,6 +73,7 @@ fn order(order: Order) -> &'static str {
 
 /// One row a pool and family.
 pub(crate) async fn pools(daemon: &Daemon) -> Result<Vec<PoolRow>, EngineError> {
+    let kept = Kept::count(&daemon.handle).await?;
     let used = daemon.handle.read(|state, now| {
         let pools = state.objects().filter_map(|object| match object {
             Object::IPPool(spec) => Some((state.pool_usage(&spec.name, now), spec)),
@@ -71,18 +82,22 @@ pub(crate) async fn pools(daemon: &Daemon) -> Result<Vec<PoolRow>, EngineError> 
         pools.collect::<Vec<_>>()
     });
     let used = used.await?;
-    let rows = used.iter().flat_map(|(usage, spec)| usage.iter().map(|usage| pool_row(daemon, spec, usage)));
+    let rows = used.iter().flat_map(|(usage, spec)| {
+        let kept = &kept;
+        usage.iter().map(move |usage| pool_row(daemon, spec, usage, kept.in_pool(&spec.name, usage.family)))
+    });
     Ok(rows.collect())
 }
 
-fn pool_row(daemon: &Daemon, spec: &PoolSpec, usage: &Usage) -> PoolRow {
+fn pool_row(daemon: &Daemon, spec: &PoolSpec, usage: &Usage, kept: u64) -> PoolRow {
     PoolRow {
         name: spec.name.clone(),
         subnet: spec.subnet.clone(),
         family: usage.family.to_string(),
         ranges: texts(spec.ranges.iter().filter(|range| range.family() == usage.family)),
         total: usage.total.to_string(),
-        held: usage.held.to_string(),
+        active: usage.held.saturating_sub(kept).to_string(),
+        reserved: kept.to_string(),
         cooling: usage.cooling.to_string(),
         free: usage.free().to_string(),
         condition: condition(daemon, ObjectKind::IPPool, &spec.name),
@@ -95,52 +110,82 @@ fn texts<'a>(ranges: impl Iterator<Item = &'a IpRange>) -> Vec<String> {
 
 /// One row a reservation.
 pub(crate) async fn reservations(daemon: &Daemon) -> Result<Vec<ReservationRow>, EngineError> {
-    let declared = daemon.handle.read(|state, _| state.objects().collect::<Vec<_>>()).await?;
-    let mut vrfs = std::collections::BTreeMap::new();
+    let atlas = Atlas::read(&daemon.handle).await?;
     let mut rows = Vec::new();
-    for object in declared {
-        match object {
-            Object::Subnet(subnet) => drop(vrfs.insert(subnet.name, subnet.vrf)),
-            Object::Reservation(spec) => {
-                let vrf = vrfs.get(&spec.subnet).cloned().unwrap_or_default();
-                let held = held(&daemon.handle, vrf, spec.addresses.clone()).await?;
-                rows.push(reservation_row(daemon, &spec, held));
-            }
-            Object::IPPool(_) => {}
+    for region in atlas.regions() {
+        for spec in &region.reservations {
+            let active = active(&daemon.handle, region.subnet.vrf.clone(), spec.addresses.clone()).await?;
+            rows.push(reservation_row(daemon, spec, active));
         }
     }
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(rows)
 }
 
-fn reservation_row(daemon: &Daemon, spec: &ReservationSpec, held: usize) -> ReservationRow {
+fn reservation_row(daemon: &Daemon, spec: &ReservationSpec, active: usize) -> ReservationRow {
     ReservationRow {
         name: spec.name.clone(),
         subnet: spec.subnet.clone(),
         addresses: texts(spec.addresses.iter()),
         owner: spec.owner.as_ref().map(rows::owner_row),
         reason: spec.reason.clone(),
-        held: held.to_string(),
+        active: active.to_string(),
         condition: condition(daemon, ObjectKind::Reservation, &spec.name),
     }
 }
 
-/// How many addresses of some ranges are held.
-async fn held(handle: &Handle, vrf: String, ranges: Vec<IpRange>) -> Result<usize, EngineError> {
+/// How many addresses of some ranges are in use.
+async fn active(handle: &Handle, vrf: String, ranges: Vec<IpRange>) -> Result<usize, EngineError> {
     let of_blocks = ranges.clone();
     let blocks = move |state: &State, block: BlockId| {
         state.vrf_name(block) == vrf && of_blocks.iter().any(|range| meets(block, *range))
     };
-    let held = move |state: &State, place: allotment_core::Place| {
+    let active = move |state: &State, place: Place| {
         let address = place.address();
         let reserved = ranges.iter().any(|range| range.contains(address));
-        (reserved && state.at(place).is_some_and(|allocation| allocation.state.is_held())).then_some(())
+        (reserved && state.at(place)?.state == AllocationState::Active).then_some(())
     };
-    let mut pages = Pages::new(handle, blocks, held);
+    let mut pages = Pages::new(handle, blocks, active);
     let mut count = 0;
     while let Some(page) = pages.next().await? {
         count += page.items.len();
     }
     Ok(count)
+}
+
+/// How many addresses are kept for an owner but in use by nobody. Core counts them among the held.
+#[derive(Default)]
+struct Kept {
+    subnets: HashMap<(String, Family), u64>,
+    pools: HashMap<(String, Family), u64>,
+}
+
+impl Kept {
+    async fn count(handle: &Handle) -> Result<Kept, EngineError> {
+        let atlas = Atlas::read(handle).await?;
+        let is_kept = |allocation: &Allocation| allocation.state == AllocationState::Reserved;
+        let mut pages = Pages::new(handle, |_, _| true, move |state, place| state.at(place).filter(is_kept));
+        let mut kept = Kept::default();
+        while let Some(page) = pages.next().await? {
+            for Allocation { vrf, address, .. } in page.items {
+                let Some(region) = atlas.locate(&vrf, address) else { continue };
+                let family = Family::of(address);
+                *kept.subnets.entry((region.subnet.name.clone(), family)).or_default() += 1;
+                if let Some(pool) = region.pool(address) {
+                    *kept.pools.entry((pool.name.clone(), family)).or_default() += 1;
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    fn in_subnet(&self, name: &str, family: Family) -> u64 {
+        self.subnets.get(&(name.to_owned(), family)).copied().unwrap_or(0)
+    }
+
+    fn in_pool(&self, name: &str, family: Family) -> u64 {
+        self.pools.get(&(name.to_owned(), family)).copied().unwrap_or(0)
+    }
 }
 
 /// What keeps an object's declared form from being in force.

@@ -61,7 +61,7 @@ fn attachment_row(attachment: &Attachment) -> AttachmentRow {
 /// RFC 3339 in UTC.
 pub(crate) fn time(at: Timestamp) -> String {
     let parsed = i64::try_from(at.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    parsed.map_or_else(|| format!("{} ms after 1970-01-01T00:00:00Z", at.0), |at| at.to_string())
+    parsed.map_or_else(|| format!("{} ms after 1970-01-01T00:00:00Z", at.0), |at| format!("{at:.3}"))
 }
 
 /// Both halves of a rule by their names, such as `network/fresh`.
@@ -135,7 +135,7 @@ mod tests {
         for key in ["subnet", "mac", "attachment", "node"] {
             assert!(json[key].is_null(), "{key}");
         }
-        assert_eq!(json["since"], "2023-11-14T22:13:20Z");
+        assert_eq!(json["since"], "2023-11-14T22:13:20.000Z");
         assert_eq!(json["rule"], "network/fresh");
         assert_eq!(json["owner"]["namespace"], "");
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use allotment_core::{Object, ObjectError, ObjectKey};
+use serde::Serialize;
 
 use crate::read::fault::{Fault, Spot};
 use crate::read::node::{Node, Value};
@@ -20,7 +21,8 @@ pub struct Parsed {
 /// Something wrong in a file.
 ///
 /// Prints as `subnets.yaml:7: spec.cidrs[0]: …`, without the hint.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "camelCase")]
 pub struct Problem {
     pub file: String,
     /// Counted from 1; 0 where the file as a whole is meant.
@@ -78,8 +80,25 @@ impl Parsed {
 impl Problem {
     pub(crate) fn new(file: &Arc<str>, object: Option<ObjectKey>, fault: Fault) -> Problem {
         let Fault { field, at, text, hint, .. } = fault;
+        let (field, text, hint) = (visible(&field), visible(&text), visible(&hint));
         Problem { file: file.to_string(), line: at.line, column: at.column, object, field, text, hint }
     }
+}
+
+/// Characters of a text that are shown; a value in a file may have millions.
+const SHOWN: usize = 400;
+
+/// The text as it can be printed: what a file has in it must not move anybody's cursor, nor fill the screen.
+fn visible(text: &str) -> String {
+    let mut visible = String::new();
+    for (index, c) in text.chars().enumerate() {
+        if index == SHOWN {
+            visible.push('…');
+            break;
+        }
+        if c.is_control() { visible.extend(c.escape_default()) } else { visible.push(c) }
+    }
+    visible
 }
 
 impl fmt::Display for Problem {

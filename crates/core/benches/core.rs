@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 use space::{Shape, Space};
 
 /// Pairs of operations per timed batch; requests are made between batches, untimed.
-const BATCH: usize = 1_000;
+const BATCH: usize = 64;
 /// Batches per row: the median is shown.
-const BATCHES: usize = 60;
+const BATCHES: usize = 1_000;
 
 struct Row {
     name: &'static str,

@@ -141,7 +141,7 @@ fn check_selector(field: &str, selector: Option<&Selector>) -> Checked {
 
     let Some(selector) = selector else { return Ok(()) };
     for (key, value) in &selector.match_labels {
-        let field = format!("{field}.matchLabels.{key}");
+        let field = format!("{field}.matchLabels.{}", key.escape_debug());
         syntax::label_key(&field, key)?;
         syntax::label_value(&field, value)?;
     }

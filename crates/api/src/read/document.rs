@@ -24,23 +24,20 @@ pub(super) fn read(file: &Arc<str>, document: &Node, parsed: &mut Parsed) {
     if matches!(document.value, Value::Null) {
         return;
     }
-    if text(document, "kind") == Some("List") && text(document, "apiVersion") == Some("v1") {
-        match document.entry("items").map(|entry| (&entry.node.value, entry)) {
-            None => {}
-            Some((Value::List(items), _)) => items.iter().for_each(|item| read_object(file, item, parsed)),
-            Some((_, entry)) => {
-                let fault = Fault::new(
-                    "items",
-                    entry.spot(),
-                    format!("a list is expected, and this is {}", entry.node),
-                    "",
-                );
-                parsed.errors.push(Problem::new(file, None, fault));
+    let is_list = text(document, "kind") == Some("List") && text(document, "apiVersion") == Some("v1");
+    match document.entry("items") {
+        Some(Entry { node: Node { value: Value::List(items), .. }, .. }) if is_list => {
+            for item in items {
+                read_object(file, item, parsed);
             }
         }
-        return;
+        Some(entry) if is_list => {
+            let fault = Fault::mismatch("items", entry.spot(), "a list", &entry.node, "");
+            parsed.errors.push(Problem::new(file, None, fault));
+        }
+        None if is_list => {}
+        _ => read_object(file, document, parsed),
     }
-    read_object(file, document, parsed);
 }
 
 fn read_object(file: &Arc<str>, node: &Node, parsed: &mut Parsed) {
@@ -98,12 +95,7 @@ fn required<'a>(node: &'a Node, at: Spot, path: &str, hint: &str) -> Result<(&'a
         None => Err(Fault::new(path, at, "is missing", hint)),
         Some(entry) => match &entry.node.value {
             Value::Text(text) => Ok((text, entry.spot())),
-            _ => Err(Fault::new(
-                path,
-                entry.spot(),
-                format!("a string is expected, and this is {}", entry.node),
-                hint,
-            )),
+            _ => Err(Fault::mismatch(path, entry.spot(), "a string", &entry.node, hint)),
         },
     }
 }
@@ -112,17 +104,17 @@ fn kind(node: &Node) -> Result<ObjectKind, Fault> {
     let known = KINDS.map(|(name, _)| name);
     if !matches!(node.value, Value::Map(_)) {
         let hint = "begin with `apiVersion`, `kind`, `metadata` and `spec`, each on a line of its own";
-        return Err(Fault::new("", node.at, format!("an object is expected, and this is {node}"), hint));
+        return Err(Fault::mismatch("", node.at, "an object", node, hint));
     }
     let hint = format!("write `apiVersion: {API_VERSION}`");
     let (version, at) = required(node, node.at, "apiVersion", &hint)?;
     if version != API_VERSION {
         let (text, hint) = if version.starts_with("allotment.dev/") {
-            (format!("the version `{}` is not known here", version.escape_debug()), hint)
+            (format!("the version `{version}` is not known here"), hint)
         } else {
-            let what = text(node, "kind").unwrap_or("object").escape_debug();
+            let what = text(node, "kind").unwrap_or("object");
             let only = "only Subnet, IPPool and Reservation of allotment.dev/v1alpha1 are read here";
-            (format!("`{}` ({what}) is no object of Allotment", version.escape_debug()), only.to_owned())
+            (format!("`{version}` ({what}) is no object of Allotment"), only.to_owned())
         };
         return Err(Fault::new("apiVersion", at, text, hint));
     }
@@ -132,8 +124,8 @@ fn kind(node: &Node) -> Result<ObjectKind, Fault> {
         return Ok(kind);
     }
     let text = match nearest(kind, &known) {
-        Some(near) => format!("the kind `{}` is not known; did you mean `{near}`?", kind.escape_debug()),
-        None => format!("the kind `{}` is not known", kind.escape_debug()),
+        Some(near) => format!("the kind `{kind}` is not known; did you mean `{near}`?"),
+        None => format!("the kind `{kind}` is not known"),
     };
     Err(Fault::new("kind", at, text, "it can be `Subnet`, `IPPool` or `Reservation`"))
 }
@@ -144,8 +136,7 @@ fn name(node: &Node) -> Result<&str, Fault> {
         return Err(Fault::new("metadata.name", node.at, "is missing", hint));
     };
     if !matches!(metadata.node.value, Value::Map(_)) {
-        let text = format!("a mapping is expected, and this is {}", metadata.node);
-        return Err(Fault::new("metadata", metadata.spot(), text, hint));
+        return Err(Fault::mismatch("metadata", metadata.spot(), "a mapping", &metadata.node, hint));
     }
     required(&metadata.node, metadata.spot(), "metadata.name", hint).map(|(name, _)| name)
 }

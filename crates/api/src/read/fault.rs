@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use serde::de;
+use serde::de::{self, Expected, Unexpected};
+
+use super::node::Node;
 
 /// A place in a file; both count from 1, and 0 is nowhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +36,17 @@ impl Fault {
         Fault { field: field.into(), at, text: text.into(), hint: hint.into(), missing: false }
     }
 
+    /// Something else was written than what belongs there.
+    pub(crate) fn mismatch(
+        field: &str,
+        at: Spot,
+        expected: impl fmt::Display,
+        found: &Node,
+        hint: impl Into<String>,
+    ) -> Fault {
+        Fault::new(field, at, format!("{expected} is expected, and this is {found}"), hint)
+    }
+
     /// The place of a fault that has none yet. What serde found missing is a field of what is at `path`.
     pub(crate) fn located(mut self, path: &str, at: Spot) -> Fault {
         if self.at == Spot::default() {
@@ -45,8 +58,14 @@ impl Fault {
     }
 }
 
-/// Follows from the nearest of `known` to what was written, if any is near.
+/// Bytes; nobody mistypes a field at greater length, and to compare takes time.
+const LONGEST_TYPO: usize = 64;
+
+/// The one of `known` that was meant, if any is near to what was written.
 pub(crate) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
+    if written.len() > LONGEST_TYPO {
+        return None;
+    }
     let folded = written.to_lowercase();
     let distance = |known: &str| strsim::osa_distance(&folded, &known.to_lowercase());
     let (best, distance) =
@@ -55,12 +74,12 @@ pub(crate) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     (distance <= (best.len() / 3).max(1) || (prefix && folded.len() >= 3)).then_some(best)
 }
 
-/// Lists for reading: `a`, `b` and `c`.
-pub(crate) fn listed(words: &[&str]) -> String {
+/// Lists for reading: `a`, `b` and `c`, or with another word than "and".
+pub(crate) fn listed(words: &[&str], and: &str) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),
-        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        Some((last, others)) => format!("{} {and} {last}", others.join(", ")),
         None => String::new(),
     }
 }
@@ -78,19 +97,19 @@ impl de::Error for Fault {
         Fault { text: text.to_string(), ..Fault::default() }
     }
 
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Fault {
+        de::Error::custom(format_args!("{expected} is expected, and this is the {found}"))
+    }
+
     fn missing_field(field: &'static str) -> Fault {
         Fault { missing: true, ..Fault::new(field, Spot::default(), "is missing", format!("add `{field}`")) }
     }
 
     fn unknown_variant(written: &str, known: &'static [&'static str]) -> Fault {
         let text = match nearest(written, known) {
-            Some(near) => format!("`{}` is not known; did you mean `{near}`?", written.escape_debug()),
-            None => format!("`{}` is not known", written.escape_debug()),
+            Some(near) => format!("`{written}` is not known; did you mean `{near}`?"),
+            None => format!("`{written}` is not known"),
         };
-        Fault {
-            text,
-            hint: format!("it can be {}", listed(known).replace(" and ", " or ")),
-            ..Fault::default()
-        }
+        Fault { text, hint: format!("it can be {}", listed(known, "or")), ..Fault::default() }
     }
 }

@@ -13,6 +13,10 @@ use super::fault::{Fault, Spot};
 /// and the end of anchors that multiply.
 pub(super) const MAX_NODES: usize = 250_000;
 
+/// Lists and mappings within each other; what the API server adds to an object is a dozen deep. The parser calls itself
+/// for each (45 KB of stack a level in a debug build), and any thread may read a file.
+const MAX_DEPTH: usize = 20;
+
 pub(crate) struct Node {
     pub(crate) at: Spot,
     pub(crate) value: Value,
@@ -48,6 +52,8 @@ pub(super) fn read(text: &str, lines_before: u32, max_nodes: usize) -> Result<Ve
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_nodes: max_nodes,
+            max_depth: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH,
             max_total_scalar_bytes: 2 * MAX_FILE_BYTES,
             max_recorded_anchor_bytes: 2 * MAX_FILE_BYTES,
         },
@@ -74,11 +80,9 @@ fn unreadable(error: &Error, lines_before: u32) -> Unreadable {
         cause = error.without_snippet();
     }
     let (text, hint, too_large) = match cause {
-        Error::DuplicateMappingKey { key, .. } => (
-            format!("the key `{}` is there twice", key.as_deref().unwrap_or("?").escape_debug()),
-            "keep one of them",
-            false,
-        ),
+        Error::DuplicateMappingKey { key, .. } => {
+            (format!("the key `{}` is there twice", key.as_deref().unwrap_or("?")), "keep one of them", false)
+        }
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
@@ -90,7 +94,7 @@ fn unreadable(error: &Error, lines_before: u32) -> Unreadable {
             true,
         ),
         _ => (
-            format!("is not YAML: {}", DefaultMessageFormatter.format_message(cause).escape_debug()),
+            format!("is not YAML: {}", DefaultMessageFormatter.format_message(cause)),
             "look here and in the lines before: the indentation, brackets that are not closed, tabs, text that needs quotes",
             false,
         ),
@@ -151,11 +155,11 @@ impl fmt::Display for Node {
             Value::Integer(value) => write!(f, "the number {value}"),
             Value::Float(value) => write!(f, "the number {value}"),
             Value::Text(text) if text.chars().nth(SHOWN).is_none() => {
-                write!(f, "the text `{}`", text.escape_debug())
+                write!(f, "the text `{text}`")
             }
             Value::Text(text) => {
                 let start: String = text.chars().take(SHOWN).collect();
-                write!(f, "the text `{}…`", start.escape_debug())
+                write!(f, "the text `{start}…`")
             }
             Value::List(_) => f.write_str("a list"),
             Value::Map(_) => f.write_str("a mapping"),

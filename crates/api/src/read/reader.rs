@@ -2,6 +2,7 @@
 //! the type does not have.
 
 use std::cell::RefCell;
+use std::fmt::Display;
 use std::net::Ipv6Addr;
 
 use serde::de::value::StrDeserializer;
@@ -43,6 +44,7 @@ pub(super) fn read<T: DeserializeOwned>(entry: &Entry) -> Result<T, Vec<Fault>> 
 }
 
 impl<'de> Reader<'de> {
+    /// A scalar of another type than expected.
     fn wrong(&self, expected: &dyn Expected) -> Fault {
         let hint = match &self.node.value {
             Value::Bool(_) | Value::Integer(_) | Value::Float(_) => {
@@ -56,11 +58,11 @@ impl<'de> Reader<'de> {
             },
             _ => String::new(),
         };
-        Fault::new(&self.path, self.at, format!("{expected} is expected, and this is {}", self.node), hint)
+        self.wrong_shape(expected, hint)
     }
 
-    fn wrong_shape(&self, expected: &str, hint: impl Into<String>) -> Fault {
-        Fault::new(&self.path, self.at, format!("{expected} is expected, and this is {}", self.node), hint)
+    fn wrong_shape(&self, expected: impl Display, hint: impl Into<String>) -> Fault {
+        Fault::mismatch(&self.path, self.at, expected, self.node, hint)
     }
 
     /// Reads one value below; faults that do not know their place get its.
@@ -147,9 +149,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.node.value {
             Value::List(items) => visitor.visit_seq(Items { reader: &self, items: items.iter().enumerate() }),
-            Value::Text(text) => {
-                Err(self.wrong_shape("a list", format!("write it as a list: [\"{}\"]", text.escape_debug())))
-            }
+            Value::Text(text) => Err(self.wrong_shape("a list", format!("write it as a list: [\"{text}\"]"))),
             _ => Err(self.wrong_shape("a list", "")),
         }
     }
@@ -171,7 +171,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         let Value::Map(entries) = &self.node.value else {
-            let hint = format!("give its fields, indented under it: {}", listed(known));
+            let hint = format!("give its fields, indented under it: {}", listed(known, "and"));
             return Err(self.wrong_shape("a mapping", hint));
         };
         self.unknown.borrow_mut().extend(unknown_fields(&self.path, entries, known));
@@ -190,7 +190,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     ) -> Result<V::Value, Fault> {
         match &self.node.value {
             Value::Text(text) => visitor.visit_enum(StrDeserializer::new(text)),
-            _ => Err(self.wrong_shape(&format!("one of {}", listed(known)), "")),
+            _ => Err(self.wrong_shape(format_args!("one of {}", listed(known, "or")), "")),
         }
     }
 
@@ -201,20 +201,20 @@ impl<'de> Deserializer<'de> for Reader<'de> {
 }
 
 /// One fault for each entry of a mapping whose key is none of `known`.
-pub(super) fn unknown_fields<'de>(
-    path: &'de str,
-    entries: &'de [Entry],
-    known: &'de [&'de str],
-) -> impl Iterator<Item = Fault> + 'de {
+pub(super) fn unknown_fields<'a>(
+    path: &'a str,
+    entries: &'a [Entry],
+    known: &'a [&'a str],
+) -> impl Iterator<Item = Fault> + 'a {
     let unknown = entries.iter().filter(|entry| !known.contains(&entry.key.as_str()));
     unknown.map(move |entry| {
-        let key = entry.key.escape_debug();
-        let field = if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
+        let key = &entry.key;
+        let field = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         let text = match nearest(&entry.key, known) {
             Some(near) => format!("the field `{key}` is not known; did you mean `{near}`?"),
             None => format!("the field `{key}` is not known"),
         };
-        Fault::new(field, entry.at, text, format!("the fields here are {}", listed(known)))
+        Fault::new(field, entry.at, text, format!("the fields here are {}", listed(known, "and")))
     })
 }
 

@@ -40,14 +40,15 @@ impl State {
         }
         let entry = Entry {
             owner: &plan.request.owner,
-            owner_tag: plan.owner_tag,
+            owner_tag: plan.probe.tag,
+            packed_uid: plan.probe.packed_uid(),
             attachment: Some(attachment),
             mac,
             state: AllocationState::Active,
             rule: picked.rule,
             since: plan.now,
         };
-        self.store.enter(place, &entry);
+        self.store.enter_in(place, block, &entry);
         if was_held {
             return;
         }
@@ -112,7 +113,16 @@ impl State {
     ) {
         let owner_tag = self.store.seed.owner(owner.key());
         let state = AllocationState::Active;
-        let entry = Entry { owner, owner_tag, attachment: Some(attachment), mac, state, rule, since };
+        let entry = Entry {
+            owner,
+            owner_tag,
+            packed_uid: None,
+            attachment: Some(attachment),
+            mac,
+            state,
+            rule,
+            since,
+        };
         self.store.enter(place, &entry);
     }
 

@@ -64,8 +64,16 @@ impl Head {
 }
 
 /// Appends the part of a record that is kept as text in memory.
-pub(super) fn push_text(out: &mut Buffer, owner: &Owner, attachment: Option<&Attachment>) {
-    text::push(out, &owner.uid);
+pub(super) fn push_text(
+    out: &mut Buffer,
+    owner: &Owner,
+    uid: Option<&[u8]>,
+    attachment: Option<&Attachment>,
+) {
+    match uid {
+        Some(packed) => out.extend(packed),
+        None => text::push(out, &owner.uid),
+    }
     text::push(out, &owner.name);
     let (holder, container_id) = attachment.map_or(("", ""), |a| (&a.holder, &a.container_id));
     text::push_or_same(out, holder, &owner.uid);
@@ -76,9 +84,9 @@ pub(super) fn push_text(out: &mut Buffer, owner: &Owner, attachment: Option<&Att
 fn push_netns(out: &mut Buffer, netns: Option<&Netns>) {
     let Some(netns) = netns else { return out.push(0) };
     out.push(1);
-    out.extend_from_slice(&netns.device.to_le_bytes());
-    out.extend_from_slice(&netns.inode.to_le_bytes());
-    out.extend_from_slice(&netns.cookie.unwrap_or(0).to_le_bytes());
+    out.extend(&netns.device.to_le_bytes());
+    out.extend(&netns.inode.to_le_bytes());
+    out.extend(&netns.cookie.unwrap_or(0).to_le_bytes());
     text::push(out, &netns.boot);
     text::push(out, &netns.path);
 }
@@ -169,11 +177,11 @@ impl Allocation {
         for part in place {
             text::push(&mut texts, part);
         }
-        push_text(&mut texts, &self.owner, first);
+        push_text(&mut texts, &self.owner, None, first);
         if let Some(second) = second {
             push_second(&mut texts, second);
         }
-        out.extend_from_slice(&texts);
+        out.extend_from_slice(texts.bytes());
         out
     }
 }

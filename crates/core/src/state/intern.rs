@@ -20,23 +20,33 @@ impl Interner {
     }
 
     pub(super) fn find(&self, word: &str, seed: Seed) -> Option<u32> {
-        if self.words.get(self.recent as usize).is_some_and(|recent| **recent == *word) {
+        if self.is_recent(word) {
             return Some(self.recent);
         }
-        self.table.find(seed.word(word), |&number| &*self.words[number as usize] == word).copied()
+        self.look_up(word, seed.word(word))
+    }
+
+    fn is_recent(&self, word: &str) -> bool {
+        self.words.get(self.recent as usize).is_some_and(|recent| **recent == *word)
+    }
+
+    fn look_up(&self, word: &str, hash: u64) -> Option<u32> {
+        self.table.find(hash, |&number| &*self.words[number as usize] == word).copied()
     }
 
     pub(super) fn intern(&mut self, word: &str, seed: Seed) -> u32 {
-        if let Some(number) = self.find(word, seed) {
-            self.recent = number;
-            return number;
+        if self.is_recent(word) {
+            return self.recent;
         }
-        let number = u32::try_from(self.words.len()).expect("fewer words than records");
-        self.words.push(word.into());
-        let words = &self.words;
-        self.table.insert_unique(seed.word(word), number, |&other| seed.word(&words[other as usize]));
-        self.recent = number;
-        number
+        let hash = seed.word(word);
+        self.recent = self.look_up(word, hash).unwrap_or_else(|| {
+            let number = u32::try_from(self.words.len()).expect("fewer words than records");
+            self.words.push(word.into());
+            let words = &self.words;
+            self.table.insert_unique(hash, number, |&other| seed.word(&words[other as usize]));
+            number
+        });
+        self.recent
     }
 
     pub(super) fn words(&self) -> impl Iterator<Item = &str> {

@@ -21,7 +21,7 @@ const WANTS_MAX: usize = 256;
 pub struct Plan<'a> {
     pub(super) request: &'a Request,
     pub(super) now: Timestamp,
-    pub(super) owner_tag: u32,
+    pub(super) probe: OwnerProbe,
     pub(super) entries: SmallVec<[Planned; 1]>,
 }
 
@@ -78,7 +78,7 @@ impl State {
             let mac = planner.mac(want, &picks, &entries, &probe)?;
             entries.push(Planned { picks, mac });
         }
-        Ok(Plan { request, now, owner_tag: probe.tag, entries })
+        Ok(Plan { request, now, probe, entries })
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Store {
 pub(super) struct Entry<'a> {
     pub(super) owner: &'a Owner,
     pub(super) owner_tag: u32,
+    /// The uid as it is stored, where that is known.
+    pub(super) packed_uid: Option<&'a [u8]>,
     pub(super) attachment: Option<&'a Attachment>,
     pub(super) mac: Option<Mac>,
     pub(super) state: AllocationState,
@@ -55,6 +57,12 @@ pub(super) struct OwnerProbe {
     by_uid: bool,
     /// Uid or name, whichever makes it the same.
     text: Buffer,
+}
+
+impl OwnerProbe {
+    pub(super) fn packed_uid(&self) -> Option<&[u8]> {
+        self.by_uid.then(|| self.text.bytes())
+    }
 }
 
 impl Store {
@@ -100,9 +108,10 @@ impl Store {
         let mut reader = self.text(record);
         let uid = reader.uid();
         if probe.by_uid {
-            return uid.is_some_and(|uid| uid.is(&probe.text));
+            return uid.is_some_and(|uid| uid.is(probe.text.bytes()));
         }
-        probe.namespace == Some(record.namespace) && reader.string().is_some_and(|name| name.is(&probe.text))
+        probe.namespace == Some(record.namespace)
+            && reader.string().is_some_and(|name| name.is(probe.text.bytes()))
     }
 
     fn text(&self, record: &Record) -> Reader<'_> {
@@ -135,14 +144,15 @@ impl Store {
         let mut packed = Buffer::new();
         text::push(&mut packed, holder);
         record.has_attachment()
-            && (self.holder_and_container(record).is_some_and(|(stored, _)| stored.is(&packed))
+            && (self.holder_and_container(record).is_some_and(|(stored, _)| stored.is(packed.bytes()))
                 || self.second(index).is_some_and(|second| second.holder == holder))
     }
 
     pub(super) fn is_sandbox(&self, index: u32, container_id: &str) -> bool {
         let mut packed = Buffer::new();
         text::push(&mut packed, container_id);
-        self.holder_and_container(self.records.get(index)).is_some_and(|(_, stored)| stored.is(&packed))
+        self.holder_and_container(self.records.get(index))
+            .is_some_and(|(_, stored)| stored.is(packed.bytes()))
     }
 
     pub(super) fn second(&self, index: u32) -> Option<&Attachment> {
@@ -178,6 +188,11 @@ impl Store {
     /// Writes what an address says, whether it had a record or not. Returns the record's number.
     pub(super) fn enter(&mut self, place: Place, entry: &Entry<'_>) -> u32 {
         let (block, _) = self.blocks.find_or_add(place.vrf, place.key);
+        self.enter_in(place, block, entry)
+    }
+
+    /// As `enter`, where the block is at hand.
+    pub(super) fn enter_in(&mut self, place: Place, block: u32, entry: &Entry<'_>) -> u32 {
         let offset = place.offset();
         let index = self.blocks.get(block).record(offset).unwrap_or_else(|| {
             let index = self.records.add(Record::of(block, offset));
@@ -193,13 +208,16 @@ impl Store {
         let seed = self.seed;
         self.drop_indexes(index, vrf, Some(entry.owner_tag));
         let mut text = Buffer::new();
-        codec::push_text(&mut text, entry.owner, entry.attachment);
+        codec::push_text(&mut text, entry.owner, entry.packed_uid, entry.attachment);
         let network = entry.attachment.map_or("", |attachment| &attachment.network);
         let interface = entry.attachment.map_or("", |attachment| &attachment.interface);
         let node = entry.attachment.map_or("", |attachment| &attachment.node);
         let old = *self.records.get(index);
-        let new =
-            if old.is_written() { self.arena.replace(old.text(), &text) } else { self.arena.put(&text) };
+        let new = if old.is_written() {
+            self.arena.replace(old.text(), text.bytes())
+        } else {
+            self.arena.put(text.bytes())
+        };
         let kind =
             u16::try_from(self.kinds.intern(&entry.owner.kind, seed)).expect("fewer than 65 536 kinds");
         let namespace = self.namespaces.intern(&entry.owner.namespace, seed);
@@ -376,14 +394,14 @@ impl Store {
         text::push(&mut words, self.networks.get(record.network));
         text::push(&mut words, self.interfaces.get(record.interface));
         text::push(&mut words, self.nodes.get(record.node));
-        out.extend_from_slice(&words);
+        out.extend_from_slice(words.bytes());
         out.extend_from_slice(
             codec::skip_text(&mut self.text(record)).expect("a record's text was written by us"),
         );
         if let Some(second) = self.second(index) {
             let mut more = Buffer::new();
             codec::push_second(&mut more, second);
-            out.extend_from_slice(&more);
+            out.extend_from_slice(more.bytes());
         }
     }
 
@@ -411,6 +429,7 @@ impl Store {
         }
         let entry = Entry {
             owner_tag: self.seed.owner(owner.key()),
+            packed_uid: None,
             owner: &owner,
             attachment: attachment.as_ref(),
             mac: head.mac,

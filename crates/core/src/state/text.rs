@@ -8,8 +8,6 @@
 //! | 253 | 64 lower-case hexadecimal digits, as runtimes name containers: 32 bytes |
 //! | 254 | the same as the record's first string, the owner's uid |
 
-use smallvec::SmallVec;
-
 const LONG: u8 = 248;
 const UUID: u8 = 252;
 const HEX: u8 = 253;
@@ -18,7 +16,42 @@ const SAME: u8 = 254;
 /// Longest string that a record takes, in bytes; longer ones are refused before they get here.
 pub(crate) const STRING_MAX: usize = 4096;
 
-pub(super) type Buffer = SmallVec<[u8; 120]>;
+/// Bytes being put together: on the stack as long as they are as few as almost always.
+pub(super) struct Buffer {
+    near: [u8; Buffer::NEAR],
+    len: usize,
+    /// Holds all of them once they no longer fit.
+    far: Vec<u8>,
+}
+
+impl Buffer {
+    const NEAR: usize = 120;
+
+    pub(super) fn new() -> Buffer {
+        Buffer { near: [0; Buffer::NEAR], len: 0, far: Vec::new() }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        if self.far.is_empty() { &self.near[..self.len] } else { &self.far }
+    }
+
+    pub(super) fn push(&mut self, byte: u8) {
+        self.extend(&[byte]);
+    }
+
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        if end <= Buffer::NEAR && self.far.is_empty() {
+            self.near[self.len..end].copy_from_slice(bytes);
+            self.len = end;
+            return;
+        }
+        if self.far.is_empty() {
+            self.far.extend_from_slice(&self.near[..self.len]);
+        }
+        self.far.extend_from_slice(bytes);
+    }
+}
 
 /// Appends a string.
 pub(super) fn push(out: &mut Buffer, text: &str) {
@@ -30,10 +63,10 @@ pub(super) fn push(out: &mut Buffer, text: &str) {
         Ok(short) if short < LONG => out.push(short),
         _ => {
             out.push(LONG);
-            out.extend_from_slice(&u16::try_from(bytes.len()).expect("STRING_MAX fits").to_le_bytes());
+            out.extend(&u16::try_from(bytes.len()).expect("STRING_MAX fits").to_le_bytes());
         }
     }
-    out.extend_from_slice(bytes);
+    out.extend(bytes);
 }
 
 /// Appends a string that is often the owner's uid.
@@ -41,38 +74,46 @@ pub(super) fn push_or_same(out: &mut Buffer, text: &str, uid: &str) {
     if text == uid && !uid.is_empty() { out.push(SAME) } else { push(out, text) }
 }
 
-/// The value of a lower-case hexadecimal digit; anything else has its high bits set.
-const NIBBLES: [u8; 256] = {
-    let mut table = [0xff; 256];
-    let mut value = 0;
-    while value < 16 {
-        table[b"0123456789abcdef"[value as usize] as usize] = value;
-        value += 1;
-    }
-    table
-};
+/// The same byte eight times.
+const fn eight(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
 
-/// Packs pairs of digits into bytes; `false` where one of them is no lower-case hexadecimal digit.
-fn pack(digits: &[u8], out: &mut [u8]) -> bool {
-    let mut seen = 0;
-    for (pair, byte) in digits.chunks_exact(2).zip(out) {
-        let (high, low) = (NIBBLES[usize::from(pair[0])], NIBBLES[usize::from(pair[1])]);
-        seen |= high | low;
-        *byte = high << 4 | low & 15;
+/// Packs eight lower-case hexadecimal digits, all at once; `None` where one of them is none.
+fn pack_eight(digits: [u8; 8]) -> Option<[u8; 4]> {
+    let text = u64::from_le_bytes(digits);
+    // A letter has bit 6 set and its value, less 9, in the low half.
+    let values = (text & eight(0x0f)) + (text >> 6 & eight(1)) * 9;
+    let is_letter = (values + eight(6)) >> 4 & eight(1);
+    let again = values + eight(b'0') + is_letter * u64::from(b'a' - b'0' - 10);
+    if values & eight(0xf0) != 0 || again != text {
+        return None;
     }
-    seen < 16
+    let pairs = (values << 4 | values >> 8) & 0x00ff_00ff_00ff_00ff;
+    let quads = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+    let [a, b, c, d, ..] = (quads | quads >> 16).to_le_bytes();
+    Some([a, b, c, d])
+}
+
+/// Packs digits, eight at a time; `false` where one of them is no lower-case hexadecimal digit.
+fn pack(digits: &[u8], out: &mut [u8]) -> bool {
+    let (digits, _) = digits.as_chunks::<8>();
+    let (out, _) = out.as_chunks_mut::<4>();
+    digits.iter().zip(out).all(|(digits, out)| pack_eight(*digits).map(|packed| *out = packed).is_some())
 }
 
 fn push_uuid(out: &mut Buffer, bytes: &[u8]) -> bool {
+    if [bytes[8], bytes[13], bytes[18], bytes[23]] != *b"----" {
+        return false;
+    }
+    let mut digits = [0; 32];
+    for (to, from) in [(0..8, 0..8), (8..12, 9..13), (12..16, 14..18), (16..20, 19..23), (20..32, 24..36)] {
+        digits[to].copy_from_slice(&bytes[from]);
+    }
     let mut packed = [UUID; 17];
-    let is_uuid = [bytes[8], bytes[13], bytes[18], bytes[23]] == *b"----"
-        && pack(&bytes[..8], &mut packed[1..5])
-        && pack(&bytes[9..13], &mut packed[5..7])
-        && pack(&bytes[14..18], &mut packed[7..9])
-        && pack(&bytes[19..23], &mut packed[9..11])
-        && pack(&bytes[24..], &mut packed[11..]);
+    let is_uuid = pack(&digits, &mut packed[1..]);
     if is_uuid {
-        out.extend_from_slice(&packed);
+        out.extend(&packed);
     }
     is_uuid
 }
@@ -81,7 +122,7 @@ fn push_hex(out: &mut Buffer, bytes: &[u8]) -> bool {
     let mut packed = [HEX; 33];
     let is_hex = pack(bytes, &mut packed[1..]);
     if is_hex {
-        out.extend_from_slice(&packed);
+        out.extend(&packed);
     }
     is_hex
 }
@@ -192,10 +233,24 @@ mod tests {
         ] {
             let mut out = Buffer::new();
             push(&mut out, text);
-            assert_eq!(out.len(), length, "{text}");
-            let packed = Reader::new(&out).string().unwrap();
-            assert!(packed.is(&out));
+            assert_eq!(out.bytes().len(), length, "{text}");
+            let packed = Reader::new(out.bytes()).string().unwrap();
+            assert!(packed.is(out.bytes()));
             assert_eq!(packed.to_text().unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn only_lower_case_digits_are_packed() {
+        for byte in 0..=u8::MAX {
+            for at in 0..8 {
+                let mut digits = *b"0123abef";
+                digits[at] = byte;
+                let is_digits = digits.iter().all(|digit| b"0123456789abcdef".contains(digit));
+                let text = String::from_utf8_lossy(&digits).into_owned();
+                let packed = is_digits.then(|| u32::from_str_radix(&text, 16).unwrap().to_be_bytes());
+                assert_eq!(pack_eight(digits), packed, "{text}");
+            }
         }
     }
 
@@ -204,9 +259,9 @@ mod tests {
         let mut out = Buffer::new();
         push(&mut out, "u");
         push_or_same(&mut out, "u", "u");
-        let mut reader = Reader::new(&out);
+        let mut reader = Reader::new(out.bytes());
         assert!(reader.uid().unwrap() == reader.string().unwrap());
-        assert_eq!(out.len(), 3);
+        assert_eq!(out.bytes().len(), 3);
         assert!(Reader::new(&[SAME]).string().is_none(), "nothing to be the same as");
     }
 }

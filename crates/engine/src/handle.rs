@@ -86,6 +86,12 @@ impl Handle {
         self.ask(None, move |draft| Ok(draft.remove(&key)?)).await
     }
 
+    /// Takes over allocations that another ledger made, durably, one after the other; the first one that is refused ends
+    /// it, and those before it stay. Returns how many were not here yet.
+    pub async fn adopt(&self, allocations: Vec<Allocation>) -> Result<usize, EngineError> {
+        self.ask(None, move |draft| Ok(draft.adopt(&allocations)?)).await
+    }
+
     /// Runs `read` between two batches, on what is committed. Keep it short: allocations wait for it.
     pub async fn read<T, F>(&self, read: F) -> Result<T, EngineError>
     where

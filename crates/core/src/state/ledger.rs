@@ -89,7 +89,7 @@ impl State {
     }
 
     /// Takes the subnets that touch a range out of service until `settle`.
-    fn unsettle(&mut self, vrf: u32, first: u128, last: u128) {
+    pub(super) fn unsettle(&mut self, vrf: u32, first: u128, last: u128) {
         let subnets: Vec<u32> = self.objects.subnet_ranges.overlapping(vrf, (first, last)).collect();
         for subnet in subnets {
             if !self.stale.contains(&subnet) {

@@ -19,8 +19,9 @@ pub(super) struct Dirty<B> {
     /// Oldest first.
     queue: VecDeque<Entry<B>>,
     members: HashSet<B>,
-    /// What is due of the next fold, in parts of [`JOURNAL_BUDGET`].
+    /// What is due of the next fold, in parts of `budget`.
     due: u64,
+    budget: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,23 +50,28 @@ pub(super) struct Folds<B> {
 }
 
 impl<B: Copy + Eq + Hash> Dirty<B> {
-    pub(super) fn new() -> Dirty<B> {
-        Dirty { queue: VecDeque::new(), members: HashSet::new(), due: 0 }
+    /// `budget`: bytes of journal within which all are to be folded once.
+    pub(super) fn new(budget: u64) -> Dirty<B> {
+        Dirty { queue: VecDeque::new(), members: HashSet::new(), due: 0, budget }
+    }
+
+    pub(super) fn budget(&self) -> u64 {
+        self.budget
     }
 
     /// Which blocks the commit at `at` folds.
     pub(super) fn folds(&self, at: Position) -> Folds<B> {
         let due = self.due + self.queue.len() as u64 * at.length;
         let unfolded = self.queue.front().map_or(0, |oldest| at.before - oldest.before);
-        let mut count = due / JOURNAL_BUDGET;
-        if unfolded > JOURNAL_BUDGET {
+        let mut count = due / self.budget;
+        if unfolded > self.budget {
             count = count.max(1);
         }
         let count = count.min(FOLDS).min(self.queue.len() as u64);
         let taken = usize::try_from(count).expect("it is no more than the queue is long");
         Folds {
             blocks: self.queue.iter().take(taken).map(|entry| entry.block).collect(),
-            due: due % JOURNAL_BUDGET,
+            due: due % self.budget,
         }
     }
 
@@ -104,7 +110,7 @@ mod tests {
     /// Runs commits of `length` bytes, the n-th touching what `touched` says, and returns the longest stretch of
     /// journal that a load would have had to read, and the most blocks folded by one commit.
     fn run(commits: u64, length: u64, mut touched: impl FnMut(u64) -> Vec<u64>) -> (u64, usize) {
-        let mut dirty = Dirty::new();
+        let mut dirty = Dirty::new(JOURNAL_BUDGET);
         let (mut longest, mut most) = (0, 0);
         for sequence in 1..=commits {
             let at = Position { sequence, before: (sequence - 1) * length, length };
@@ -137,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_tail_is_the_oldest_change_not_yet_folded() {
-        let mut dirty = Dirty::new();
+        let mut dirty = Dirty::new(JOURNAL_BUDGET);
         let at = |sequence| Position { sequence, before: sequence * 10, length: 10 };
         for (sequence, block) in [(1, 'a'), (2, 'b'), (3, 'a')] {
             let folds = dirty.folds(at(sequence));

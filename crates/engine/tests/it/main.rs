@@ -1,0 +1,5 @@
+//! The engine and the embedded ledger, from outside.
+
+mod conforms;
+mod faults;
+mod sim_disk;

@@ -26,6 +26,7 @@ impl State {
         let entry = Entry {
             owner: &allocation.owner,
             owner_tag: self.store.seed.owner(allocation.owner.key()),
+            packed_uid: None,
             attachment: allocation.attachments.first(),
             mac: allocation.mac,
             state: allocation.state,

@@ -112,7 +112,7 @@ impl Space {
         if matches!(shape, Shape::Churned | Shape::ChurnedMillion) {
             for _ in 0..full * 2 / 1_000 {
                 let batch = space.batch(1_000);
-                space.run(&batch);
+                space.run(&batch, false);
             }
         }
         space
@@ -149,7 +149,12 @@ impl Space {
         Batch { pairs: pairs.collect() }
     }
 
-    pub(crate) fn run(&mut self, batch: &Batch) {
+    /// One pair after the other; `warmed`: as the engine does it, which knows its batch.
+    pub(crate) fn run(&mut self, batch: &Batch, warmed: bool) {
+        if warmed {
+            self.state.warm_requests(batch.pairs.iter().map(|(request, ..)| request));
+            self.state.warm_releases(batch.pairs.iter().map(|(.., release)| release));
+        }
         for (request, at, release) in &batch.pairs {
             self.now += 1;
             self.changed.clear();

@@ -21,6 +21,7 @@ mod ledger;
 mod named;
 mod objects;
 mod plan;
+mod prefetch;
 mod query;
 mod ranges;
 mod record;
@@ -31,6 +32,7 @@ mod store;
 mod table;
 mod targets;
 mod text;
+mod warm;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

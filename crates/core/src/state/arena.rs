@@ -3,6 +3,8 @@
 //! Names in an allocator of their own cost half of what a `Box<[u8]>` each would: no header, no pointer, and a text that
 //! is replaced by one of the same length stays in its place.
 
+use super::prefetch::prefetch;
+
 /// Bytes of a granule.
 const GRANULE: usize = 16;
 /// Granules of a chunk: a text never crosses its chunk, so this bounds a text at 64 KiB.
@@ -30,6 +32,13 @@ impl Arena {
         self.chunks
             .get(chunk)
             .map_or(&[], |chunk| &chunk[start..start + usize::from(text.granules) * GRANULE])
+    }
+
+    /// Asks for the first line of a text.
+    pub(super) fn prefetch(&self, text: Text) {
+        if let Some(first) = self.get(text).first() {
+            prefetch(first);
+        }
     }
 
     /// Stores `bytes`; what is behind them up to the end of the last granule is undefined.

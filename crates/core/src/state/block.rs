@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use super::prefetch::prefetch;
 use super::record::NONE;
 use crate::address::Key;
 
@@ -70,6 +71,13 @@ impl Block {
 
     pub(super) fn record(&self, offset: u8) -> Option<u32> {
         bit(&self.used, offset).then(|| self.slots[self.rank(offset)])
+    }
+
+    /// Asks for where the record of an address is written down.
+    pub(super) fn prefetch(&self, offset: u8) {
+        if let Some(slot) = self.slots.get(self.rank(offset)) {
+            prefetch(slot);
+        }
     }
 
     /// Enters the record of an address that has none.

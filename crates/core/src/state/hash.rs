@@ -44,12 +44,11 @@ impl Seed {
         tag(self.word(container_id))
     }
 
-    pub(super) fn mac(self, vrf: u32, mac: Mac) -> u32 {
+    pub(super) fn mac(self, mac: Mac) -> u32 {
         let mut bytes = [0; 8];
         bytes[..6].copy_from_slice(&mac.0);
         let mut hasher = self.hasher();
         hasher.write_u64(u64::from_le_bytes(bytes));
-        hasher.write_u32(vrf);
         tag(hasher.finish())
     }
 }

@@ -67,6 +67,8 @@ impl State {
     /// addresses returns them.
     pub fn plan<'a>(&self, request: &'a Request, now: Timestamp) -> Result<Plan<'a>, Refusal> {
         check_form(request)?;
+        let macs = request.wants.iter().filter_map(|want| want.mac.map(MacWant::mac));
+        self.store.prefetch_request(self.store.seed.owner(request.owner.key()), macs);
         let probe = self.store.probe(&request.owner);
         let now = now.max(self.store.newest);
         let mut planner =
@@ -98,9 +100,9 @@ fn check_form(request: &Request) -> Result<(), Refusal> {
             request.wants.len()
         )));
     }
-    let too_long = |text: &String| text.len() > STRING_MAX;
-    let mut owner_texts = [&owner.kind, &owner.namespace, &owner.name, &owner.uid].into_iter();
-    if owner_texts.any(too_long) || request.wants.iter().any(|want| texts(&want.attachment).any(too_long)) {
+    let owner_texts = [&owner.kind, &owner.namespace, &owner.name, &owner.uid];
+    let all = || owner_texts.into_iter().chain(request.wants.iter().flat_map(|want| texts(&want.attachment)));
+    if all().map(String::len).sum::<usize>() > STRING_MAX && all().any(|text| text.len() > STRING_MAX) {
         return Err(invalid(format!("a name of the request is longer than {STRING_MAX} bytes")));
     }
     for (at, want) in request.wants.iter().enumerate() {
@@ -152,6 +154,9 @@ impl Planner<'_> {
 
     /// What the attachment has already.
     fn present(&self, want: &Want) -> Picks {
+        if self.owned.is_empty() {
+            return Picks::new();
+        }
         let store = &self.state.store;
         let mut picks: Picks = (self.owned.iter())
             .filter(|&&index| {

@@ -1,6 +1,7 @@
 //! One address in memory: 64 bytes, one cache line, beside its text in the arena.
 
 use super::arena::Text;
+use super::prefetch::prefetch;
 use crate::{AllocationState, Choice, Mac, Pick, Rule, Timestamp};
 
 /// No record, no segment, no block.
@@ -149,6 +150,13 @@ impl Slab {
 
     pub(super) fn get_mut(&mut self, index: u32) -> &mut Record {
         &mut self.chunks[index as usize / CHUNK][index as usize % CHUNK]
+    }
+
+    /// Asks for a record.
+    pub(super) fn prefetch(&self, index: u32) {
+        if index != NONE {
+            prefetch(self.get(index));
+        }
     }
 
     pub(super) fn add(&mut self, record: Record) -> u32 {

@@ -432,6 +432,7 @@ impl Layout {
                 let record = store.records.get(next);
                 let key = store.blocks.get(segment.block).base | u128::from(record.offset);
                 if !taken.contains(&key) {
+                    store.prefetch_change(next);
                     return Some(key);
                 }
                 next = record.next;

@@ -33,6 +33,7 @@ impl State {
         release: &Release,
         changed: &mut Vec<Place>,
     ) {
+        self.store.prefetch_change(index);
         let place = self.store.place_of(index);
         if self.store.second(index).is_some() {
             let known = self.store.allocation(index);

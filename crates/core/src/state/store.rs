@@ -80,7 +80,7 @@ impl Store {
     pub(super) fn probe(&self, owner: &Owner) -> OwnerProbe {
         let key = owner.key();
         let tag = self.seed.owner(key);
-        self.by_owner.touch(tag);
+        self.by_owner.prefetch(tag);
         let mut text = Buffer::new();
         let (kind, namespace, by_uid) = match key {
             OwnerKey::Uid { kind, uid } => {
@@ -179,10 +179,33 @@ impl Store {
 
     /// Held records with a MAC.
     pub(super) fn with_mac(&self, vrf: u32, mac: Mac) -> impl Iterator<Item = u32> + '_ {
-        self.by_mac.find(self.seed.mac(vrf, mac)).filter(move |&index| {
+        self.by_mac.find(self.seed.mac(mac)).filter(move |&index| {
             let record = self.records.get(index);
             record.mac() == Some(mac) && self.blocks.get(record.block).vrf == vrf
         })
+    }
+
+    /// Asks for what a request will look up: its owner, its MACs.
+    pub(super) fn prefetch_request(&self, owner_tag: u32, macs: impl Iterator<Item = Mac>) {
+        self.by_owner.prefetch(owner_tag);
+        for mac in macs {
+            self.by_mac.prefetch(self.seed.mac(mac));
+        }
+    }
+
+    /// Asks for what will be changed beside a record when its address is given to somebody else or released.
+    pub(super) fn prefetch_change(&self, index: u32) {
+        let record = self.records.get(index);
+        self.arena.prefetch(record.text());
+        if record.in_mac_index()
+            && let Some(mac) = record.mac()
+        {
+            self.by_mac.prefetch(self.seed.mac(mac));
+        }
+        if !record.state.is_held() {
+            self.by_owner.prefetch(record.owner_tag);
+            self.records.prefetch(record.next);
+        }
     }
 
     /// Writes what an address says, whether it had a record or not. Returns the record's number.
@@ -245,7 +268,7 @@ impl Store {
     fn add_holder_indexes(&mut self, index: u32, vrf: u32, attachment: Option<&Attachment>, kind: &str) {
         let seed = self.seed;
         if let Some(mac) = self.records.get(index).mac() {
-            self.by_mac.insert(seed.mac(vrf, mac), index);
+            self.by_mac.insert(seed.mac(mac), index);
             self.records.get_mut(index).set_in_mac_index(true);
         }
         if let Some(attachment) = attachment.filter(|a| !a.container_id.is_empty() && kind != "Container") {
@@ -262,7 +285,7 @@ impl Store {
         let record = *self.records.get(index);
         if record.in_mac_index() {
             let mac = record.mac().expect("what is in the index of MACs has one");
-            self.by_mac.remove(self.seed.mac(vrf, mac), index);
+            self.by_mac.remove(self.seed.mac(mac), index);
         }
         if record.in_sandbox_index() {
             self.by_sandbox.remove(record.sandbox_tag, index);
@@ -292,7 +315,7 @@ impl Store {
         let (block, offset) = (record.block, record.offset);
         if state.is_held() {
             if let Some(mac) = self.records.get(index).mac() {
-                self.by_mac.insert(self.seed.mac(vrf, mac), index);
+                self.by_mac.insert(self.seed.mac(mac), index);
                 self.records.get_mut(index).set_in_mac_index(true);
             }
         } else {

@@ -5,6 +5,8 @@
 //! one pass without hashing anything again; and removing moves a few neighbours back instead of leaving a tombstone. Several
 //! records may share a hash: the caller compares what it really looks for.
 
+use super::prefetch::prefetch;
+
 /// Hash and record number; empty when the number is [`EMPTY`].
 #[derive(Clone, Copy)]
 struct Cell {
@@ -40,10 +42,10 @@ impl Table {
             .map(|cell| cell.index)
     }
 
-    /// Brings the cells of a hash near: look-ups in several tables then wait for memory together, not in turn.
-    pub(super) fn touch(&self, tag: u32) {
+    /// Asks for the cells of a hash, for a look-up that comes soon.
+    pub(super) fn prefetch(&self, tag: u32) {
         if let Some(cell) = self.cells.get(self.home(tag)) {
-            std::hint::black_box(cell.tag);
+            prefetch(cell);
         }
     }
 

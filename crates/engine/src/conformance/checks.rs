@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use allotment_core::{Asked, BlockId, MacWant, Netns, Object, Release, ReleaseMode, Request};
 
-use super::world::{World, pod, subnet};
+use super::world::{World, ended, pod, subnet};
 use super::{Content, Subject};
 use crate::{Batch, CommitError, Ledger};
 
@@ -34,7 +34,7 @@ fn restart<S: Subject>(subject: &S, world: World<S::Ledger>) -> World<S::Ledger>
     let before = world.content();
     drop(world);
     let after = self::world(subject);
-    assert_eq!(after.content(), before, "after a restart");
+    after.content().assert_same(&before, "after a restart");
     after
 }
 
@@ -44,7 +44,7 @@ fn commit<T>(committed: Result<T, CommitError>) -> T {
 
 fn empty<S: Subject>(subject: &S) {
     let world = world(subject);
-    assert_eq!(world.content(), Content { objects: Vec::new(), allocations: Vec::new() });
+    assert_eq!(world.content(), Content::default());
     restart(subject, world);
 }
 
@@ -87,14 +87,19 @@ fn shapes<S: Subject>(subject: &S) {
     let mut rich = pod(1, "a");
     rich.owner.name = "grüße-".repeat(40);
     rich.wants[0].mac = Some(MacWant::Asked("02:00:5e:00:00:01".parse().expect("it is a MAC")));
-    rich.wants[0].attachment.netns =
-        Some(Netns { boot: "boot".to_owned(), device: 4, inode: u64::MAX, cookie: Some(7), path: "/run/netns/x".to_owned() });
+    rich.wants[0].attachment.netns = Some(Netns {
+        boot: "boot".to_owned(),
+        device: 4,
+        inode: u64::MAX,
+        cookie: Some(1 << 40),
+        path: "/run/netns/x".to_owned(),
+    });
     let mut asked = pod(2, "a");
     asked.wants[0].ips = Asked::Each(vec![address("10.0.0.254"), address("fd00::ff")]);
     let mut joining = rich.clone();
-    joining.wants[0].attachment.holder = "its next pod".to_owned();
-    joining.wants[0].attachment.container_id = "another sandbox".to_owned();
     joining.wants[0].join = true;
+    let attachment = &mut joining.wants[0].attachment;
+    (attachment.holder, attachment.container_id) = ("its next pod".to_owned(), "another sandbox".to_owned());
     for request in [rich, asked, joining, pod(3, "b"), pod(4, "a"), pod(5, "a")] {
         let outcome = commit(world.allocate(std::slice::from_ref(&request)));
         assert!(outcome[0].is_ok(), "{outcome:?}");
@@ -112,7 +117,7 @@ fn shapes<S: Subject>(subject: &S) {
         holder: kept.owner.uid,
         mode: ReleaseMode::Keep,
     };
-    commit(world.release(&[keep, interface_of("sandbox-5")]));
+    commit(world.release(&[keep, ended(5)]));
     let world = restart(subject, world);
     assert_eq!(world.content().allocations.len(), 9, "four in two families, one in one");
 }
@@ -125,13 +130,12 @@ fn replay<S: Subject>(subject: &S) {
     let content = world.content();
     // Asked again, nothing changes; and committed again all the same, nothing changes in the ledger.
     commit(world.allocate(&requests));
-    assert_eq!(world.content(), content);
+    world.content().assert_same(&content, "asked again");
     commit(world.change(|state, batch| {
         batch.places = state.blocks().flat_map(|block| state.places(block)).collect();
         batch.places.extend_from_within(..);
     }));
-    let world = restart(subject, world);
-    assert_eq!(world.content(), content);
+    restart(subject, world).content().assert_same(&content, "committed again");
 }
 
 fn big_batch<S: Subject>(subject: &S) {
@@ -156,8 +160,7 @@ fn interleaved<S: Subject>(subject: &S) {
             let outcome = commit(world.allocate(&[request]));
             assert!(outcome[0].is_ok(), "{outcome:?}");
             if n % 3 == 0 {
-                let container_id = format!("sandbox-{}", round * 40 + n);
-                commit(world.release(&[interface_of(&container_id)]));
+                commit(world.release(&[ended(round * 40 + n)]));
             }
         }
         world = restart(subject, world);
@@ -176,12 +179,11 @@ fn reload<S: Subject>(subject: &S) {
         let plan = world.state.plan(&request, batch.at).expect("there is room");
         world.state.apply(&plan, &mut batch.places);
     }
-    let release = interface_of("sandbox-7");
-    world.state.release(&release, batch.at, &mut batch.places);
+    world.state.release(&ended(7), batch.at, &mut batch.places);
     assert_ne!(world.content(), content);
     assert_eq!(batch.blocks().len(), 2);
     forget_and_reload(&mut world, &batch.blocks());
-    assert_eq!(world.content(), content, "after forgetting and reloading");
+    world.content().assert_same(&content, "after forgetting and reloading");
     world.state.assert_consistent();
     restart(subject, world);
 }
@@ -199,7 +201,7 @@ fn conflict<S: Subject>(subject: &S) {
     };
     assert_eq!(blocks.iter().map(|block| block.base()).collect::<Vec<_>>(), [address("10.0.0.0")]);
     forget_and_reload(&mut second, &blocks);
-    assert_eq!(second.content(), first.content());
+    second.content().assert_same(&first.content(), "the second writer, after reloading");
     commit(second.allocate(&[pod(2, "a")]));
     let content = second.content();
     assert_eq!(content.allocations.len(), 2);
@@ -216,11 +218,6 @@ fn forget_and_reload<L: Ledger>(world: &mut World<L>, blocks: &[BlockId]) {
     }
     world.ledger.reload(&mut world.state, &named).expect("the ledger reads");
     world.state.settle();
-}
-
-/// The end of a sandbox's only interface.
-fn interface_of(container_id: &str) -> Release {
-    Release::Interface { container_id: container_id.to_owned(), interface: "eth0".to_owned(), network: None }
 }
 
 fn address(text: &str) -> IpAddr {

@@ -7,7 +7,7 @@
 mod checks;
 mod world;
 
-pub use world::{Content, World, pod, subnet};
+pub use world::{Content, World, ended, pod, subnet};
 
 use crate::Ledger;
 

@@ -16,7 +16,7 @@ pub struct World<L> {
 }
 
 /// Everything that a ledger keeps, in an order of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
     pub objects: Vec<Object>,
     pub allocations: Vec<Allocation>,
@@ -28,6 +28,19 @@ impl Content {
         let mut allocations: Vec<Allocation> = places.filter_map(|place| state.at(place)).collect();
         allocations.sort_by(|a, b| (&a.vrf, a.address).cmp(&(&b.vrf, b.address)));
         Content { objects: state.objects().collect(), allocations }
+    }
+
+    /// Compares without printing a million allocations.
+    ///
+    /// # Panics
+    /// When they differ: with the first difference.
+    #[track_caller]
+    pub fn assert_same(&self, expected: &Content, what: &str) {
+        assert_eq!(self.objects, expected.objects, "{what}");
+        for (found, expected) in self.allocations.iter().zip(&expected.allocations) {
+            assert_eq!(found, expected, "{what}");
+        }
+        assert_eq!(self.allocations.len(), expected.allocations.len(), "{what}");
     }
 }
 
@@ -134,4 +147,9 @@ pub fn pod(n: u64, subnet: &str) -> Request {
         }],
         ..Request::default()
     }
+}
+
+/// CNI DEL of what [`pod`] asked for.
+pub fn ended(n: u64) -> Release {
+    Release::Interface { container_id: format!("sandbox-{n}"), interface: "eth0".to_owned(), network: None }
 }

@@ -5,22 +5,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{ReadableTable, Table, WriteTransaction};
-
 use allotment_core::{BlockId, State};
 
 use crate::panics::panic_text;
 use crate::{Batch, CommitError, Ledger, LedgerError};
 
-use super::dirty::{Dirty, Folds, JOURNAL_BUDGET, Position};
+use super::dirty::{Dirty, JOURNAL_BUDGET, Position};
 use super::disk::Disk;
 use super::folder::{self, Lock};
-use super::format::{self, BLOCKS, BlockWriter, Head, JOURNAL, JournalWriter, OBJECTS};
+use super::format::{Head, JournalWriter};
 use super::load::{Loaded, Newest, Snapshot};
 use super::open::{self, Open, guarded};
-
-/// Journal rows that one commit removes at most: more than it adds, so that the journal shrinks again after a burst.
-const TRIMS: u64 = 4;
+use super::write::{Step, journal_row, write};
 
 /// The ledger of one machine: a file in its data folder.
 #[derive(Debug)]
@@ -34,15 +30,6 @@ pub struct EmbeddedLedger {
     /// A commit that failed: it may have reached the disk all the same.
     doubt: Option<Step>,
     _lock: Option<Lock>,
-}
-
-/// One commit, as it will be.
-#[derive(Debug)]
-struct Step {
-    at: Position,
-    tail: u64,
-    touched: Vec<BlockId>,
-    folds: Folds<BlockId>,
 }
 
 impl EmbeddedLedger {
@@ -86,7 +73,7 @@ impl EmbeddedLedger {
             length: journal.len(),
         };
         let touched = batch.blocks();
-        let folds = self.dirty.folds(at);
+        let folds = self.dirty.folds(at, touched.len());
         let tail = self.dirty.tail_after(&folds, &touched, at);
         Step { at, tail, touched, folds }
     }
@@ -132,40 +119,8 @@ impl EmbeddedLedger {
     fn try_commit(&self, state: &State, batch: &Batch, step: &Step, row: &[u8]) -> Result<(), redb::Error> {
         let open = self.database();
         open.hold.release()?;
-        catch_unwind(AssertUnwindSafe(|| self.write(open, state, batch, step, row)))
+        catch_unwind(AssertUnwindSafe(|| write(open, state, batch, step, row)))
             .unwrap_or_else(|panic| Err(redb::Error::Corrupted(panic_text(&*panic))))
-    }
-
-    fn write(
-        &self,
-        open: &Open,
-        state: &State,
-        batch: &Batch,
-        step: &Step,
-        row: &[u8],
-    ) -> Result<(), redb::Error> {
-        let txn = open.database.begin_write()?;
-        {
-            let mut journal = txn.open_table(JOURNAL)?;
-            journal.insert(format::journal_key(step.at.sequence).as_slice(), row)?;
-            // The newest row stays: it says where the ledger stands.
-            trim(&mut journal, step.tail.min(step.at.sequence))?;
-        }
-        fold(&txn, state, step)?;
-        if !batch.objects.is_empty() {
-            let mut objects = txn.open_table(OBJECTS)?;
-            for (key, object) in &batch.objects {
-                let key = format::object_key(key);
-                match object {
-                    Some(object) => {
-                        objects.insert(key.as_slice(), format::encode_object(&key, object).as_slice())?
-                    }
-                    None => objects.remove(key.as_slice())?,
-                };
-            }
-        }
-        txn.commit()?;
-        Ok(())
     }
 
     /// Takes over what a load has found out.
@@ -182,8 +137,8 @@ impl EmbeddedLedger {
 impl Ledger for EmbeddedLedger {
     fn load(&mut self, state: &mut State) -> Result<(), LedgerError> {
         self.reopen()?;
-        let loaded =
-            guarded(&self.place, || Snapshot::new(&self.database().database, &self.place)?.load(state))?;
+        let read = || Snapshot::new(&self.database().database, &self.place)?.load(state);
+        let loaded = guarded(&self.place, read).inspect_err(|_| self.give_up())?;
         self.remember(state, loaded);
         Ok(())
     }
@@ -210,58 +165,6 @@ impl Ledger for EmbeddedLedger {
     fn reload(&mut self, state: &mut State, blocks: &[(String, IpAddr)]) -> Result<(), LedgerError> {
         self.reopen()?;
         let read = || Snapshot::new(&self.database().database, &self.place)?.reload(state, blocks);
-        let read = guarded(&self.place, read);
-        if read.is_err() {
-            self.give_up();
-        }
-        read
+        guarded(&self.place, read).inspect_err(|_| self.give_up())
     }
-}
-
-/// The records that a batch changed, as they are now.
-fn journal_row<'a>(state: &'a State, batch: &Batch) -> JournalWriter<'a> {
-    let mut places = batch.places.clone();
-    places.sort_unstable();
-    places.dedup();
-    let mut row = JournalWriter::new();
-    let mut record = Vec::new();
-    for place in places {
-        record.clear();
-        assert!(state.write_record(place, &mut record), "an address that changed has a record");
-        row.record(state.vrf_name(place.block()), place.address(), &record);
-    }
-    row
-}
-
-/// Writes the rows of the blocks whose turn it is, as the state has them.
-fn fold(txn: &WriteTransaction, state: &State, step: &Step) -> Result<(), redb::Error> {
-    if step.folds.blocks.is_empty() {
-        return Ok(());
-    }
-    let mut blocks = txn.open_table(BLOCKS)?;
-    let mut record = Vec::new();
-    for &block in &step.folds.blocks {
-        let mut row = BlockWriter::new(step.at.sequence);
-        for place in state.places(block) {
-            record.clear();
-            state.write_record(place, &mut record);
-            row.record(place.offset(), &record);
-        }
-        let key = format::block_key(state.vrf_name(block), block.base());
-        blocks.insert(key.as_slice(), row.finish(&key).as_slice())?;
-    }
-    Ok(())
-}
-
-/// Removes a few of the journal's oldest rows, as far as every change in them is in its block's row.
-fn trim(journal: &mut Table<'_, &'static [u8], &'static [u8]>, first_kept: u64) -> Result<(), redb::Error> {
-    let first_kept = format::journal_key(first_kept);
-    for _ in 0..TRIMS {
-        match journal.first()? {
-            Some((key, _)) if key.value() < first_kept.as_slice() => {}
-            _ => break,
-        }
-        journal.pop_first()?;
-    }
-    Ok(())
 }

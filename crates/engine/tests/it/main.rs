@@ -2,4 +2,5 @@
 
 mod conforms;
 mod faults;
+mod opening;
 mod sim_disk;

@@ -76,7 +76,7 @@ impl CniService {
     pub async fn follow_pending(&self) {
         let mut complained = false;
         loop {
-            match self.replay().await {
+            match self.replay_pending().await {
                 Ok(()) => complained = false,
                 Err(why) if !complained => {
                     tracing::warn!(error = %why.msg, "waiting releases cannot be done yet");
@@ -112,13 +112,14 @@ impl CniService {
                 "the daemon is draining: it finishes what it has begun and then stops",
             ));
         }
-        match tokio::time::timeout_at(deadline.into(), self.replay()).await {
+        match tokio::time::timeout_at(deadline.into(), self.replay_pending()).await {
             Ok(done) => done,
             Err(_) => Err(answer::later("releases that came while nobody could do them are not done yet")),
         }
     }
 
-    async fn replay(&self) -> Result<(), Error> {
+    /// Does what waits in `pending-del` now.
+    pub async fn replay_pending(&self) -> Result<(), Error> {
         let replayed = self.pending.replay(|call| {
             let engine = self.engine.clone();
             async move { release(&engine, &call).await }

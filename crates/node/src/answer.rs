@@ -40,7 +40,10 @@ mod tests {
         let codes = Code::ALL.map(|code| {
             let refusal = Refusal::new(code, "subnet `a` is full", "add a subnet").count("held", 254);
             let error = failed(refusal.into());
-            assert_eq!((error.msg.as_str(), error.details.as_str()), ("subnet `a` is full: 254 held", "add a subnet"));
+            assert_eq!(
+                (error.msg.as_str(), error.details.as_str()),
+                ("subnet `a` is full: 254 held", "add a subnet")
+            );
             error.code
         });
         assert_eq!(codes, [100, 101, 102, 7, 7]);

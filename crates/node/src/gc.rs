@@ -26,8 +26,14 @@ impl CniService {
         let stale = ledger::collect(&self.engine, pick).await.map_err(|why| self.failed(why))?;
         let stale: HashSet<ValidAttachment> = stale.into_iter().flatten().collect();
         let release = |ValidAttachment { container_id, ifname }| {
-            tracing::info!(container_id, interface = ifname, network, "releasing: the runtime no longer has it");
-            let release = Release::Interface { container_id, interface: ifname, network: Some(network.clone()) };
+            tracing::info!(
+                container_id,
+                interface = ifname,
+                network,
+                "releasing: the runtime no longer has it"
+            );
+            let release =
+                Release::Interface { container_id, interface: ifname, network: Some(network.clone()) };
             let engine = self.engine.clone();
             async move { engine.release(release, Instant::now() + CALL_LIMIT).await }
         };
@@ -40,7 +46,9 @@ impl CniService {
         .await;
         match failed {
             Some(why) => Err(self.failed(why)),
-            None if done < count => Err(answer::later(format!("{done} of {count} stale attachments were released"))),
+            None if done < count => {
+                Err(answer::later(format!("{done} of {count} stale attachments were released")))
+            }
             None => Ok(None),
         }
     }
@@ -48,7 +56,11 @@ impl CniService {
 
 /// The attachments of an active allocation that are to this network and not valid. One that no runtime has asked for yet
 /// has no container id, and the runtime cannot know it.
-fn stale(allocation: &Allocation, network: &str, valid: &HashSet<ValidAttachment>) -> Option<Vec<ValidAttachment>> {
+fn stale(
+    allocation: &Allocation,
+    network: &str,
+    valid: &HashSet<ValidAttachment>,
+) -> Option<Vec<ValidAttachment>> {
     if allocation.state != AllocationState::Active {
         return None;
     }
@@ -71,7 +83,8 @@ mod tests {
 
     #[test]
     fn only_what_the_runtime_would_know() {
-        let valid = HashSet::from([ValidAttachment { container_id: "c1".to_owned(), ifname: "eth0".to_owned() }]);
+        let valid =
+            HashSet::from([ValidAttachment { container_id: "c1".to_owned(), ifname: "eth0".to_owned() }]);
         let rows = [
             ("lan", "c1", "eth0", AllocationState::Active, false, "valid"),
             ("lan", "c1", "eth1", AllocationState::Active, true, "another interface of a valid container"),

@@ -26,7 +26,10 @@ pub fn cni_router(service: Arc<CniService>) -> Router {
         .with_state(service)
 }
 
-async fn answer_call(State(service): State<Arc<CniService>>, body: Result<Bytes, BytesRejection>) -> Response {
+async fn answer_call(
+    State(service): State<Arc<CniService>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
     let call = match body {
         Ok(body) => serde_json::from_slice::<CniCall>(&body).map_err(|error| error.to_string()),
         Err(rejection) => Err(rejection.body_text()),
@@ -47,7 +50,8 @@ async fn answer_call(State(service): State<Arc<CniService>>, body: Result<Bytes,
 }
 
 fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {
-    let body = serde_json::to_vec(body).expect("results and errors have no maps with keys that are not strings");
+    let body =
+        serde_json::to_vec(body).expect("results and errors have no maps with keys that are not strings");
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
@@ -59,4 +63,3 @@ fn status_of(error: u32) -> StatusCode {
         _ => StatusCode::BAD_REQUEST,
     }
 }
-

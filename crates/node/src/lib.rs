@@ -21,13 +21,17 @@
 mod add;
 mod answer;
 mod check;
+mod fixed;
 mod gc;
+mod host_local;
 mod http;
+mod implied;
 mod ledger;
 mod metrics;
 pub mod netns;
 mod pending;
 mod request;
+mod resolv;
 mod serve;
 mod service;
 mod socket;

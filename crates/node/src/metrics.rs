@@ -57,7 +57,10 @@ const BUCKETS: [f64; 14] =
 
 impl Default for CniMetrics {
     fn default() -> CniMetrics {
-        CniMetrics { calls: Family::default(), seconds: Family::new_with_constructor(|| Histogram::new(BUCKETS)) }
+        CniMetrics {
+            calls: Family::default(),
+            seconds: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+        }
     }
 }
 
@@ -83,16 +86,28 @@ impl NodeMetrics {
     /// Adds everything to the daemon's registry, which has the prefix.
     pub fn register(&self, registry: &mut Registry) {
         let NodeMetrics { cni, pending, sweep } = self.clone();
-        registry.register("cni_calls", "CNI calls answered, by command and CNI code; code 0 is success", cni.calls);
+        registry.register(
+            "cni_calls",
+            "CNI calls answered, by command and CNI code; code 0 is success",
+            cni.calls,
+        );
         registry.register_with_unit(
             "cni_call_duration",
             "Time from a CNI call's arrival to its answer",
             Unit::Seconds,
             cni.seconds,
         );
-        registry.register("pending_releases", "Files in pending-del that wait to be replayed", pending.waiting);
+        registry.register(
+            "pending_releases",
+            "Files in pending-del that wait to be replayed",
+            pending.waiting,
+        );
         registry.register("pending_replayed", "Releases replayed from pending-del", pending.replayed);
-        registry.register("pending_bad", "Files in pending-del that made no sense and were moved aside", pending.bad);
+        registry.register(
+            "pending_bad",
+            "Files in pending-del that made no sense and were moved aside",
+            pending.bad,
+        );
         registry.register("sweep_passes", "Looks at the namespaces of all active attachments", sweep.passes);
         registry.register("sweep_failures", "Looks that could not be finished", sweep.failures);
         registry.register(

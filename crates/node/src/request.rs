@@ -56,7 +56,9 @@ fn mac(conf: &NetConf, args: &CniArgs, seen: Option<Mac>) -> Result<Option<MacWa
     };
     match text.parse() {
         Ok(mac) => Ok(Some(MacWant::Asked(mac))),
-        Err(why) => Err(Error::new(code::INVALID_CONFIG, why.to_string(), "correct the MAC that is asked for")),
+        Err(why) => {
+            Err(Error::new(code::INVALID_CONFIG, why.to_string(), "correct the MAC that is asked for"))
+        }
     }
 }
 

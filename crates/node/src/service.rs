@@ -2,8 +2,8 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -14,6 +14,7 @@ use allotment_wire::cni::{Error, NetConf, code};
 use allotment_wire::{CniCall, Command};
 
 use crate::answer;
+use crate::implied::Implied;
 use crate::metrics::NodeMetrics;
 use crate::pending::Pending;
 
@@ -38,6 +39,7 @@ pub type Decided = Box<dyn Fn(&Owner, &str, Option<&Refusal>) + Send + Sync>;
 pub struct CniService {
     pub(crate) engine: Handle,
     pub(crate) decided: Decided,
+    pub(crate) implied: Implied,
     pending: Pending,
     metrics: NodeMetrics,
     draining: AtomicBool,
@@ -56,6 +58,7 @@ impl CniService {
         Ok(Arc::new(CniService {
             engine,
             decided,
+            implied: Implied::default(),
             pending: Pending::beside(socket, metrics.pending.clone())?,
             metrics: metrics.clone(),
             draining: AtomicBool::new(false),
@@ -105,7 +108,9 @@ impl CniService {
     /// container.
     pub(crate) async fn admit_add(&self, deadline: Instant) -> Result<(), Error> {
         if self.draining.load(Ordering::Relaxed) {
-            return Err(answer::later("the daemon is draining: it finishes what it has begun and then stops"));
+            return Err(answer::later(
+                "the daemon is draining: it finishes what it has begun and then stops",
+            ));
         }
         match tokio::time::timeout_at(deadline.into(), self.replay_pending()).await {
             Ok(done) => done,
@@ -158,7 +163,11 @@ impl CniService {
         } else {
             return Ok(None);
         };
-        Err(Error::new(code::NOT_AVAILABLE, why, "see the daemon's log, and whether its disk is full or read-only"))
+        Err(Error::new(
+            code::NOT_AVAILABLE,
+            why,
+            "see the daemon's log, and whether its disk is full or read-only",
+        ))
     }
 
     /// What the runtime is told when the engine did not do it.

@@ -63,10 +63,14 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_begun_after_it_was_stopped() {
         let mut count = 0;
-        together(0..1000, |number| async move { number }, |_| {
-            count += 1;
-            false
-        })
+        together(
+            0..1000,
+            |number| async move { number },
+            |_| {
+                count += 1;
+                false
+            },
+        )
         .await;
         assert_eq!(count, AT_ONCE, "what had begun was waited for");
     }

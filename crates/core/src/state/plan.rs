@@ -11,7 +11,7 @@ use super::text::STRING_MAX;
 use super::{Place, State};
 use crate::{
     AllocationState, Asked, Attachment, Choice, Code, Family, FamilyWant, MacWant, Refusal, Request, Rule,
-    Timestamp, Want,
+    Target, Timestamp, Want,
 };
 
 /// Most interfaces one request may have.
@@ -112,7 +112,8 @@ fn check_form(request: &Request) -> Result<(), Refusal> {
                 want.attachment.interface
             )));
         }
-        if request.wants[..at].iter().any(|other| other.attachment.same(&want.attachment)) {
+        let unclear = |other: &Want| want.targets.is_empty() || other.targets.is_empty();
+        if request.wants[..at].iter().any(|other| other.attachment.same(&want.attachment) && unclear(other)) {
             let Attachment { interface, network, .. } = &want.attachment;
             return Err(invalid(format!(
                 "{owner} asks twice for interface `{interface}` on network `{network}`"
@@ -152,12 +153,14 @@ impl Planner<'_> {
         }
     }
 
-    /// What the attachment has already.
+    /// What the attachment has already; of an interface that draws by several wants, what it has in this one's targets.
     fn present(&self, want: &Want) -> Picks {
         if self.owned.is_empty() {
             return Picks::new();
         }
         let store = &self.state.store;
+        let same = |other: &&Want| other.attachment.same(&want.attachment);
+        let shared = self.request.wants.iter().filter(same).nth(1).is_some();
         let mut picks: Picks = (self.owned.iter())
             .filter(|&&index| {
                 store.records.get(index).state == AllocationState::Active
@@ -165,9 +168,19 @@ impl Planner<'_> {
                     && store.is_holder(index, &want.attachment.holder)
             })
             .map(|&index| self.kept(index))
+            .filter(|picked| !shared || self.names(want, picked.subnet))
             .collect();
         picks.sort_by_key(|picked| (!picked.place.address().is_ipv4(), picked.place));
         picks
+    }
+
+    /// Whether a subnet, or a pool of it, is among the targets that a want names.
+    fn names(&self, want: &Want, subnet: u32) -> bool {
+        let objects = &self.state.objects;
+        want.targets.iter().any(|target| match target {
+            Target::Subnet(name) => objects.subnets.find(name) == Some(subnet),
+            Target::Pool(name) => objects.pools.by_name(name).is_some_and(|pool| pool.subnet == subnet),
+        })
     }
 
     fn kept(&self, index: u32) -> Picked {
@@ -314,7 +327,12 @@ impl Planner<'_> {
         }
         let same_vrf =
             |entry: &&Planned| entry.picks.iter().any(|p| picks.iter().any(|q| p.place.vrf == q.place.vrf));
-        if before.iter().any(|entry| entry.mac == Some(mac) && same_vrf(&entry)) {
+        let others = before
+            .iter()
+            .zip(&self.request.wants)
+            .filter(|(_, other)| !other.attachment.same(&want.attachment))
+            .map(|(entry, _)| entry);
+        if others.into_iter().any(|entry| entry.mac == Some(mac) && same_vrf(&entry)) {
             return Err(refuse::mac_twice(self.request, mac));
         }
         Ok(Some(mac))

@@ -8,4 +8,5 @@ mod idempotent;
 mod model;
 mod objects;
 mod reuse;
+mod several;
 mod world;

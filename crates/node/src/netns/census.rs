@@ -1,6 +1,7 @@
 //! Every namespace that something on this machine still leads to.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -90,15 +91,12 @@ impl Census {
                 continue;
             }
             let Some(recorded) = netns.cookie else { return Ok(false) };
-            let seen = match cookies.get(&id) {
-                Some(seen) => *seen,
-                None => {
-                    open.enter()?;
-                    *cookies.entry(id).or_insert(cookie())
-                }
-            };
+            if let Entry::Vacant(unseen) = cookies.entry(id) {
+                open.enter()?;
+                unseen.insert(cookie());
+            }
             // The number is the recorded one; the namespace is another one only if its cookie says so.
-            return Ok(seen.is_some_and(|seen| seen != recorded));
+            return Ok(cookies[&id].is_some_and(|seen| seen != recorded));
         }
         Ok(true)
     }

@@ -34,8 +34,8 @@ pub(super) fn mac_of(interface: &str) -> Option<Mac> {
     getifaddrs().ok()?.filter(|line| line.interface_name == interface).find_map(|line| link_address(&line))
 }
 
-fn link_address(line: &InterfaceAddress) -> Option<Mac> {
-    let link = line.address.as_ref()?.as_link_addr()?;
+fn link_address(entry: &InterfaceAddress) -> Option<Mac> {
+    let link = entry.address.as_ref()?.as_link_addr()?;
     // Tunnels and InfiniBand have addresses of other lengths.
     if link.halen() != 6 {
         return None;

@@ -19,7 +19,10 @@ impl Namespace {
         match Command::new("ip").args(["netns", "add", &name]).output() {
             Ok(output) if output.status.success() => Some(Namespace { name }),
             Ok(output) => {
-                println!("skipped: no namespace can be made: {}", String::from_utf8_lossy(&output.stderr).trim());
+                println!(
+                    "skipped: no namespace can be made: {}",
+                    String::from_utf8_lossy(&output.stderr).trim()
+                );
                 None
             }
             Err(error) => {
@@ -86,7 +89,8 @@ async fn a_namespace_is_gone_when_nothing_leads_to_it() {
     let netns = evidence(&namespace).await;
     assert_eq!(gone(vec![netns.clone()]).await.unwrap(), [false]);
     // A process keeps it when the mount is gone, as a pause container does.
-    let mut process = Command::new("ip").args(["netns", "exec", &namespace.name, "sleep", "1000"]).spawn().unwrap();
+    let mut process =
+        Command::new("ip").args(["netns", "exec", &namespace.name, "sleep", "1000"]).spawn().unwrap();
     let inside = format!("/proc/{}/ns/net", process.id());
     while observe(inside.clone(), "lo".to_owned()).await.netns.map(|seen| seen.cookie) != Some(netns.cookie) {
         tokio::task::yield_now().await;

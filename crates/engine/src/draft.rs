@@ -64,6 +64,18 @@ impl<'a> Draft<'a> {
         transfer::import(self.state, allocations, &mut self.batch.places)
     }
 
+    /// Takes over allocations one after the other, up to the first that is refused. Returns how many were not here yet.
+    pub(crate) fn adopt(&mut self, allocations: &[Allocation]) -> Result<usize, Refusal> {
+        let mut taken = 0;
+        let mut adopt = |allocation| {
+            taken += usize::from(self.state.adopt(allocation, self.batch.at, &mut self.batch.places)?);
+            Ok(())
+        };
+        let result = allocations.iter().try_for_each(&mut adopt);
+        self.state.settle();
+        result.map(|()| taken)
+    }
+
     pub(crate) fn put(&mut self, object: &Object) -> Result<(), ObjectError> {
         let key = object.key();
         let before = self.state.object(&key);

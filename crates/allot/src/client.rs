@@ -19,7 +19,7 @@ use allotment_wire::ErrorBody;
 use crate::failure::Failure;
 
 /// How long the daemon may be silent. An audit of a busy machine reads every namespace before its first byte.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An error's text is cut here; nobody reads more.
 const MAX_ERROR_BYTES: usize = 1024 * 1024;

@@ -42,14 +42,12 @@ pub(crate) async fn check(client: &Client, paths: &[PathBuf], format: Format) ->
 
 /// `file:line: object: field: text`, as compilers write it.
 pub(crate) fn line(row: &CheckRow) -> String {
-    let mut text = row.file.clone();
-    if let Some(line) = row.line {
-        text += &format!(":{line}");
-    }
-    for part in [&row.object, &row.field].into_iter().flatten() {
-        text += &format!(": {part}");
-    }
-    text + ": " + &row.text
+    let place = match row.line {
+        Some(line) => format!("{}:{line}", row.file),
+        None => row.file.clone(),
+    };
+    let parts = [Some(&place), row.object.as_ref(), row.field.as_ref(), Some(&row.text)];
+    parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(": ")
 }
 
 /// One file, a folder of them, or standard input.

@@ -80,13 +80,12 @@ async fn note_problems(client: &Client) -> Result<(), Failure> {
 /// At most ten names; nobody reads more.
 fn listed(names: &BTreeSet<String>) -> String {
     const MOST: usize = 10;
-    let mut text = names.iter().take(MOST).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    if names.is_empty() {
-        "none".clone_into(&mut text);
-    } else if names.len() > MOST {
-        text += &format!(" and {} more", names.len() - MOST);
+    let text = names.iter().take(MOST).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => "none".to_owned(),
+        count if count > MOST => format!("{text} and {} more", count - MOST),
+        _ => text,
     }
-    text
 }
 
 /// Lists addresses.

@@ -97,7 +97,7 @@ mod tests {
         let text: String = subnets.iter().map(line).collect();
         let wanted = Wanted::parse(&[CheckFile { name: "x.yaml".to_owned(), text }]);
         assert_eq!(wanted.problems, []);
-        wanted.objects.into_values().map(Step::Put).collect()
+        wanted.objects.into_values().map(|declared| Step::Put(Box::new(declared))).collect()
     }
 
     async fn scratch(subnets: &[(&str, &str)]) -> Scratch {

@@ -13,7 +13,7 @@ use super::wanted::{Declared, Wanted};
 pub(crate) enum Step {
     /// Its file is gone; the file it last came from.
     Remove(ObjectKey, String),
-    Put(Declared),
+    Put(Box<Declared>),
 }
 
 impl Step {
@@ -54,7 +54,7 @@ pub(crate) fn steps(
     let mut steps: Vec<Step> = gone.map(|(key, file)| Step::Remove(key.clone(), file.clone())).collect();
     steps.sort_by_key(|step| Reverse(step.key()));
     let changed = wanted.objects.iter().filter(|(key, declared)| in_force.get(key) != Some(&declared.value));
-    steps.extend(changed.map(|(_, declared)| Step::Put(declared.clone())));
+    steps.extend(changed.map(|(_, declared)| Step::Put(Box::new(declared.clone()))));
     steps
 }
 

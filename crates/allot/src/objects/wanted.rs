@@ -21,22 +21,25 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// Reads a folder. One that does not exist declares nothing, and takes nothing back either: it may not be mounted yet.
-    pub(crate) fn read(folder: &Path) -> Wanted {
+    /// Reads a folder. One that cannot be listed declares nothing, and takes nothing back either: it may not be mounted
+    /// yet. That it does not exist is no problem as long as nothing is `expected` in it.
+    pub(crate) fn read(folder: &Path, expected: bool) -> Wanted {
         match read_folder(folder) {
             Ok(parsed) => Wanted::from(parsed),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !expected => {
                 Wanted { blind: true, ..Wanted::default() }
             }
             Err(error) => {
+                let text = format!("the folder cannot be read, so that its objects stay in force: {error}");
+                let hint = "bring it back, or name another one with --objects; an empty one declares nothing";
                 let problem = Problem {
                     file: folder.display().to_string(),
                     line: 0,
                     column: 0,
                     object: None,
                     field: String::new(),
-                    text: format!("the folder cannot be read: {error}"),
-                    hint: "correct its permissions, or name another one with --objects".to_owned(),
+                    text,
+                    hint: hint.to_owned(),
                 };
                 Wanted { problems: vec![problem], blind: true, ..Wanted::default() }
             }

@@ -14,6 +14,9 @@ use crate::{Answer, Call, Daemon, Netns};
 /// Labs of this process, for their names.
 static LABS: AtomicU32 = AtomicU32::new(0);
 
+/// As the command line promises it; `/run` is a lab's own.
+const DEFAULT_SOCKET: &str = "/run/allotment/allotment.sock";
+
 /// What a lab runs.
 #[derive(Clone, Debug)]
 pub struct Programs {
@@ -75,6 +78,13 @@ impl Lab {
         Ok(lab)
     }
 
+    /// Lets the daemon listen where plugins look for it when nobody tells them. One lab at a time can have that.
+    #[must_use]
+    pub fn on_default_socket(mut self) -> Lab {
+        self.socket = PathBuf::from(DEFAULT_SOCKET);
+        self
+    }
+
     /// The machine's own network namespace.
     pub fn host(&self) -> &Netns {
         &self.host
@@ -103,7 +113,7 @@ impl Lab {
         Netns::create(&format!("{}-{count}-{name}", self.prefix))
     }
 
-    /// The command that starts this machine's daemon with this socket and this data.
+    /// The command that starts this machine's daemon with another socket, or on other data.
     pub fn standalone_on(&self, socket: &Path, data: &Path) -> Command {
         let mut command = Command::new(&self.programs.allot);
         command.arg("standalone").arg("--objects").arg(self.dir.join("objects"));
@@ -111,11 +121,15 @@ impl Lab {
         command
     }
 
+    /// The command that starts this machine's daemon.
+    pub fn standalone(&self) -> Command {
+        self.standalone_on(&self.socket, &self.dir.join("data"))
+    }
+
     /// A new daemon in the host's namespace, serving. The caller sees to it that there is only one.
     pub fn daemon_serving(&self) -> Result<Daemon> {
-        let mut command = self.standalone_on(&self.socket, &self.dir.join("data"));
         let log = self.dir.join("daemon.log");
-        let mut daemon = self.host.enter(|| Daemon::start(&mut command, &log))??;
+        let mut daemon = self.host.enter(|| Daemon::start(&mut self.standalone(), &log))??;
         daemon.wait_ready(|| {
             let ready = self.tool(&["ready", "--timeout", "1s"]).output();
             ready.is_ok_and(|output| output.status.success())

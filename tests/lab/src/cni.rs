@@ -84,6 +84,8 @@ impl Call {
     pub fn exec(&self, plugin: &Path, cni_path: &str) -> Result<Answer> {
         let mut command = Command::new(plugin);
         command.env_clear().env("CNI_COMMAND", self.verb.as_str()).env("CNI_PATH", cni_path);
+        // Some plugins run `ip` or `iptables`.
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         let named = [
             ("CNI_CONTAINERID", &self.container_id),
             ("CNI_NETNS", &self.netns),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use allotment_lab::{Daemon, Lab, Verb, wait_until};
 use anyhow::{Context, Result, anyhow, ensure};
 
-use super::pods::{INTERFACES, Network, Pod};
+use super::pods::{INTERFACES, Pod};
 
 const PODS: usize = 24;
 const AT_ONCE: usize = 8;
@@ -45,7 +45,7 @@ pub(super) fn run(lab: &Lab, daemon: &mut Option<Daemon>) -> Result<Outcome> {
     let worker = || -> Result<()> {
         while let Some(pod) = pods.get(next.fetch_add(1, Ordering::Relaxed)) {
             let mut pod = pod.lock().map_err(|_| anyhow!("a worker panicked"))?;
-            for (interface, network) in INTERFACES {
+            for (interface, _, network) in INTERFACES {
                 let addresses = add(lab, &mut pod, interface, network, &retried)?;
                 note(&told, addresses, &format!("{} {interface}", pod.name))?;
                 answered.fetch_add(1, Ordering::Relaxed);
@@ -86,17 +86,17 @@ fn add(
     lab: &Lab,
     pod: &mut Pod,
     interface: &str,
-    network: Network,
+    network: &str,
     retried: &AtomicUsize,
 ) -> Result<Vec<String>> {
     loop {
-        let answer = pod.call(lab, Verb::Add, interface, network())?;
+        let answer = pod.call(lab, Verb::Add, interface, network)?;
         if answer.is_ok() {
             return answer.addresses();
         }
         ensure!(answer.error_code()? == TRY_AGAIN, "{answer}");
         retried.fetch_add(1, Ordering::Relaxed);
-        pod.call(lab, Verb::Del, interface, network())?.ok()?;
+        pod.call(lab, Verb::Del, interface, network)?.ok()?;
         wait_until("the daemon serves again", LIMIT, || {
             let ready = lab.tool(&["ready"]).output().ok()?;
             ready.status.success().then_some(())

@@ -6,31 +6,18 @@ use allotment_lab::{Answer, Call, Lab, Netns, Verb};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-/// CNI 1.0.0: the oldest plugins that distributions ship know it.
-const CNI_VERSION: &str = "1.0.0";
-
-/// Makes a network's configuration.
-pub(super) type Network = fn() -> Value;
-
-/// The interfaces of every pod, and the network that each is in.
-pub(super) const INTERFACES: [(&str, Network); 2] = [("eth0", pods_network), ("net1", storage_network)];
-
-/// The first interface: on a bridge, its gateway on this machine.
-pub(super) fn pods_network() -> Value {
-    json!({
-        "cniVersion": CNI_VERSION, "name": "pods", "type": "bridge", "bridge": "cni0", "isGateway": true,
-        "ipam": {"type": "allotment", "subnets": ["pods"]},
-    })
-}
+/// The first interface: on a bridge, its gateway on this machine. CNI 1.0.0, as the oldest plugins that distributions
+/// ship know nothing newer.
+pub(super) const PODS: &str = r#"{"cniVersion": "1.0.0", "name": "pods", "type": "bridge", "bridge": "cni0", "isGateway": true,
+ "ipam": {"type": "allotment", "subnets": ["pods"]}}"#;
 
 /// The second one: straight on the wire.
-pub(super) fn storage_network() -> Value {
-    json!({
-        "cniVersion": CNI_VERSION, "name": "storage", "type": "macvlan", "master": "nic1",
-        "capabilities": {"ips": true},
-        "ipam": {"type": "allotment", "subnets": ["storage"]},
-    })
-}
+pub(super) const STORAGE: &str = r#"{"cniVersion": "1.0.0", "name": "storage", "type": "macvlan", "master": "nic1", "capabilities": {"ips": true},
+ "ipam": {"type": "allotment", "subnets": ["storage"]}}"#;
+
+/// The interfaces of every pod, the stock plugin that makes each, and the network's configuration.
+pub(super) const INTERFACES: [(&str, &str, &str); 2] =
+    [("eth0", "bridge", PODS), ("net1", "macvlan", STORAGE)];
 
 /// A pod's name and network namespace, and the container id of its sandbox.
 pub(super) struct Pod {
@@ -59,7 +46,8 @@ impl Pod {
         self
     }
 
-    pub(super) fn call(&self, lab: &Lab, verb: Verb, interface: &str, mut network: Value) -> Result<Answer> {
+    pub(super) fn call(&self, lab: &Lab, verb: Verb, interface: &str, network: &str) -> Result<Answer> {
+        let mut network: Value = serde_json::from_str(network)?;
         if interface == "net1" && !self.asked.is_empty() {
             network["runtimeConfig"] = json!({"ips": self.asked});
         }
@@ -72,7 +60,7 @@ impl Pod {
         )
     }
 
-    pub(super) fn add(&self, lab: &Lab, interface: &str, network: Value) -> Result<Given> {
+    pub(super) fn add(&self, lab: &Lab, interface: &str, network: &str) -> Result<Given> {
         let start = Instant::now();
         let answer = self.call(lab, Verb::Add, interface, network)?;
         let time = start.elapsed();
@@ -82,8 +70,8 @@ impl Pod {
 
     /// The last interface first, as runtimes do.
     pub(super) fn delete(&self, lab: &Lab) -> Result<()> {
-        for (interface, network) in INTERFACES.iter().rev() {
-            self.call(lab, Verb::Del, interface, network())?.ok()?;
+        for (interface, _, network) in INTERFACES.iter().rev() {
+            self.call(lab, Verb::Del, interface, network)?.ok()?;
         }
         Ok(())
     }

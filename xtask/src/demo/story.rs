@@ -7,7 +7,7 @@ use allotment_lab::{Daemon, Lab, Netns, Verb, run, wait_until};
 use anyhow::{Context, Result, ensure};
 
 use super::crash;
-use super::pods::{INTERFACES, Pod, pods_network, storage_network};
+use super::pods::{INTERFACES, PODS, Pod, STORAGE};
 use super::screen::{self, Screen};
 
 /// The storage box's addresses; nobody else may get them.
@@ -71,14 +71,12 @@ impl Stage {
         let about = "Each pod gets eth0 from the stock `bridge` plugin and net1 from the stock `macvlan` plugin.\n\
                      Both ask Allotment; that is all that a network's configuration needs to say:";
         self.screen.step("Pods with two interfaces", about);
-        screen::text(&format!("{}\n{}", pods_network(), storage_network()));
+        screen::text(&format!("{PODS}\n{STORAGE}"));
         let lab = &self.lab;
         self.pods =
             vec![Pod::new(lab, "cart-0")?, Pod::new(lab, "cart-1")?, Pod::new(lab, "db-0")?.asking(&STATIC)];
         for pod in &self.pods {
-            for (interface, network) in INTERFACES {
-                let network = network();
-                let plugin = network["type"].as_str().unwrap_or_default().to_owned();
+            for (interface, plugin, network) in INTERFACES {
                 let given = pod.add(&self.lab, interface, network)?;
                 let (first, rest) = given.addresses.split_first().context("an address")?;
                 let note = if given.addresses == STATIC { "   (asked for)" } else { "" };
@@ -108,6 +106,9 @@ impl Stage {
         for pod in ["cart-1", "db-0"] {
             targets.push((pod, [of(pod, "eth0"), of(pod, "net1")].concat()));
         }
+        for pod in &self.pods {
+            settled(&pod.netns)?;
+        }
         let from = &self.pods[0];
         for (to, addresses) in targets {
             ensure!(addresses.len() >= 2, "{to} has too few addresses: {addresses:?}");
@@ -130,13 +131,13 @@ impl Stage {
         let about = "A pod asks for the storage box's address. The runtime gets the reason, and what to do.";
         self.screen.step("No is an answer, too", about);
         let thief = Pod::new(&self.lab, "thief")?.asking(&["10.50.0.10/24"]);
-        let answer = thief.call(&self.lab, Verb::Add, "net1", storage_network())?;
+        let answer = thief.call(&self.lab, Verb::Add, "net1", STORAGE)?;
         let error = answer.error()?;
         for field in ["code", "msg", "details"] {
             let text = error[field].as_str().map_or_else(|| error[field].to_string(), str::to_owned);
             screen::row(&format!("{field:<8} {text}"));
         }
-        thief.call(&self.lab, Verb::Del, "net1", storage_network())?.ok().map(drop)
+        thief.call(&self.lab, Verb::Del, "net1", STORAGE)?.ok().map(drop)
     }
 
     fn crash(&mut self) -> Result<()> {
@@ -180,12 +181,15 @@ impl Stage {
     }
 }
 
-/// The round trip, as `ping` says it. IPv6 addresses on a macvlan are usable once the kernel has looked for others that
-/// have them, about two seconds after ADD.
-fn ping(from: &Netns, address: &str) -> Result<String> {
+/// IPv6 addresses on a macvlan are usable once the kernel has looked for others that have them, two seconds after ADD.
+fn settled(netns: &Netns) -> Result<()> {
     wait_until("no address is tentative any more", LIMIT, || {
-        from.ip("-6 addr show tentative").is_ok_and(|text| text.trim().is_empty()).then_some(())
-    })?;
+        netns.ip("-6 addr show tentative").is_ok_and(|text| text.trim().is_empty()).then_some(())
+    })
+}
+
+/// The round trip, as `ping` says it.
+fn ping(from: &Netns, address: &str) -> Result<String> {
     let text = from.enter(|| run(Command::new("ping").args(["-c", "1", "-W", "5", address])))??;
     let time = text.split("time=").nth(1).and_then(|rest| rest.lines().next());
     time.map(str::to_owned).with_context(|| format!("ping says no time: {text}"))

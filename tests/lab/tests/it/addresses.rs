@@ -1,10 +1,10 @@
 //! Addresses, MACs, routes and DNS: asked for in every way that CNI has, and returned.
 
-use allotment_lab::{Answer, Call, Lab, Netns, Verb};
+use allotment_lab::{Answer, Call, Verb};
 use anyhow::{Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::world::{Test, World, add, config, ipam, object, subnet, the_row};
+use crate::world::{Test, World, add, ipam, object, site, subnet, the_row};
 
 pub(crate) const TESTS: &[Test] = &[
     ("addresses::by_runtime_config", by_runtime_config),
@@ -36,13 +36,6 @@ fn objects() -> String {
     .concat()
 }
 
-fn site(world: &World) -> Result<(Lab, Netns, Value)> {
-    let lab = world.lab(&objects())?;
-    let pod = lab.netns("pod")?;
-    let config = config(&lab, json!({"subnets": ["lan"]}));
-    Ok((lab, pod, config))
-}
-
 fn given(answer: &Answer, expected: &[&str]) -> Result<()> {
     let addresses = answer.addresses()?;
     ensure!(addresses == expected, "{addresses:?}, not {expected:?}");
@@ -50,21 +43,21 @@ fn given(answer: &Answer, expected: &[&str]) -> Result<()> {
 }
 
 fn by_runtime_config(world: &World) -> Result<()> {
-    let (lab, pod, mut config) = site(world)?;
+    let (lab, pod, mut config) = site(world, &objects())?;
     config["capabilities"] = json!({"ips": true});
     config["runtimeConfig"] = json!({"ips": ["10.9.0.40/24"]});
     given(&add(&lab, &config, "c1", &pod)?, &["10.9.0.40/24"])
 }
 
 fn by_args_cni(world: &World) -> Result<()> {
-    let (lab, pod, mut config) = site(world)?;
+    let (lab, pod, mut config) = site(world, &objects())?;
     config["args"] = json!({"cni": {"ips": ["10.9.0.41"]}});
     given(&add(&lab, &config, "c1", &pod)?, &["10.9.0.41/24"])
 }
 
 /// Multus repeats every key, and adds IP with its prefix length.
 fn by_cni_args_last_key_wins(world: &World) -> Result<()> {
-    let (lab, pod, config) = site(world)?;
+    let (lab, pod, config) = site(world, &objects())?;
     let args =
         "IgnoreUnknown=true;K8S_POD_NAME=a;IP=10.9.0.42;K8S_POD_NAME=b;IgnoreUnknown=1;IP=10.9.0.43/24";
     let call = Call::new(Verb::Add, &config).interface("c1", &pod.path(), "eth0").args(args);
@@ -75,13 +68,13 @@ fn by_cni_args_last_key_wins(world: &World) -> Result<()> {
 }
 
 fn by_the_configuration(world: &World) -> Result<()> {
-    let (lab, pod, mut config) = site(world)?;
+    let (lab, pod, mut config) = site(world, &objects())?;
     config["ipam"]["ips"] = json!(["10.9.0.44"]);
     given(&add(&lab, &config, "c1", &pod)?, &["10.9.0.44/24"])
 }
 
 fn mac_by_runtime_config_and_cni_args(world: &World) -> Result<()> {
-    let (lab, pod, mut config) = site(world)?;
+    let (lab, pod, mut config) = site(world, &objects())?;
     config["type"] = json!("bridge");
     config["bridge"] = json!("br0");
     config["capabilities"] = json!({"mac": true});
@@ -100,7 +93,7 @@ fn mac_by_runtime_config_and_cni_args(world: &World) -> Result<()> {
 }
 
 fn a_taken_one_is_refused(world: &World) -> Result<()> {
-    let (lab, pod, mut config) = site(world)?;
+    let (lab, pod, mut config) = site(world, &objects())?;
     config["ipam"]["ips"] = json!(["10.9.0.44"]);
     add(&lab, &config, "c1", &pod)?.ok()?;
     let answer = add(&lab, &config, "c2", &pod)?;
@@ -113,7 +106,7 @@ fn a_taken_one_is_refused(world: &World) -> Result<()> {
 }
 
 fn a_reserved_one_is_refused(world: &World) -> Result<()> {
-    let (lab, pod, mut config) = site(world)?;
+    let (lab, pod, mut config) = site(world, &objects())?;
     config["ipam"]["ips"] = json!(["10.9.0.77"]);
     let answer = add(&lab, &config, "c1", &pod)?;
     ensure!(answer.error_code()? == 102, "{answer}");
@@ -122,7 +115,7 @@ fn a_reserved_one_is_refused(world: &World) -> Result<()> {
 }
 
 fn one_outside_every_subnet_is_refused(world: &World) -> Result<()> {
-    let (lab, pod, mut config) = site(world)?;
+    let (lab, pod, mut config) = site(world, &objects())?;
     config["ipam"]["ips"] = json!(["192.0.2.7"]);
     let answer = add(&lab, &config, "c1", &pod)?;
     ensure!(!answer.is_ok() && answer.error_code()? != 999, "{answer}");
@@ -132,7 +125,7 @@ fn one_outside_every_subnet_is_refused(world: &World) -> Result<()> {
 }
 
 fn dual_stack_with_routes_and_dns(world: &World) -> Result<()> {
-    let (lab, pod, mut config) = site(world)?;
+    let (lab, pod, mut config) = site(world, &objects())?;
     config["ipam"]["subnets"] = json!(["dual"]);
     let result = add(&lab, &config, "c1", &pod)?.result()?;
     let expected = json!({
@@ -150,7 +143,7 @@ fn dual_stack_with_routes_and_dns(world: &World) -> Result<()> {
 
 /// Through `bridge`, which keeps everything: both addresses and both routes are in the namespace.
 fn dual_stack_on_a_real_interface(world: &World) -> Result<()> {
-    let (lab, pod, mut config) = site(world)?;
+    let (lab, pod, mut config) = site(world, &objects())?;
     config["type"] = json!("bridge");
     config["bridge"] = json!("br0");
     config["ipam"]["subnets"] = json!(["dual"]);
@@ -164,20 +157,20 @@ fn dual_stack_on_a_real_interface(world: &World) -> Result<()> {
 }
 
 fn the_default_subnet_needs_no_name(world: &World) -> Result<()> {
-    let (lab, pod, mut config) = site(world)?;
+    let (lab, pod, mut config) = site(world, &objects())?;
     config["ipam"]["subnets"] = json!([]);
     given(&add(&lab, &config, "c1", &pod)?, &["10.6.0.2/24"])
 }
 
 fn a_full_subnet_falls_through_to_the_next(world: &World) -> Result<()> {
-    let (lab, pod, mut config) = site(world)?;
+    let (lab, pod, mut config) = site(world, &objects())?;
     config["ipam"]["subnets"] = json!(["tiny", "lan"]);
     given(&add(&lab, &config, "c1", &pod)?, &["10.8.0.2/30"])?;
     given(&add(&lab, &config, "c2", &pod)?, &["10.9.0.2/24"])
 }
 
 fn a_pool_has_to_be_named(world: &World) -> Result<()> {
-    let (lab, pod, mut config) = site(world)?;
+    let (lab, pod, mut config) = site(world, &objects())?;
     config["ipam"]["ips"] = json!(["10.9.0.200"]);
     let answer = add(&lab, &config, "c1", &pod)?;
     ensure!(answer.error_code()? == 102, "a pool is a boundary: {answer}");

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use allotment_lab::{Call, Lab, Netns, Verb};
+use allotment_lab::{Call, Verb};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use crate::world::{Test, World, add, config, del, ipam, lan, nobody, nowhere, rows, the_row};
+use crate::world::{Test, World, add, del, ipam, lan, nobody, nowhere, rows, site, the_row};
 
 pub(crate) const TESTS: &[Test] = &[
     ("contract::add_again_returns_the_same", add_again_returns_the_same),
@@ -24,15 +24,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("contract::owners_are_pods_or_containers", owners_are_pods_or_containers),
 ];
 
-fn site(world: &World) -> Result<(Lab, Netns, Value)> {
-    let lab = world.lab(&lan())?;
-    let pod = lab.netns("pod")?;
-    let config = config(&lab, json!({"subnets": ["lan"]}));
-    Ok((lab, pod, config))
-}
-
 fn add_again_returns_the_same(world: &World) -> Result<()> {
-    let (lab, pod, config) = site(world)?;
+    let (lab, pod, config) = site(world, &lan())?;
     let first = add(&lab, &config, "c1", &pod)?.result()?;
     let second = add(&lab, &config, "c1", &pod)?.result()?;
     ensure!(first == second, "{first} and {second}");
@@ -40,7 +33,7 @@ fn add_again_returns_the_same(world: &World) -> Result<()> {
 }
 
 fn del_before_add_does_nothing(world: &World) -> Result<()> {
-    let (lab, pod, config) = site(world)?;
+    let (lab, pod, config) = site(world, &lan())?;
     del(&lab, &config, "never", &pod)?.ok()?;
     ensure!(lab.list(&["ip"])?.is_empty(), "a DEL of nothing left something");
     add(&lab, &config, "c1", &pod)?.ok()?;
@@ -48,7 +41,7 @@ fn del_before_add_does_nothing(world: &World) -> Result<()> {
 }
 
 fn del_needs_no_namespace(world: &World) -> Result<()> {
-    let (lab, pod, config) = site(world)?;
+    let (lab, pod, config) = site(world, &lan())?;
     for netns in [None, Some(String::new()), Some(nowhere().to_string_lossy().into_owned())] {
         add(&lab, &config, "c1", &pod)?.ok()?;
         let mut call = Call::new(Verb::Del, &config).interface("c1", &pod.path(), "eth0");
@@ -61,7 +54,7 @@ fn del_needs_no_namespace(world: &World) -> Result<()> {
 
 /// Runtimes that lost their cache send what they have: here no `ipam`, here no name either.
 fn del_needs_no_more_than_the_interface(world: &World) -> Result<()> {
-    let (lab, pod, config) = site(world)?;
+    let (lab, pod, config) = site(world, &lan())?;
     let socket = lab.socket().to_string_lossy().into_owned();
     let stripped = [
         json!({"cniVersion": "1.1.0", "name": "net", "type": "main", "ipam": {"type": "allotment"}}),
@@ -83,7 +76,7 @@ fn pod_args(uid: &str) -> String {
 }
 
 fn del_of_an_older_sandbox_frees_nothing(world: &World) -> Result<()> {
-    let (lab, pod, config) = site(world)?;
+    let (lab, pod, config) = site(world, &lan())?;
     let call = |verb, id| Call::new(verb, &config).interface(id, &pod.path(), "eth0").args(&pod_args("u1"));
     let first = ipam(&lab, &call(Verb::Add, "old"))?.addresses()?;
     let second = ipam(&lab, &call(Verb::Add, "new"))?.addresses()?;
@@ -96,7 +89,7 @@ fn del_of_an_older_sandbox_frees_nothing(world: &World) -> Result<()> {
 }
 
 fn del_of_one_interface_keeps_the_other(world: &World) -> Result<()> {
-    let (lab, pod, config) = site(world)?;
+    let (lab, pod, config) = site(world, &lan())?;
     add(&lab, &config, "c1", &pod)?.ok()?;
     ipam(&lab, &Call::new(Verb::Add, &config).interface("c1", &pod.path(), "net1"))?.ok()?;
     del(&lab, &config, "c1", &pod)?.ok()?;
@@ -106,7 +99,7 @@ fn del_of_one_interface_keeps_the_other(world: &World) -> Result<()> {
 }
 
 fn del_is_kept_while_the_daemon_is_away(world: &World) -> Result<()> {
-    let (mut lab, pod, config) = site(world)?;
+    let (mut lab, pod, config) = site(world, &lan())?;
     add(&lab, &config, "c1", &pod)?.ok()?;
     add(&lab, &config, "c2", &pod)?.ok()?;
     lab.kill()?;
@@ -125,7 +118,7 @@ fn del_is_kept_while_the_daemon_is_away(world: &World) -> Result<()> {
 
 /// The interface may still be up when DEL is answered: nobody else gets the address before it has cooled.
 fn a_new_container_waits_out_the_cooling(world: &World) -> Result<()> {
-    let (lab, pod, config) = site(world)?;
+    let (lab, pod, config) = site(world, &lan())?;
     let first = add(&lab, &config, "c1", &pod)?.addresses()?;
     del(&lab, &config, "c1", &pod)?.ok()?;
     let second = add(&lab, &config, "c2", &pod)?.addresses()?;
@@ -136,7 +129,7 @@ fn a_new_container_waits_out_the_cooling(world: &World) -> Result<()> {
 }
 
 fn check_wants_what_was_given(world: &World) -> Result<()> {
-    let (lab, pod, config) = site(world)?;
+    let (lab, pod, config) = site(world, &lan())?;
     let result = add(&lab, &config, "c1", &pod)?.result()?;
     let check = |result: &Value| {
         let mut config = config.clone();
@@ -158,7 +151,7 @@ fn valid(config: &Value, list: Value) -> Call {
 }
 
 fn gc_frees_what_is_not_listed(world: &World) -> Result<()> {
-    let (lab, pod, config) = site(world)?;
+    let (lab, pod, config) = site(world, &lan())?;
     for id in ["c1", "c2", "c3"] {
         add(&lab, &config, id, &pod)?.ok()?;
     }
@@ -170,7 +163,7 @@ fn gc_frees_what_is_not_listed(world: &World) -> Result<()> {
 }
 
 fn gc_keeps_other_networks(world: &World) -> Result<()> {
-    let (lab, pod, config) = site(world)?;
+    let (lab, pod, config) = site(world, &lan())?;
     add(&lab, &config, "c1", &pod)?.ok()?;
     let mut other = config.clone();
     other["name"] = json!("other");
@@ -182,7 +175,7 @@ fn gc_keeps_other_networks(world: &World) -> Result<()> {
 }
 
 fn gc_without_a_list_does_nothing(world: &World) -> Result<()> {
-    let (lab, pod, config) = site(world)?;
+    let (lab, pod, config) = site(world, &lan())?;
     add(&lab, &config, "c1", &pod)?.ok()?;
     ipam(&lab, &Call::new(Verb::Gc, &config))?.ok()?;
     ipam(&lab, &valid(&config, Value::Null))?.ok()?;
@@ -190,7 +183,7 @@ fn gc_without_a_list_does_nothing(world: &World) -> Result<()> {
 }
 
 fn owners_are_pods_or_containers(world: &World) -> Result<()> {
-    let (lab, pod, config) = site(world)?;
+    let (lab, pod, config) = site(world, &lan())?;
     let call = |id, args: &str| Call::new(Verb::Add, &config).interface(id, &pod.path(), "eth0").args(args);
     ipam(&lab, &call("c1", &pod_args("u1")))?.ok()?;
     ipam(&lab, &call("c2", "IgnoreUnknown=1;K8S_POD_NAME=web"))?.ok()?;

@@ -16,13 +16,17 @@ mod contract;
 mod crash;
 mod matrix;
 mod runtimes;
+mod sweep;
 mod tool;
 mod world;
 
 use world::World;
 
+/// Tests at once: they wait for processes more than they compute.
+const THREADS: usize = 4;
+
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
     if arguments.list || !isolate::is_root() {
         if !arguments.list {
             eprintln!("not root: no network namespaces can be made, every system test is skipped");
@@ -30,7 +34,7 @@ fn main() -> ExitCode {
         let trials = trials(None).into_iter().map(|trial| trial.with_ignored_flag(!arguments.list));
         return libtest_mimic::run(&arguments, trials.collect()).exit_code();
     }
-    let result = if isolate::folder().is_some() { inside(&arguments) } else { outside() };
+    let result = if isolate::folder().is_some() { inside(&mut arguments) } else { outside() };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::from(2)
@@ -43,9 +47,10 @@ fn outside() -> Result<ExitCode> {
     isolate::run_inside()
 }
 
-fn inside(arguments: &Arguments) -> Result<ExitCode> {
+fn inside(arguments: &mut Arguments) -> Result<ExitCode> {
     isolate::settle()?;
     let world = World::new(programs()?)?;
+    arguments.test_threads.get_or_insert(THREADS);
     Ok(libtest_mimic::run(arguments, trials(Some(world))).exit_code())
 }
 
@@ -55,14 +60,22 @@ fn programs() -> Result<Programs> {
     Programs::new(&bin, &stock::pinned(&root)?)
 }
 
-/// Every test; without a world they can be listed, but not run.
+/// Every test, the slowest first; without a world they can be listed, but not run.
 fn trials(world: Option<&'static World>) -> Vec<Trial> {
-    let mut trials = matrix::trials(world);
-    let modules =
-        [addresses::TESTS, cnitool::TESTS, contract::TESTS, crash::TESTS, runtimes::TESTS, tool::TESTS];
+    let mut trials = Vec::new();
+    let modules = [
+        sweep::TESTS,
+        addresses::TESTS,
+        cnitool::TESTS,
+        contract::TESTS,
+        crash::TESTS,
+        runtimes::TESTS,
+        tool::TESTS,
+    ];
     for &(name, test) in modules.into_iter().flatten() {
         trials.push(trial(world, name.to_owned(), test));
     }
+    trials.extend(matrix::trials(world));
     trials
 }
 

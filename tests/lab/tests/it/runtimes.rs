@@ -1,10 +1,10 @@
 //! Every version of CNI from 0.3.0 on, and what is said to those who get it wrong.
 
-use allotment_lab::{Call, Lab, Netns, Verb};
+use allotment_lab::{Call, Verb};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::world::{Test, World, add, config, del, ipam, lan, nobody};
+use crate::world::{Test, World, add, del, ipam, lan, nobody, site};
 
 pub(crate) const TESTS: &[Test] = &[
     ("runtimes::every_version_gets_its_own_result", every_version_gets_its_own_result),
@@ -19,15 +19,8 @@ pub(crate) const TESTS: &[Test] = &[
 
 const VERSIONS: [&str; 5] = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 
-fn site(world: &World) -> Result<(Lab, Netns, Value)> {
-    let lab = world.lab(&lan())?;
-    let pod = lab.netns("pod")?;
-    let config = config(&lab, json!({"subnets": ["lan"]}));
-    Ok((lab, pod, config))
-}
-
 fn every_version_gets_its_own_result(world: &World) -> Result<()> {
-    let (lab, pod, mut config) = site(world)?;
+    let (lab, pod, mut config) = site(world, &lan())?;
     for version in VERSIONS {
         config["cniVersion"] = json!(version);
         let result = add(&lab, &config, "c1", &pod)?.result()?;
@@ -43,7 +36,7 @@ fn every_version_gets_its_own_result(world: &World) -> Result<()> {
 }
 
 fn every_version_through_a_stock_plugin(world: &World) -> Result<()> {
-    let (lab, pod, mut config) = site(world)?;
+    let (lab, pod, mut config) = site(world, &lan())?;
     config["type"] = json!("ptp");
     for version in VERSIONS {
         config["cniVersion"] = json!(version);
@@ -67,7 +60,7 @@ fn version_without_the_daemon(world: &World) -> Result<()> {
 }
 
 fn an_unknown_version_is_refused(world: &World) -> Result<()> {
-    let (lab, pod, mut config) = site(world)?;
+    let (lab, pod, mut config) = site(world, &lan())?;
     for version in ["0.1.0", "0.2.0", "2.0.0", "newest"] {
         config["cniVersion"] = json!(version);
         let answer = add(&lab, &config, "c1", &pod)?;
@@ -77,7 +70,7 @@ fn an_unknown_version_is_refused(world: &World) -> Result<()> {
 }
 
 fn a_broken_call_is_refused(world: &World) -> Result<()> {
-    let (lab, pod, config) = site(world)?;
+    let (lab, pod, config) = site(world, &lan())?;
     let good = Call::new(Verb::Add, &config).interface("c1", &pod.path(), "eth0");
     let broken = [
         (4, "CNI_CONTAINERID", Call { container_id: None, ..good.clone() }),
@@ -105,7 +98,7 @@ fn a_broken_call_is_refused(world: &World) -> Result<()> {
 }
 
 fn unknown_keys_are_tolerated(world: &World) -> Result<()> {
-    let (lab, pod, mut config) = site(world)?;
+    let (lab, pod, mut config) = site(world, &lan())?;
     config["capabilities"] = json!({"ips": true});
     config["cni.dev/future"] = json!([1, 2]);
     config["mtu"] = json!(1400);
@@ -116,7 +109,7 @@ fn unknown_keys_are_tolerated(world: &World) -> Result<()> {
 }
 
 fn the_socket_by_environment(world: &World) -> Result<()> {
-    let (lab, pod, mut config) = site(world)?;
+    let (lab, pod, mut config) = site(world, &lan())?;
     config["ipam"] = json!({"type": "allotment", "subnets": ["lan"]});
     let call = Call::new(Verb::Add, &config).interface("c1", &pod.path(), "eth0");
     let missing = ipam(&lab, &call)?;
@@ -128,7 +121,7 @@ fn the_socket_by_environment(world: &World) -> Result<()> {
 
 fn only_the_sockets_owner_may_ask(world: &World) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    let (lab, ..) = site(world)?;
+    let (lab, ..) = site(world, &lan())?;
     let mode = std::fs::metadata(lab.socket())?.permissions().mode() & 0o777;
     ensure!(mode == 0o600, "the socket's mode is {mode:o}");
     Ok(())

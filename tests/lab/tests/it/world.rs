@@ -57,6 +57,14 @@ pub(crate) fn config(lab: &Lab, ipam: Value) -> Value {
     json!({"cniVersion": "1.1.0", "name": "net", "type": "main", "ipam": ipam})
 }
 
+/// A serving machine with one container's namespace, and a configuration that takes addresses from `lan`.
+pub(crate) fn site(world: &World, objects: &str) -> Result<(Lab, Netns, Value)> {
+    let lab = world.lab(objects)?;
+    let pod = lab.netns("pod")?;
+    let config = config(&lab, json!({"subnets": ["lan"]}));
+    Ok((lab, pod, config))
+}
+
 /// Calls `allotment` itself, as a main plugin would.
 pub(crate) fn ipam(lab: &Lab, call: &Call) -> Result<Answer> {
     lab.call_plugin("allotment", call)

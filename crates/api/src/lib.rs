@@ -1,1 +1,30 @@
-//! Stub.
+//! The objects that people declare, as YAML: `Subnet`, `IPPool` and `Reservation` of `allotment.dev/v1alpha1`.
+//!
+//! ```text
+//!   text ─▶ documents ─▶ Node (with lines) ─▶ v1alpha1 ─▶ core::Object, checked by itself
+//!           read::document   read::node       read::reader     Located: and where each field stood
+//! ```
+//!
+//! * [`parse`] one file, [`read_folder`] a folder of them; what is wrong comes back as [`Problem`]s with file, line and
+//!   field, beside the objects that are right.
+//! * [`to_yaml`] writes an object that `kubectl apply` takes and that reads back as the same object.
+//! * [`v1alpha1`] is the form of the objects; their meaning is core's.
+//!
+//! What is absent and must stay so: no judgement of one object against another (that is `State`'s, in core), and no
+//! following of changes (that is the daemon's).
+
+mod folder;
+mod problem;
+mod read;
+mod scalar;
+pub mod v1alpha1;
+mod write;
+
+pub use folder::read_folder;
+pub use problem::{Located, Parsed, Problem};
+pub use read::{MAX_FILE_BYTES, parse};
+pub use scalar::{Address, Duration};
+pub use write::to_yaml;
+
+/// The `apiVersion` of every object here.
+pub const API_VERSION: &str = "allotment.dev/v1alpha1";

@@ -74,8 +74,9 @@ impl fmt::Display for Family {
 pub struct ParseAddressError(String);
 
 fn parse_address(text: &str) -> Result<IpAddr, ParseAddressError> {
-    let address: IpAddr =
-        text.parse().map_err(|_| ParseAddressError(format!("`{text}` is neither an IPv4 nor an IPv6 address")))?;
+    let address: IpAddr = text
+        .parse()
+        .map_err(|_| ParseAddressError(format!("`{text}` is neither an IPv4 nor an IPv6 address")))?;
     match address {
         IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => {
             Err(ParseAddressError(format!("`{text}` is an IPv4-mapped IPv6 address; write it as IPv4")))
@@ -136,7 +137,8 @@ impl Cidr {
     }
 
     pub fn contains(&self, address: IpAddr) -> bool {
-        Family::of(address) == self.family() && (self.first_key()..=self.last_key()).contains(&key_of(address))
+        Family::of(address) == self.family()
+            && (self.first_key()..=self.last_key()).contains(&key_of(address))
     }
 
     pub fn overlaps(&self, other: &Cidr) -> bool {
@@ -170,7 +172,9 @@ impl FromStr for Cidr {
             .ok()
             .filter(|&length| length <= bits && length.to_string() == prefix)
             .ok_or_else(|| {
-                ParseAddressError(format!("`{text}`: the prefix length `{prefix}` is not a number from 0 to {bits}"))
+                ParseAddressError(format!(
+                    "`{text}`: the prefix length `{prefix}` is not a number from 0 to {bits}"
+                ))
             })?;
         let cidr = Cidr::containing(address, length);
         if cidr.base != address {
@@ -220,7 +224,9 @@ impl IpRange {
             return Err(ParseAddressError(format!("`{first}-{last}` mixes IPv4 and IPv6")));
         }
         if first > last {
-            return Err(ParseAddressError(format!("`{first}-{last}` ends before it begins; did you mean `{last}-{first}`?")));
+            return Err(ParseAddressError(format!(
+                "`{first}-{last}` ends before it begins; did you mean `{last}-{first}`?"
+            )));
         }
         Ok(IpRange { first, last })
     }
@@ -273,7 +279,11 @@ impl FromStr for IpRange {
 
 impl fmt::Display for IpRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.first == self.last { write!(f, "{}", self.first) } else { write!(f, "{}-{}", self.first, self.last) }
+        if self.first == self.last {
+            write!(f, "{}", self.first)
+        } else {
+            write!(f, "{}-{}", self.first, self.last)
+        }
     }
 }
 
@@ -325,7 +335,17 @@ mod tests {
 
     #[test]
     fn bad_texts() {
-        for text in ["10.0.0.0", "10.0.0.0/33", "10.0.0.0/+8", "10.0.0.0/08", "010.0.0.0/8", "::ffff:10.0.0.0/104", "/8", "a/b", ""] {
+        for text in [
+            "10.0.0.0",
+            "10.0.0.0/33",
+            "10.0.0.0/+8",
+            "10.0.0.0/08",
+            "010.0.0.0/8",
+            "::ffff:10.0.0.0/104",
+            "/8",
+            "a/b",
+            "",
+        ] {
             assert!(text.parse::<Cidr>().is_err(), "{text}");
         }
         for text in ["10.0.0.9-10.0.0.1", "10.0.0.1-fd00::1", "10.0.0.1-", "-", "10.0.0.1-2-3"] {
@@ -335,7 +355,9 @@ mod tests {
 
     #[test]
     fn ranges_in_three_spellings() {
-        for (text, count) in [("10.0.0.7", 1), ("10.0.0.1-10.0.0.9", 9), ("10.0.1.0/24", 256), ("fd00::-fd00::f", 16)] {
+        for (text, count) in
+            [("10.0.0.7", 1), ("10.0.0.1-10.0.0.9", 9), ("10.0.1.0/24", 256), ("fd00::-fd00::f", 16)]
+        {
             assert_eq!(text.parse::<IpRange>().unwrap().count(), count, "{text}");
         }
         assert_eq!("::/0".parse::<IpRange>().unwrap().count(), u128::MAX);

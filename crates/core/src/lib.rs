@@ -24,6 +24,7 @@ mod selector;
 mod spec;
 mod state;
 mod time;
+mod validate;
 
 pub use address::{Cidr, Family, IpRange, ParseAddressError};
 pub use allocation::{Allocation, AllocationState, Choice, Pick, Rule};
@@ -35,8 +36,8 @@ pub use request::{
 };
 pub use selector::{Labels, Operator, Requirement, Selector};
 pub use spec::{
-    Dns, Object, ObjectError, ObjectKey, ObjectKind, Order, PoolSpec, ReservationSpec, Route, SubnetSpec,
-    DEFAULT_COOLING_MS, DEFAULT_VRF,
+    DEFAULT_COOLING_MS, DEFAULT_VRF, Dns, Object, ObjectError, ObjectKey, ObjectKind, Order, PoolSpec,
+    ReservationSpec, Route, SubnetSpec,
 };
-pub use state::{BlockId, LoadError, Place, Plan, State};
+pub use state::{BlockId, LoadError, Located, Place, Plan, State, Usage};
 pub use time::Timestamp;

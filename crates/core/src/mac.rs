@@ -64,8 +64,10 @@ impl FromStr for Mac {
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        for (at, byte) in self.0.iter().enumerate() {
+            write!(f, "{}{byte:02x}", if at == 0 { "" } else { ":" })?;
+        }
+        Ok(())
     }
 }
 
@@ -102,7 +104,15 @@ mod tests {
 
     #[test]
     fn what_no_interface_can_have_is_refused() {
-        for text in ["", "02005e000001", "02:00:5e:00:01", "2:0:5e:0:0:1", "01:00:5e:00:00:01", "00:00:00:00:00:00", "é:é"] {
+        for text in [
+            "",
+            "02005e000001",
+            "02:00:5e:00:01",
+            "2:0:5e:0:0:1",
+            "01:00:5e:00:00:01",
+            "00:00:00:00:00:00",
+            "é:é",
+        ] {
             assert!(text.parse::<Mac>().is_err(), "{text}");
         }
     }

@@ -100,7 +100,11 @@ pub struct Netns {
     /// The kernel's boot id: device and inode say nothing about a namespace of an earlier boot.
     pub boot: String,
     pub device: u64,
+    /// Taken by the next namespace as soon as this one is gone: alone it proves nothing.
     pub inode: u64,
+    /// The kernel's own name for it (`SO_NETNS_COOKIE`), never used twice in a boot; nothing before Linux 5.14.
+    #[serde(default)]
+    pub cookie: Option<u64>,
     /// Where the runtime mounted it (`CNI_NETNS`).
     pub path: String,
 }

@@ -60,6 +60,7 @@ impl Refusal {
     }
 
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass numbers")]
     pub fn count(mut self, what: &str, value: impl ToString) -> Refusal {
         self.counts.push(Count { what: what.to_owned(), value: value.to_string() });
         self

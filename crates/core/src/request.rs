@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Attachment, Choice, Dns, Family, Labels, Mac, Owner, Route, Rule};
+use crate::{Attachment, Choice, Dns, Family, Labels, Mac, Netns, Owner, Route, Rule};
 
 /// One owner's wish for addresses on one or more interfaces: all of them are granted, or none is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -124,8 +124,9 @@ pub enum Release {
     /// CNI DEL: one interface of one sandbox. A newer sandbox of the same pod keeps what it has. Without a network
     /// (stripped configuration) the interface alone decides.
     Interface { container_id: String, interface: String, network: Option<String> },
-    /// Everything a sandbox has: its network namespace is gone.
-    Sandbox { container_id: String },
+    /// What a sandbox has in this network namespace, which is gone for good. What it was given in another namespace
+    /// since then it keeps.
+    Sandbox { container_id: String, netns: Netns },
     /// One address, as long as this holder has it: proof of its end is there.
     Address { vrf: String, address: IpAddr, holder: String, mode: ReleaseMode },
 }

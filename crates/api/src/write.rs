@@ -1,0 +1,53 @@
+//! Objects as YAML.
+
+use std::fmt::Write;
+
+use allotment_core::{Object, Order};
+use serde::Serialize;
+
+use crate::API_VERSION;
+use crate::v1alpha1::{IPPoolSpec, ReservationSpec, SubnetSpec};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a, S> {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: Metadata<'a>,
+    spec: S,
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    name: &'a str,
+}
+
+/// Writes an object as `kubectl apply` takes it; [`parse`](crate::parse) reads the same object back.
+///
+/// A subnet implied by a `host-local` configuration has an order and limits that no field of YAML says; they are told in
+/// comments above it.
+pub fn to_yaml(object: &Object) -> String {
+    match object {
+        Object::Subnet(spec) => {
+            let mut comments = String::new();
+            if spec.order == Order::NextAfterLast {
+                comments
+                    .push_str("# order: the next free one after the last handed out, as host-local has it\n");
+            }
+            for range in &spec.within {
+                writeln!(comments, "# within: {range}").expect("a string takes all that is written to it");
+            }
+            comments + &written("Subnet", &spec.name, SubnetSpec::from_core(spec))
+        }
+        Object::IPPool(spec) => written("IPPool", &spec.name, IPPoolSpec::from_core(spec)),
+        Object::Reservation(spec) => written("Reservation", &spec.name, ReservationSpec::from_core(spec)),
+    }
+}
+
+fn written<S: Serialize>(kind: &'static str, name: &str, spec: S) -> String {
+    let object = Written { api_version: API_VERSION, kind, metadata: Metadata { name }, spec };
+    // Folded text is for long prose; a reason stays on its line.
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    serde_saphyr::to_string_with_options(&object, options)
+        .expect("strings, numbers, lists and mappings are YAML")
+}

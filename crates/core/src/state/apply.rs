@@ -1,0 +1,185 @@
+//! Doing what was planned, and saying what was given.
+
+use super::objects::Subnet;
+use super::plan::{How, Picked, Plan, Planned};
+use super::record::NONE;
+use super::store::Entry;
+use super::{Place, State};
+use crate::{
+    AllocationState, Attachment, Dns, Family, Grant, GrantEntry, GrantedIp, Mac, Owner, Rule, Timestamp,
+};
+
+impl State {
+    /// Does what was planned. The plan must be of this very state: nothing may have been applied since. Every address
+    /// whose record changed is appended to `changed`; asking again changes none.
+    pub fn apply(&mut self, plan: &Plan<'_>, changed: &mut Vec<Place>) {
+        for (want, entry) in plan.request.wants.iter().zip(&plan.entries) {
+            for picked in &entry.picks {
+                match picked.how {
+                    How::Enter => self.give(plan, &want.attachment, entry.mac, picked),
+                    How::Join => self.join(picked.place, &want.attachment),
+                    How::Keep if !self.refresh(plan, &want.attachment, entry.mac, picked.place) => continue,
+                    How::Keep => {}
+                }
+                changed.push(picked.place);
+            }
+        }
+    }
+
+    fn give(&mut self, plan: &Plan<'_>, attachment: &Attachment, mac: Option<Mac>, picked: &Picked) {
+        let place = picked.place;
+        let (block, fresh) = self.store.blocks.find_or_add(place.vrf, place.key);
+        if fresh {
+            self.attach_block(place.vrf, block);
+        }
+        let segment = self.layout.segment_at(&self.store, block, place.offset());
+        let record = self.store.blocks.get(block).record(place.offset());
+        let was_held = record.is_some_and(|record| self.store.records.get(record).state.is_held());
+        if let (Some(record), Some(segment), false) = (record, segment, was_held) {
+            self.layout.take_down(&mut self.store, segment, record, picked.rule.pick);
+        }
+        let entry = Entry {
+            owner: &plan.request.owner,
+            owner_tag: plan.owner_tag,
+            attachment: Some(attachment),
+            mac,
+            state: AllocationState::Active,
+            rule: picked.rule,
+            since: plan.now,
+        };
+        self.store.enter(place, &entry);
+        if was_held {
+            return;
+        }
+        match segment {
+            Some(segment) => {
+                let region = self.layout.region_of_segment(segment);
+                self.layout.on_held(&self.store, region, place.key);
+            }
+            None if picked.subnet != NONE => self.objects.subnets.get_mut(picked.subnet).outside += 1,
+            None => {}
+        }
+    }
+
+    /// Makes the segments of a new block.
+    fn attach_block(&mut self, vrf: u32, block: u32) {
+        let base = self.store.blocks.get(block).base;
+        let mut subnets: Vec<u32> =
+            self.objects.subnet_ranges.overlapping(vrf, (base, base | 0xff)).collect();
+        subnets.dedup();
+        for subnet in subnets {
+            let subnet = self.objects.subnets.get(subnet);
+            let pools = subnet.pools.iter().flat_map(|&pool| self.objects.pools.get(pool).regions);
+            for region in subnet.regions.into_iter().chain(pools).flatten() {
+                self.layout.attach(&mut self.store, region, block);
+            }
+        }
+    }
+
+    fn join(&mut self, place: Place, attachment: &Attachment) {
+        let index = self.store.record_at(place).expect("planned on a record that is there");
+        self.store.set_second(index, attachment.clone());
+    }
+
+    /// The same attachment again: its sandbox, namespace or MAC may be new. `false`: nothing is.
+    fn refresh(&mut self, plan: &Plan<'_>, attachment: &Attachment, mac: Option<Mac>, place: Place) -> bool {
+        let index = self.store.record_at(place).expect("planned on a record that is there");
+        let known = self.store.allocation(index);
+        let at = known.attachments.iter().position(|present| present.same(attachment)).unwrap_or(0);
+        if known.attachments[at] == *attachment && known.mac == mac && known.owner == plan.request.owner {
+            return false;
+        }
+        if at == 1 {
+            self.store.set_second(index, attachment.clone());
+            return true;
+        }
+        self.rewrite(place, &plan.request.owner, attachment, mac, known.rule, known.since);
+        if let Some(second) = known.attachments.into_iter().nth(1) {
+            self.store.set_second(index, second);
+        }
+        true
+    }
+
+    /// Writes an active record anew; its state does not change.
+    pub(super) fn rewrite(
+        &mut self,
+        place: Place,
+        owner: &Owner,
+        attachment: &Attachment,
+        mac: Option<Mac>,
+        rule: Rule,
+        since: Timestamp,
+    ) {
+        let owner_tag = self.store.seed.owner(owner.key());
+        let state = AllocationState::Active;
+        let entry = Entry { owner, owner_tag, attachment: Some(attachment), mac, state, rule, since };
+        self.store.enter(place, &entry);
+    }
+
+    /// What the plan gives, for the caller.
+    pub fn grant(&self, plan: &Plan<'_>) -> Grant {
+        let entries = plan.request.wants.iter().zip(&plan.entries);
+        Grant { entries: entries.map(|(want, entry)| self.grant_entry(&want.attachment, entry)).collect() }
+    }
+
+    fn grant_entry(&self, attachment: &Attachment, planned: &Planned) -> GrantEntry {
+        let ips: Vec<GrantedIp> = planned.picks.iter().map(|picked| self.granted(picked)).collect();
+        let mut entry = GrantEntry {
+            attachment: attachment.clone(),
+            mac: planned.mac,
+            ips,
+            routes: Vec::new(),
+            dns: Dns::default(),
+            mtu: None,
+        };
+        let mut subnets: Vec<u32> =
+            planned.picks.iter().map(|p| p.subnet).filter(|&subnet| subnet != NONE).collect();
+        subnets.dedup();
+        for subnet in subnets {
+            let spec = &self.objects.subnets.get(subnet).spec;
+            // A route needs an address of its family on the interface.
+            let usable = spec
+                .routes
+                .iter()
+                .filter(|route| entry.ips.iter().any(|ip| Family::of(ip.address) == route.to.family()));
+            entry.routes.extend(usable.cloned());
+            entry.mtu = entry.mtu.or(spec.mtu);
+            merge(&mut entry.dns, &spec.dns);
+        }
+        entry
+    }
+
+    fn granted(&self, picked: &Picked) -> GrantedIp {
+        let address = picked.place.address();
+        let family = Family::of(address);
+        let subnet: Option<&Subnet> =
+            (picked.subnet != NONE).then(|| self.objects.subnets.get(picked.subnet));
+        let pool = (picked.pool != NONE).then(|| self.objects.pools.get(picked.pool).spec.name.clone());
+        GrantedIp {
+            address,
+            // An address whose subnet is gone stands alone.
+            prefix: subnet.and_then(|s| s.spec.cidr(family)).map_or(family.bits(), crate::Cidr::prefix),
+            gateway: subnet.and_then(|subnet| subnet.spec.gateway(family)),
+            vrf: self.store.vrfs.get(picked.place.vrf).to_owned(),
+            subnet: subnet.map_or_else(String::new, |subnet| subnet.spec.name.clone()),
+            pool,
+            rule: picked.rule,
+        }
+    }
+}
+
+/// The first subnet's DNS settings count; a second one adds what the first leaves out.
+fn merge(into: &mut Dns, more: &Dns) {
+    if into.nameservers.is_empty() {
+        into.nameservers.clone_from(&more.nameservers);
+    }
+    if into.domain.is_none() {
+        into.domain.clone_from(&more.domain);
+    }
+    if into.search.is_empty() {
+        into.search.clone_from(&more.search);
+    }
+    if into.options.is_empty() {
+        into.options.clone_from(&more.options);
+    }
+}

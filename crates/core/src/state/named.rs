@@ -1,0 +1,237 @@
+//! Addresses that a request or reservation names, and those the owner had before.
+
+use std::net::IpAddr;
+
+use super::Place;
+use super::objects::Objects;
+use super::plan::{How, Picked, Picks, Planner};
+use super::record::NONE;
+use super::refuse;
+use super::targets::Drawn;
+use crate::address::key_of;
+use crate::{AllocationState, Choice, Family, FamilyWant, Pick, Refusal, Rule, Want};
+
+/// How many addresses of a reservation are looked at before the owner draws like anybody else.
+const RESERVED_SCAN_MAX: usize = 65_536;
+
+impl Planner<'_> {
+    /// All of the addresses asked for; then the families that none of them belongs to.
+    pub(super) fn each(&mut self, want: &Want, targets: &[Drawn], ips: &[IpAddr]) -> Result<Picks, Refusal> {
+        let mut picks = Picks::new();
+        for &ip in ips {
+            let target = self.target_of(targets, ip)?;
+            let same = |picked: &&Picked| {
+                picked.subnet == target.subnet && Family::of(picked.place.address()) == Family::of(ip)
+            };
+            if let Some(other) = picks.iter().find(same) {
+                return Err(refuse::two_of_a_family(self.request, ip, other.place.address()));
+            }
+            let picked = self.named(want, &target, ip, Pick::Asked)?;
+            self.taken.push(picked.place);
+            picks.push(picked);
+        }
+        if want.family == FamilyWant::All {
+            self.complete(want, targets, &mut picks)?;
+        }
+        picks.sort_by_key(|picked| !picked.place.address().is_ipv4());
+        Ok(picks)
+    }
+
+    /// Draws the families that the addresses asked for leave open, from the subnets they lie in.
+    fn complete(&mut self, want: &Want, targets: &[Drawn], picks: &mut Picks) -> Result<(), Refusal> {
+        for family in Family::BOTH {
+            let covered = |picked: &Picked| Family::of(picked.place.address()) == family;
+            if picks.iter().any(covered) {
+                continue;
+            }
+            let subnet = picks
+                .iter()
+                .map(|picked| picked.subnet)
+                .find(|&subnet| self.state.objects.subnets.get(subnet).spec.cidr(family).is_some());
+            let Some(subnet) = subnet else { continue };
+            let implied = Drawn { subnet, pool: NONE, choice: Choice::Address };
+            let target = targets.iter().find(|target| target.subnet == subnet).copied().unwrap_or(implied);
+            let picked = self.pick(want, &target, family)?;
+            self.taken.push(picked.place);
+            picks.push(picked);
+        }
+        Ok(())
+    }
+
+    /// The target in which an address lies.
+    fn target_of(&self, targets: &[Drawn], ip: IpAddr) -> Result<Drawn, Refusal> {
+        let objects = &self.state.objects;
+        let contains =
+            |subnet: u32| objects.subnets.get(subnet).spec.cidrs.iter().any(|cidr| cidr.contains(ip));
+        let found = targets.iter().find(|target| contains(target.subnet)).copied();
+        found.ok_or_else(|| refuse::outside(self.state, self.request, targets, ip))
+    }
+
+    /// The first address of a list that can be had; `None` where the list has none of this subnet and family.
+    pub(super) fn one_of(
+        &mut self,
+        want: &Want,
+        target: &Drawn,
+        family: Family,
+        ips: &[IpAddr],
+    ) -> Option<Result<Picked, Refusal>> {
+        let cidr = *self.state.objects.subnets.get(target.subnet).spec.cidr(family)?;
+        let mut refusals = Vec::new();
+        for &ip in ips.iter().filter(|&&ip| cidr.contains(ip)) {
+            match self.named(want, target, ip, Pick::Listed) {
+                Ok(picked) => return Some(Ok(picked)),
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        (!refusals.is_empty()).then(|| Err(refuse::list(self.request, refusals)))
+    }
+
+    /// One address by name: whether this owner may have it (C2, C3, C4).
+    fn named(&self, want: &Want, target: &Drawn, ip: IpAddr, pick: Pick) -> Result<Picked, Refusal> {
+        let objects = &self.state.objects;
+        let subnet = objects.subnets.get(target.subnet);
+        let place = Place { vrf: subnet.vrf, key: key_of(ip) };
+        if let Some(what) = Objects::nobodys(&subnet.spec, ip) {
+            return Err(refuse::nobodys(self.request, &subnet.spec, ip, what));
+        }
+        if !subnet.spec.within.is_empty() && !subnet.spec.within.iter().any(|range| range.contains(ip)) {
+            return Err(refuse::not_within(self.request, &subnet.spec, ip));
+        }
+        let reservation = objects.reserved_ranges.find(place.vrf, place.key);
+        let reservation = reservation.map(|number| &objects.reservations.get(number).spec);
+        let mine =
+            reservation.is_some_and(|r| r.owner.as_ref().is_some_and(|o| o.covers(&self.request.owner)));
+        if let Some(reservation) = reservation.filter(|_| !mine) {
+            return Err(refuse::reserved(self.request, reservation, ip));
+        }
+        let pool = objects.pool_ranges.find(place.vrf, place.key).unwrap_or(NONE);
+        let named_pool = target.pool == pool
+            || want.targets.iter().any(|t| {
+                matches!(t, crate::request::Target::Pool(name)
+                if pool != NONE && *name == objects.pools.get(pool).spec.name)
+            });
+        let selected = pool != NONE && target.pool == NONE && self.selects(&objects.pools.get(pool).spec);
+        if !mine && !named_pool && !selected {
+            return Err(refuse::boundary(self.state, self.request, target.pool, pool, ip));
+        }
+        let how = self.availability(want, place)?;
+        let rule = Rule { choice: target.choice, pick };
+        Ok(Picked { place, subnet: target.subnet, pool, rule, how })
+    }
+
+    /// Whether an address is free for this owner now.
+    fn availability(&self, want: &Want, place: Place) -> Result<How, Refusal> {
+        let store = &self.state.store;
+        if self.taken.contains(&place) {
+            return Err(refuse::twice_in_request(self.request, place.address()));
+        }
+        let Some(index) = store.record_at(place) else { return Ok(How::Enter) };
+        let record = store.records.get(index);
+        let mine = self.owned.contains(&index);
+        match record.state {
+            AllocationState::Reserved if mine => Ok(How::Enter),
+            AllocationState::Active if mine && want.join && store.is_interface(index, &want.attachment) => {
+                Ok(How::Join)
+            }
+            AllocationState::Cooling if mine || self.cooled(index, place) => Ok(How::Enter),
+            AllocationState::Cooling => {
+                Err(refuse::cooling(self.state, self.request, place, index, self.now))
+            }
+            AllocationState::Active | AllocationState::Reserved => {
+                Err(refuse::taken(self.state, self.request, place, index))
+            }
+        }
+    }
+
+    fn cooled(&self, index: u32, place: Place) -> bool {
+        let subnet = self.state.objects.subnet_ranges.find(place.vrf, place.key);
+        let cooling_ms = subnet.map_or(0, |subnet| self.state.objects.subnets.get(subnet).spec.cooling_ms);
+        self.now.since(self.state.store.records.get(index).since) >= cooling_ms
+    }
+
+    /// What the owner had here before and may have back; or why it must wait for its present holder.
+    pub(super) fn returned(
+        &self,
+        want: &Want,
+        target: &Drawn,
+        family: Family,
+    ) -> Option<Result<Picked, Refusal>> {
+        let store = &self.state.store;
+        let subnet = self.state.objects.subnets.get(target.subnet);
+        let cidr = subnet.spec.cidr(family)?;
+        let regions_pool = |pool: u32| {
+            pool == target.pool
+                || target.pool == NONE && self.selects(&self.state.objects.pools.get(pool).spec)
+        };
+        let mut best: Option<(bool, Picked)> = None;
+        for &index in &self.owned {
+            let place = store.place_of(index);
+            if place.vrf != subnet.vrf || !cidr.contains(place.address()) || self.taken.contains(&place) {
+                continue;
+            }
+            let same = store.is_interface(index, &want.attachment);
+            let pool = self.state.objects.pool_ranges.find(place.vrf, place.key).unwrap_or(NONE);
+            let rule = Rule { choice: target.choice, pick: Pick::Returned };
+            let picked = |how| Picked { place, subnet: target.subnet, pool, rule, how };
+            match store.records.get(index).state {
+                AllocationState::Active if same && want.join => return Some(Ok(picked(How::Join))),
+                AllocationState::Active if same => {
+                    return Some(Err(refuse::held_by_own(self.state, self.request, place, index)));
+                }
+                AllocationState::Active => {}
+                AllocationState::Reserved | AllocationState::Cooling => {
+                    let barred = Objects::nobodys(&subnet.spec, place.address()).is_some()
+                        || !regions_pool(pool)
+                        || self.reserved_for_others(place)
+                        || !same && self.belongs_to_another_want(index, want);
+                    if !barred && best.as_ref().is_none_or(|(exact, _)| same && !exact) {
+                        best = Some((same, picked(How::Enter)));
+                    }
+                }
+            }
+        }
+        best.map(|(_, picked)| Ok(picked))
+    }
+
+    fn reserved_for_others(&self, place: Place) -> bool {
+        let number = self.state.objects.reserved_ranges.find(place.vrf, place.key);
+        number.is_some_and(|number| {
+            let owner = self.state.objects.reservations.get(number).spec.owner.as_ref();
+            owner.is_none_or(|owner| !owner.covers(&self.request.owner))
+        })
+    }
+
+    fn belongs_to_another_want(&self, index: u32, want: &Want) -> bool {
+        (self.request.wants.iter()).any(|other| {
+            !other.attachment.same(&want.attachment)
+                && self.state.store.is_interface(index, &other.attachment)
+        })
+    }
+
+    /// The first free address that is reserved for the owner in the target's subnet.
+    pub(super) fn reserved(&self, target: &Drawn, family: Family) -> Option<Picked> {
+        let objects = &self.state.objects;
+        let vrf = objects.subnets.get(target.subnet).vrf;
+        let mine = objects
+            .reserved_for(&self.request.owner)
+            .filter(|reservation| reservation.subnet == target.subnet);
+        let ranges =
+            mine.flat_map(|reservation| &reservation.spec.addresses).filter(|range| range.family() == family);
+        let keys = ranges.flat_map(|range| {
+            let (first, last) = range.keys();
+            first..=last
+        });
+        let spec = &objects.subnets.get(target.subnet).spec;
+        keys.take(RESERVED_SCAN_MAX).map(|key| Place { vrf, key }).find_map(|place| {
+            let free = !self.taken.contains(&place)
+                && Objects::nobodys(spec, place.address()).is_none()
+                && self.state.store.record_at(place).is_none_or(|index| {
+                    let held = self.state.store.records.get(index).state.is_held();
+                    !held && (self.owned.contains(&index) || self.cooled(index, place))
+                });
+            let pool = objects.pool_ranges.find(vrf, place.key).unwrap_or(NONE);
+            let rule = Rule { choice: target.choice, pick: Pick::Reservation };
+            free.then_some(Picked { place, subnet: target.subnet, pool, rule, how: How::Enter })
+        })
+    }
+}

@@ -1,0 +1,317 @@
+//! Deciding a request: what is there already, else where to draw and what.
+
+use smallvec::SmallVec;
+
+use super::objects::family_index;
+use super::record::NONE;
+use super::refuse;
+use super::store::OwnerProbe;
+use super::targets::Drawn;
+use super::text::STRING_MAX;
+use super::{Place, State};
+use crate::{
+    AllocationState, Asked, Attachment, Choice, Code, Family, FamilyWant, MacWant, Refusal, Request, Rule,
+    Timestamp, Want,
+};
+
+/// Most interfaces one request may have.
+const WANTS_MAX: usize = 256;
+
+/// What a request will change, decided but not yet done.
+pub struct Plan<'a> {
+    pub(super) request: &'a Request,
+    pub(super) now: Timestamp,
+    pub(super) owner_tag: u32,
+    pub(super) entries: SmallVec<[Planned; 1]>,
+}
+
+/// What one want gets.
+pub(super) struct Planned {
+    pub(super) picks: Picks,
+    pub(super) mac: Option<crate::Mac>,
+}
+
+pub(super) type Picks = SmallVec<[Picked; 2]>;
+
+/// One address of a want.
+#[derive(Clone, Copy)]
+pub(super) struct Picked {
+    pub(super) place: Place,
+    pub(super) subnet: u32,
+    /// The pool it was drawn from; `NONE` outside pools.
+    pub(super) pool: u32,
+    pub(super) rule: Rule,
+    pub(super) how: How,
+}
+
+/// What becomes of the address's record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// It is this attachment's from now on.
+    Enter,
+    /// It is this attachment's already.
+    Keep,
+    /// A second holder joins the present one.
+    Join,
+}
+
+impl Plan<'_> {
+    /// The addresses planned, in the order of the wants.
+    pub fn places(&self) -> impl Iterator<Item = Place> + '_ {
+        self.entries.iter().flat_map(|entry| entry.picks.iter().map(|picked| picked.place))
+    }
+}
+
+impl State {
+    /// Decides a request: all of its wants, or none. Changes nothing. Asking again for an attachment that has its
+    /// addresses returns them.
+    pub fn plan<'a>(&self, request: &'a Request, now: Timestamp) -> Result<Plan<'a>, Refusal> {
+        check_form(request)?;
+        let probe = self.store.probe(&request.owner);
+        let now = now.max(self.store.newest);
+        let mut planner =
+            Planner { state: self, request, now, owned: SmallVec::new(), taken: SmallVec::new() };
+        planner.owned.extend(self.store.owned_by(&probe));
+        let mut entries = SmallVec::new();
+        for want in &request.wants {
+            let picks = planner.want(want)?;
+            let mac = planner.mac(want, &picks, &entries, &probe)?;
+            entries.push(Planned { picks, mac });
+        }
+        Ok(Plan { request, now, owner_tag: probe.tag, entries })
+    }
+}
+
+/// What no state could grant.
+fn check_form(request: &Request) -> Result<(), Refusal> {
+    let invalid = |text: String| Refusal::new(Code::Invalid, text, "correct the request");
+    let owner = &request.owner;
+    if owner.kind.is_empty() || owner.name.is_empty() && owner.uid.is_empty() {
+        return Err(invalid("the owner has no kind, or neither name nor uid".to_owned()));
+    }
+    if matches!(owner.kind.as_str(), "Pod" | "Container") && owner.uid.is_empty() {
+        return Err(invalid(format!("{owner} has no uid, which is what tells it from others of its name")));
+    }
+    if request.wants.is_empty() || request.wants.len() > WANTS_MAX {
+        return Err(invalid(format!(
+            "{owner} asks for {} interfaces; 1 to {WANTS_MAX} can be asked",
+            request.wants.len()
+        )));
+    }
+    let too_long = |text: &String| text.len() > STRING_MAX;
+    let mut owner_texts = [&owner.kind, &owner.namespace, &owner.name, &owner.uid].into_iter();
+    if owner_texts.any(too_long) || request.wants.iter().any(|want| texts(&want.attachment).any(too_long)) {
+        return Err(invalid(format!("a name of the request is longer than {STRING_MAX} bytes")));
+    }
+    for (at, want) in request.wants.iter().enumerate() {
+        if want.attachment.holder.is_empty() {
+            return Err(invalid(format!(
+                "interface `{}` of {owner} has no holder",
+                want.attachment.interface
+            )));
+        }
+        if request.wants[..at].iter().any(|other| other.attachment.same(&want.attachment)) {
+            let Attachment { interface, network, .. } = &want.attachment;
+            return Err(invalid(format!(
+                "{owner} asks twice for interface `{interface}` on network `{network}`"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn texts(attachment: &Attachment) -> impl Iterator<Item = &String> {
+    let Attachment { holder, container_id, network, interface, node, netns } = attachment;
+    let netns = netns.iter().flat_map(|netns| [&netns.boot, &netns.path]);
+    [holder, container_id, network, interface, node].into_iter().chain(netns)
+}
+
+/// One request being decided.
+pub(super) struct Planner<'s> {
+    pub(super) state: &'s State,
+    pub(super) request: &'s Request,
+    pub(super) now: Timestamp,
+    /// The owner's records.
+    pub(super) owned: SmallVec<[u32; 4]>,
+    /// What this plan has picked so far.
+    pub(super) taken: SmallVec<[Place; 4]>,
+}
+
+impl Planner<'_> {
+    fn want(&mut self, want: &Want) -> Result<Picks, Refusal> {
+        let present = self.present(want);
+        if !present.is_empty() {
+            return self.keep(want, present);
+        }
+        let targets = self.targets(want)?;
+        match &want.ips {
+            Asked::Each(ips) if !ips.is_empty() => self.each(want, &targets, ips),
+            _ => self.draw(want, &targets),
+        }
+    }
+
+    /// What the attachment has already.
+    fn present(&self, want: &Want) -> Picks {
+        let store = &self.state.store;
+        let mut picks: Picks = (self.owned.iter())
+            .filter(|&&index| {
+                store.records.get(index).state == AllocationState::Active
+                    && store.is_interface(index, &want.attachment)
+                    && store.is_holder(index, &want.attachment.holder)
+            })
+            .map(|&index| self.kept(index))
+            .collect();
+        picks.sort_by_key(|picked| (!picked.place.address().is_ipv4(), picked.place));
+        picks
+    }
+
+    fn kept(&self, index: u32) -> Picked {
+        let place = self.state.store.place_of(index);
+        let subnet = self.state.objects.subnet_ranges.find(place.vrf, place.key).unwrap_or(NONE);
+        let pool = self.state.objects.pool_ranges.find(place.vrf, place.key).unwrap_or(NONE);
+        Picked { place, subnet, pool, rule: self.state.store.records.get(index).rule, how: How::Keep }
+    }
+
+    fn keep(&mut self, want: &Want, present: Picks) -> Result<Picks, Refusal> {
+        if let Asked::Each(ips) = &want.ips {
+            let has = |ip| present.iter().any(|picked| picked.place.address() == ip);
+            if let Some(missing) = ips.iter().find(|&&ip| !has(ip)) {
+                return Err(refuse::differs(self.request, want, *missing, &present));
+            }
+        }
+        self.taken.extend(present.iter().map(|picked| picked.place));
+        Ok(present)
+    }
+
+    /// Draws from the first target that can give what is wanted.
+    fn draw(&mut self, want: &Want, targets: &[Drawn]) -> Result<Picks, Refusal> {
+        let passes: &[&[Family]] = match want.family {
+            FamilyWant::All => &[&Family::BOTH],
+            FamilyWant::Require(Family::V4) => &[&[Family::V4]],
+            FamilyWant::Require(Family::V6) => &[&[Family::V6]],
+            FamilyWant::Prefer(Family::V4) => &[&[Family::V4], &[Family::V6]],
+            FamilyWant::Prefer(Family::V6) => &[&[Family::V6], &[Family::V4]],
+        };
+        let mut refusals = Vec::new();
+        for families in passes {
+            for target in targets {
+                let before = self.taken.len();
+                match self.fill(want, target, families) {
+                    Ok(picks) => return Ok(picks),
+                    Err(refusal) => refusals.push(refusal),
+                }
+                self.taken.truncate(before);
+            }
+        }
+        Err(refuse::all(refusals))
+    }
+
+    /// One address of each of the families that the target has.
+    fn fill(&mut self, want: &Want, target: &Drawn, families: &[Family]) -> Result<Picks, Refusal> {
+        let spec = &self.state.objects.subnets.get(target.subnet).spec;
+        if let Asked::OneOf(ips) = &want.ips
+            && !ips.iter().any(|ip| spec.cidrs.iter().any(|cidr| cidr.contains(*ip)))
+            && !ips.is_empty()
+        {
+            return Err(refuse::list_outside(self.request, spec, ips.len()));
+        }
+        let mut picks = Picks::new();
+        for &family in families.iter().filter(|&&family| spec.cidr(family).is_some()) {
+            let picked = self.pick(want, target, family)?;
+            self.taken.push(picked.place);
+            picks.push(picked);
+        }
+        if picks.is_empty() { Err(refuse::no_family(self.request, spec, families)) } else { Ok(picks) }
+    }
+
+    /// One address: of the list, the owner's own, reserved for it, or by the subnet's order.
+    pub(super) fn pick(&mut self, want: &Want, target: &Drawn, family: Family) -> Result<Picked, Refusal> {
+        if let Asked::OneOf(ips) = &want.ips
+            && let Some(result) = self.one_of(want, target, family, ips)
+        {
+            return result;
+        }
+        if !self.owned.is_empty()
+            && let Some(result) = self.returned(want, target, family)
+        {
+            return result;
+        }
+        if let Some(picked) = self.reserved(target, family) {
+            return Ok(picked);
+        }
+        self.dynamic(want, target, family)
+    }
+
+    fn dynamic(&self, want: &Want, target: &Drawn, family: Family) -> Result<Picked, Refusal> {
+        let regions = self.regions(target, family);
+        let vrf = self.state.objects.subnets.get(target.subnet).vrf;
+        let taken: SmallVec<[_; 4]> =
+            self.taken.iter().filter(|place| place.vrf == vrf).map(|place| place.key).collect();
+        for &number in &regions {
+            let found = self.state.layout.pick(&self.state.store, number, self.now, &taken, &want.attachment);
+            let Some((key, pick)) = found else { continue };
+            let pool = self.state.layout.region(number).pool;
+            let choice = if pool == target.pool { target.choice } else { Choice::Selector };
+            let rule = Rule { choice, pick };
+            return Ok(Picked {
+                place: Place { vrf, key },
+                subnet: target.subnet,
+                pool,
+                rule,
+                how: How::Enter,
+            });
+        }
+        Err(refuse::full(self.state, self.request, target, family, &regions, self.now))
+    }
+
+    /// The regions a target draws from: a named pool; pools whose selectors match; else what the pools leave (C3).
+    fn regions(&self, target: &Drawn, family: Family) -> SmallVec<[u32; 2]> {
+        let objects = &self.state.objects;
+        let family = family_index(family);
+        let subnet = objects.subnets.get(target.subnet);
+        let mut regions = SmallVec::new();
+        if target.pool == NONE {
+            let pools = subnet.pools.iter().map(|&number| objects.pools.get(number));
+            let matching = pools.filter(|pool| self.selects(&pool.spec));
+            regions.extend(matching.filter_map(|pool| pool.regions[family]));
+        } else {
+            regions.extend(objects.pools.get(target.pool).regions[family]);
+        }
+        if regions.is_empty() {
+            regions.extend(subnet.regions[family]);
+        }
+        regions
+    }
+
+    /// The MAC to record, if nobody else in the VRF has it.
+    fn mac(
+        &self,
+        want: &Want,
+        picks: &Picks,
+        before: &[Planned],
+        probe: &OwnerProbe,
+    ) -> Result<Option<crate::Mac>, Refusal> {
+        let store = &self.state.store;
+        let Some(mac) = want.mac.map(MacWant::mac) else {
+            let kept = picks.first().filter(|picked| picked.how == How::Keep);
+            return Ok(kept
+                .and_then(|p| store.record_at(p.place))
+                .and_then(|index| store.records.get(index).mac()));
+        };
+        for picked in picks {
+            let other = store.with_mac(picked.place.vrf, mac).find(|&index| {
+                let same = store.is_owner(index, probe) && store.is_interface(index, &want.attachment);
+                !same && store.place_of(index) != picked.place
+            });
+            if let Some(other) = other {
+                return Err(refuse::mac_taken(self.state, self.request, mac, other));
+            }
+        }
+        let same_vrf =
+            |entry: &&Planned| entry.picks.iter().any(|p| picks.iter().any(|q| p.place.vrf == q.place.vrf));
+        if before.iter().any(|entry| entry.mac == Some(mac) && same_vrf(&entry)) {
+            return Err(refuse::mac_twice(self.request, mac));
+        }
+        Ok(Some(mac))
+    }
+}

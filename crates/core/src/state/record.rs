@@ -1,0 +1,169 @@
+//! One address in memory: 64 bytes, one cache line, beside its text in the arena.
+
+use super::arena::Text;
+use crate::{AllocationState, Choice, Mac, Pick, Rule, Timestamp};
+
+/// No record, no segment, no block.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// What is known of one address. Words are numbers of the interners; uid, name, holder, container id and namespace
+/// evidence are in the text.
+#[repr(align(64))]
+#[derive(Clone, Copy)]
+pub(super) struct Record {
+    pub(super) since: Timestamp,
+    text_start: u32,
+    pub(super) block: u32,
+    pub(super) owner_tag: u32,
+    pub(super) sandbox_tag: u32,
+    pub(super) namespace: u32,
+    pub(super) network: u32,
+    pub(super) interface: u32,
+    pub(super) node: u32,
+    /// Neighbours in the segment's list of released addresses, oldest first.
+    pub(super) prev: u32,
+    pub(super) next: u32,
+    text_granules: u16,
+    pub(super) kind: u16,
+    mac: [u8; 6],
+    pub(super) offset: u8,
+    pub(super) state: AllocationState,
+    pub(super) rule: Rule,
+    flags: u8,
+}
+
+const _: () = assert!(size_of::<Record>() == 64);
+
+const HAS_MAC: u8 = 1;
+const HAS_ATTACHMENT: u8 = 2;
+const HAS_SECOND: u8 = 4;
+const IN_SANDBOX_INDEX: u8 = 8;
+const IN_MAC_INDEX: u8 = 16;
+
+impl Record {
+    const EMPTY: Record = Record {
+        since: Timestamp(0),
+        text_start: 0,
+        block: NONE,
+        owner_tag: 0,
+        sandbox_tag: 0,
+        namespace: 0,
+        network: 0,
+        interface: 0,
+        node: 0,
+        prev: NONE,
+        next: NONE,
+        text_granules: 0,
+        kind: 0,
+        mac: [0; 6],
+        offset: 0,
+        state: AllocationState::Cooling,
+        rule: Rule { choice: Choice::Default, pick: Pick::Fresh },
+        flags: 0,
+    };
+
+    /// The record of a place, not yet written.
+    pub(super) fn of(block: u32, offset: u8) -> Record {
+        Record { block, offset, ..Record::EMPTY }
+    }
+
+    pub(super) fn text(&self) -> Text {
+        Text { start: self.text_start, granules: self.text_granules }
+    }
+
+    /// Whether it was ever written.
+    pub(super) fn is_written(&self) -> bool {
+        self.text_granules > 0
+    }
+
+    pub(super) fn set_text(&mut self, text: Text) {
+        (self.text_start, self.text_granules) = (text.start, text.granules);
+    }
+
+    pub(super) fn mac(&self) -> Option<Mac> {
+        self.has(HAS_MAC).then_some(Mac(self.mac))
+    }
+
+    pub(super) fn set_mac(&mut self, mac: Option<Mac>) {
+        self.mac = mac.map_or([0; 6], |mac| mac.0);
+        self.set(HAS_MAC, mac.is_some());
+    }
+
+    fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    fn set(&mut self, flag: u8, on: bool) {
+        if on { self.flags |= flag } else { self.flags &= !flag }
+    }
+
+    /// Whether somebody uses it, or used it last.
+    pub(super) fn has_attachment(&self) -> bool {
+        self.has(HAS_ATTACHMENT)
+    }
+
+    pub(super) fn set_attachment(&mut self, on: bool) {
+        self.set(HAS_ATTACHMENT, on);
+    }
+
+    /// Whether a second holder is recorded beside the record.
+    pub(super) fn has_second(&self) -> bool {
+        self.has(HAS_SECOND)
+    }
+
+    pub(super) fn set_second(&mut self, on: bool) {
+        self.set(HAS_SECOND, on);
+    }
+
+    pub(super) fn in_sandbox_index(&self) -> bool {
+        self.has(IN_SANDBOX_INDEX)
+    }
+
+    pub(super) fn set_in_sandbox_index(&mut self, on: bool) {
+        self.set(IN_SANDBOX_INDEX, on);
+    }
+
+    pub(super) fn in_mac_index(&self) -> bool {
+        self.has(IN_MAC_INDEX)
+    }
+
+    pub(super) fn set_in_mac_index(&mut self, on: bool) {
+        self.set(IN_MAC_INDEX, on);
+    }
+}
+
+/// Records by number, in chunks: growing never moves them.
+#[derive(Default)]
+pub(super) struct Slab {
+    chunks: Vec<Box<[Record]>>,
+    next: u32,
+    free: Vec<u32>,
+}
+
+const CHUNK: usize = 1024;
+
+impl Slab {
+    pub(super) fn get(&self, index: u32) -> &Record {
+        &self.chunks[index as usize / CHUNK][index as usize % CHUNK]
+    }
+
+    pub(super) fn get_mut(&mut self, index: u32) -> &mut Record {
+        &mut self.chunks[index as usize / CHUNK][index as usize % CHUNK]
+    }
+
+    pub(super) fn add(&mut self, record: Record) -> u32 {
+        let index = self.free.pop().unwrap_or_else(|| {
+            if self.next as usize == self.chunks.len() * CHUNK {
+                self.chunks.push(vec![Record::EMPTY; CHUNK].into_boxed_slice());
+            }
+            self.next += 1;
+            self.next - 1
+        });
+        *self.get_mut(index) = record;
+        index
+    }
+
+    pub(super) fn drop(&mut self, index: u32) {
+        self.free.push(index);
+    }
+}

@@ -1,0 +1,234 @@
+//! The words of refusals: what was asked, what stood in the way with counts, what to do next.
+
+use std::net::IpAddr;
+
+use super::plan::Picks;
+use super::record::NONE;
+use super::targets::Drawn;
+use super::{Place, State};
+use crate::{Code, Family, Mac, PoolSpec, Refusal, Request, ReservationSpec, SubnetSpec, Timestamp, Want};
+
+/// One refusal for several targets: the first that waiting could mend, else the first.
+pub(super) fn all(refusals: Vec<Refusal>) -> Refusal {
+    let more = refusals.len().saturating_sub(1);
+    let best = refusals.iter().position(|refusal| refusal.code == Code::Full).unwrap_or(0);
+    let mut refusals = refusals;
+    if refusals.is_empty() {
+        return Refusal::new(
+            Code::Invalid,
+            "the request names nothing to draw from",
+            "name a subnet or a pool",
+        );
+    }
+    let mut refusal = refusals.swap_remove(best);
+    if more > 0 {
+        let others: Vec<String> = refusals.iter().map(Refusal::to_string).collect();
+        refusal.text = format!("{}; also: {}", refusal.text, others.join("; "));
+    }
+    refusal
+}
+
+pub(super) fn full(
+    state: &State,
+    request: &Request,
+    target: &Drawn,
+    family: Family,
+    regions: &[u32],
+    now: Timestamp,
+) -> Refusal {
+    let what = describe(state, target);
+    let mut total = 0_u128;
+    let (mut held, mut cooling) = (0, 0);
+    for &number in regions {
+        let region = state.layout.region(number);
+        total = total.saturating_add(region.total);
+        held += region.tally.held;
+        cooling += region.tally.released;
+    }
+    let first =
+        regions.iter().filter_map(|&number| state.layout.next_free_in(&state.store, number, now)).min();
+    let hint = match first {
+        Some(ms) => {
+            format!("the first of them is free again in {} s; or add a subnet or pool behind it", seconds(ms))
+        }
+        None => "add a subnet or pool behind it, make it larger, or release what is not needed".to_owned(),
+    };
+    let text = format!("{what} has no free {family} address for {}", request.owner);
+    Refusal::new(Code::Full, text, hint).count("in it", total).count("held", held).count("cooling", cooling)
+}
+
+fn describe(state: &State, target: &Drawn) -> String {
+    if target.pool == NONE {
+        format!("subnet `{}`", state.objects.subnets.get(target.subnet).spec.name)
+    } else {
+        format!("pool `{}`", state.objects.pools.get(target.pool).spec.name)
+    }
+}
+
+fn seconds(ms: u64) -> u64 {
+    ms.div_ceil(1000)
+}
+
+pub(super) fn unknown(state: &State, request: &Request, kind: &str, name: &str) -> Refusal {
+    let (count, names): (usize, Vec<&str>) = if kind == "subnet" {
+        let all = || state.objects.subnets.all().map(|(_, subnet)| subnet.spec.name.as_str());
+        (all().count(), all().take(10).collect())
+    } else {
+        let all = || state.objects.pools.all().map(|(_, pool)| pool.spec.name.as_str());
+        (all().count(), all().take(10).collect())
+    };
+    let text = format!("{} asks for {kind} `{name}`, which does not exist", request.owner);
+    let hint = if names.is_empty() {
+        format!("no {kind} exists yet: make it first")
+    } else {
+        format!("make it, or name one of: {}", names.join(", "))
+    };
+    Refusal::new(Code::Unknown, text, hint).count(&format!("{kind}s exist"), count)
+}
+
+pub(super) fn not_bound(request: &Request, spec: &SubnetSpec) -> Refusal {
+    let text =
+        format!("subnet `{}` is not for namespace `{}` of {}", spec.name, request.namespace, request.owner);
+    let hint = "add the namespace to the subnet's `namespaces`, or use another subnet";
+    Refusal::new(Code::NotAllowed, text, hint).count("namespaces bound by name", spec.namespaces.len())
+}
+
+pub(super) fn not_selected(request: &Request, spec: &PoolSpec) -> Refusal {
+    let text = format!("the selectors of pool `{}` do not match {}", spec.name, request.owner);
+    Refusal::new(Code::NotAllowed, text, "change the labels or the selectors, or use another pool")
+}
+
+pub(super) fn no_family(request: &Request, spec: &SubnetSpec, families: &[Family]) -> Refusal {
+    let families: Vec<String> = families.iter().map(Family::to_string).collect();
+    let text = format!(
+        "{} asks for {}, which subnet `{}` does not have",
+        request.owner,
+        families.join(" or "),
+        spec.name
+    );
+    Refusal::new(Code::Invalid, text, "ask for a family that the subnet has, or give it a second CIDR")
+}
+
+pub(super) fn outside(state: &State, request: &Request, targets: &[Drawn], ip: IpAddr) -> Refusal {
+    let cidrs: Vec<String> = (targets.iter())
+        .map(|target| &state.objects.subnets.get(target.subnet).spec)
+        .flat_map(|spec| spec.cidrs.iter().map(move |cidr| format!("{cidr} (`{}`)", spec.name)))
+        .collect();
+    let text =
+        format!("{} asks for {ip}, which lies in none of the subnets that it may draw from", request.owner);
+    let hint = format!("ask for an address of {}, or name its subnet", cidrs.join(", "));
+    Refusal::new(Code::NotAllowed, text, hint).count("subnets looked at", targets.len())
+}
+
+pub(super) fn list_outside(request: &Request, spec: &SubnetSpec, count: usize) -> Refusal {
+    let text = format!("none of the addresses listed for {} lies in subnet `{}`", request.owner, spec.name);
+    Refusal::new(Code::NotAllowed, text, "list addresses of the subnet, or name theirs")
+        .count("listed", count)
+}
+
+pub(super) fn list(request: &Request, refusals: Vec<Refusal>) -> Refusal {
+    let count = refusals.len();
+    let first = all(refusals);
+    let text = format!("{} can have none of the addresses listed for it: {}", request.owner, first.text);
+    Refusal { code: first.code, text, ..first }.count("tried", count)
+}
+
+pub(super) fn not_within(request: &Request, spec: &SubnetSpec, ip: IpAddr) -> Refusal {
+    let ranges: Vec<String> = spec.within.iter().map(ToString::to_string).collect();
+    let text = format!("{} asks for {ip}, which the ranges of `{}` leave out", request.owner, spec.name);
+    Refusal::new(Code::NotAllowed, text, format!("ask for an address of {}", ranges.join(", ")))
+}
+
+pub(super) fn nobodys(request: &Request, spec: &SubnetSpec, ip: IpAddr, what: &str) -> Refusal {
+    let text = format!("{} asks for {ip}, which is {what} of subnet `{}`", request.owner, spec.name);
+    Refusal::new(Code::NotAllowed, text, "ask for another address")
+}
+
+pub(super) fn reserved(request: &Request, reservation: &ReservationSpec, ip: IpAddr) -> Refusal {
+    let whom = match &reservation.owner {
+        Some(owner) => format!("for {owner}"),
+        None => format!("for nobody ({})", reservation.reason),
+    };
+    let text = format!(
+        "{} asks for {ip}, which reservation `{}` sets aside {whom}",
+        request.owner, reservation.name
+    );
+    Refusal::new(Code::NotAllowed, text, "ask for another address, or change the reservation")
+}
+
+pub(super) fn boundary(state: &State, request: &Request, named: u32, pool: u32, ip: IpAddr) -> Refusal {
+    let name = |pool: u32| &state.objects.pools.get(pool).spec.name;
+    let text = match (named, pool) {
+        (named, NONE) => format!("{} asks for {ip}, which is not in pool `{}`", request.owner, name(named)),
+        (_, pool) => format!("{} asks for {ip}, which belongs to pool `{}`", request.owner, name(pool)),
+    };
+    Refusal::new(Code::NotAllowed, text, "name the pool that has the address, or ask for another address")
+}
+
+pub(super) fn taken(state: &State, request: &Request, place: Place, index: u32) -> Refusal {
+    let owner = state.store.owner(index);
+    let node = state.store.node(index);
+    let node = if node.is_empty() { String::new() } else { format!(" on node `{node}`") };
+    let text = format!("{} asks for {}, which {owner}{node} holds", request.owner, place.address());
+    Refusal::new(Code::Taken, text, "ask for another address, or end its holder first")
+}
+
+pub(super) fn held_by_own(state: &State, request: &Request, place: Place, index: u32) -> Refusal {
+    let allocation = state.store.allocation(index);
+    let holder = allocation.attachments.first().map_or("nobody", |attachment| attachment.holder.as_str());
+    let text = format!("{} has {}, which its holder `{holder}` still uses", request.owner, place.address());
+    Refusal::new(Code::Taken, text, "it passes on as soon as it is proven that the present holder has ended")
+}
+
+pub(super) fn cooling(state: &State, request: &Request, place: Place, index: u32, now: Timestamp) -> Refusal {
+    let since = state.store.records.get(index).since;
+    let subnet = state.objects.subnet_ranges.find(place.vrf, place.key);
+    let cooling_ms = subnet.map_or(0, |subnet| state.objects.subnets.get(subnet).spec.cooling_ms);
+    let left = seconds(cooling_ms.saturating_sub(now.since(since)));
+    let owner = state.store.owner(index);
+    let text = format!("{} asks for {}, which still cools after {owner}", request.owner, place.address());
+    Refusal::new(Code::Taken, text, format!("ask again in {left} s, or for another address"))
+        .count("seconds left", left)
+}
+
+pub(super) fn twice_in_request(request: &Request, ip: IpAddr) -> Refusal {
+    let text = format!("{} asks for {ip} on two interfaces", request.owner);
+    Refusal::new(Code::Invalid, text, "ask for each address once")
+}
+
+pub(super) fn two_of_a_family(request: &Request, ip: IpAddr, other: IpAddr) -> Refusal {
+    let text = format!(
+        "{} asks for both {other} and {ip} on one interface, which are of one subnet and family",
+        request.owner
+    );
+    Refusal::new(
+        Code::Invalid,
+        text,
+        "an interface has one address per family of a subnet; ask for one of them",
+    )
+}
+
+pub(super) fn differs(request: &Request, want: &Want, ip: IpAddr, present: &Picks) -> Refusal {
+    let has: Vec<String> = present.iter().map(|picked| picked.place.address().to_string()).collect();
+    let text = format!(
+        "{} asks for {ip}, but its interface `{}` has {} already",
+        request.owner,
+        want.attachment.interface,
+        has.join(", ")
+    );
+    Refusal::new(Code::Invalid, text, "release the interface first (DEL), or ask for what it has")
+}
+
+pub(super) fn mac_taken(state: &State, request: &Request, mac: Mac, index: u32) -> Refusal {
+    let owner = state.store.owner(index);
+    let place = state.store.place_of(index);
+    let vrf = state.store.vrfs.get(place.vrf);
+    let text =
+        format!("{} asks for MAC {mac}, which {owner} has ({}, VRF `{vrf}`)", request.owner, place.address());
+    Refusal::new(Code::Taken, text, "use another MAC, or end its holder first")
+}
+
+pub(super) fn mac_twice(request: &Request, mac: Mac) -> Refusal {
+    let text = format!("{} asks for MAC {mac} on two interfaces", request.owner);
+    Refusal::new(Code::Invalid, text, "give each interface a MAC of its own")
+}

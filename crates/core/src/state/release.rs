@@ -1,0 +1,77 @@
+//! Giving back.
+
+use super::{Place, State};
+use crate::address::key_of;
+use crate::{AllocationState, Release, ReleaseMode, Timestamp};
+
+impl State {
+    /// Releases. Every address whose record changed is appended to `changed`; what is not held changes nothing.
+    pub fn release(&mut self, release: &Release, now: Timestamp, changed: &mut Vec<Place>) {
+        let now = now.max(self.store.newest);
+        match release {
+            Release::Interface { container_id, interface, network } => {
+                for index in self.store.in_sandbox(container_id) {
+                    self.end(index, now, ReleaseMode::Cool, changed, |attachment| {
+                        attachment.container_id == *container_id
+                            && attachment.interface == *interface
+                            && network.as_ref().is_none_or(|network| attachment.network == *network)
+                    });
+                }
+            }
+            Release::Sandbox { container_id, netns } => {
+                for index in self.store.in_sandbox(container_id) {
+                    self.end(index, now, ReleaseMode::Cool, changed, |attachment| {
+                        attachment.container_id == *container_id && attachment.netns.as_ref() == Some(netns)
+                    });
+                }
+            }
+            Release::Address { vrf, address, holder, mode } => {
+                let Some(vrf) = self.store.vrfs.find(vrf, self.store.seed) else { return };
+                let Some(index) = self.store.record_at(Place { vrf, key: key_of(*address) }) else { return };
+                if self.store.records.get(index).state.is_held() {
+                    self.end(index, now, *mode, changed, |attachment| attachment.holder == *holder);
+                }
+            }
+        }
+    }
+
+    /// Ends the attachments for which `which` holds; the address is released with its last one.
+    fn end(
+        &mut self,
+        index: u32,
+        now: Timestamp,
+        mode: ReleaseMode,
+        changed: &mut Vec<Place>,
+        which: impl Fn(&crate::Attachment) -> bool,
+    ) {
+        let known = self.store.allocation(index);
+        let left: Vec<_> = known.attachments.iter().filter(|attachment| !which(attachment)).collect();
+        if left.len() == known.attachments.len() {
+            return;
+        }
+        let place = self.store.place_of(index);
+        changed.push(place);
+        if let Some(stays) = left.first() {
+            return self.rewrite(place, &known.owner, stays, known.mac, known.rule, known.since);
+        }
+        let state = match mode {
+            ReleaseMode::Cool => AllocationState::Cooling,
+            ReleaseMode::Keep => AllocationState::Reserved,
+        };
+        self.vacate(place, index, state, now);
+    }
+
+    fn vacate(&mut self, place: Place, index: u32, state: AllocationState, now: Timestamp) {
+        self.store.vacate(index, state, now);
+        if state.is_held() {
+            return;
+        }
+        let block = self.store.records.get(index).block;
+        if let Some(segment) = self.layout.segment_at(&self.store, block, place.offset()) {
+            self.layout.on_released(self.layout.region_of_segment(segment));
+            self.layout.hang_up(&mut self.store, segment, index);
+        } else if let Some(subnet) = self.objects.subnet_ranges.find(place.vrf, place.key) {
+            self.objects.subnets.get_mut(subnet).outside -= 1;
+        }
+    }
+}

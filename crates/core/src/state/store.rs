@@ -1,0 +1,441 @@
+//! Records with their blocks and indexes: what is known, kept consistent, without any rule.
+
+use hashbrown::HashMap;
+
+use super::Place;
+use super::arena::Arena;
+use super::block::{Blocks, set_bit};
+use super::codec::{self, TextParts};
+use super::hash::Seed;
+use super::intern::Interner;
+use super::record::{NONE, Record, Slab};
+use super::table::Table;
+use super::text::{self, Buffer, Packed, Reader};
+use crate::address::address_of;
+use crate::{Allocation, AllocationState, Attachment, Mac, Owner, OwnerKey, Rule, Timestamp};
+
+#[derive(Default)]
+pub(super) struct Store {
+    pub(super) seed: Seed,
+    pub(super) vrfs: Interner,
+    kinds: Interner,
+    namespaces: Interner,
+    networks: Interner,
+    interfaces: Interner,
+    nodes: Interner,
+    pub(super) records: Slab,
+    arena: Arena,
+    pub(super) blocks: Blocks,
+    by_owner: Table,
+    by_mac: Table,
+    /// By container id; not for a `Container`, whose uid is that id.
+    by_sandbox: Table,
+    /// Second holders, by record: there is one only during a live migration.
+    seconds: HashMap<u32, Attachment, foldhash::fast::FixedState>,
+    pub(super) newest: Timestamp,
+}
+
+/// What an address is to say from now on.
+pub(super) struct Entry<'a> {
+    pub(super) owner: &'a Owner,
+    pub(super) owner_tag: u32,
+    pub(super) attachment: Option<&'a Attachment>,
+    pub(super) mac: Option<Mac>,
+    pub(super) state: AllocationState,
+    pub(super) rule: Rule,
+    pub(super) since: Timestamp,
+}
+
+/// An owner as its records would have it stored.
+pub(super) struct OwnerProbe {
+    pub(super) tag: u32,
+    kind: Option<u32>,
+    /// The namespace's number where the owner is known by name.
+    namespace: Option<u32>,
+    by_uid: bool,
+    /// Uid or name, whichever makes it the same.
+    text: Buffer,
+}
+
+impl Store {
+    pub(super) fn record_at(&self, place: Place) -> Option<u32> {
+        let block = self.blocks.find(place.vrf, place.key)?;
+        self.blocks.get(block).record(place.offset())
+    }
+
+    pub(super) fn place_of(&self, index: u32) -> Place {
+        let record = self.records.get(index);
+        let block = self.blocks.get(record.block);
+        Place { vrf: block.vrf, key: block.base | u128::from(record.offset) }
+    }
+
+    pub(super) fn probe(&self, owner: &Owner) -> OwnerProbe {
+        let key = owner.key();
+        let tag = self.seed.owner(key);
+        self.by_owner.touch(tag);
+        let mut text = Buffer::new();
+        let (kind, namespace, by_uid) = match key {
+            OwnerKey::Uid { kind, uid } => {
+                text::push(&mut text, uid);
+                (kind, None, true)
+            }
+            OwnerKey::Name { kind, namespace, name } => {
+                text::push(&mut text, name);
+                (kind, self.namespaces.find(namespace, self.seed), false)
+            }
+        };
+        OwnerProbe { tag, kind: self.kinds.find(kind, self.seed), namespace, by_uid, text }
+    }
+
+    /// The records of an owner, whatever their state.
+    pub(super) fn owned_by<'a>(&'a self, probe: &'a OwnerProbe) -> impl Iterator<Item = u32> + 'a {
+        self.by_owner.find(probe.tag).filter(|&index| self.is_owner(index, probe))
+    }
+
+    pub(super) fn is_owner(&self, index: u32, probe: &OwnerProbe) -> bool {
+        let record = self.records.get(index);
+        if probe.kind != Some(u32::from(record.kind)) {
+            return false;
+        }
+        let mut reader = self.text(record);
+        let uid = reader.uid();
+        if probe.by_uid {
+            return uid.is_some_and(|uid| uid.is(&probe.text));
+        }
+        probe.namespace == Some(record.namespace) && reader.string().is_some_and(|name| name.is(&probe.text))
+    }
+
+    fn text(&self, record: &Record) -> Reader<'_> {
+        Reader::new(self.arena.get(record.text()))
+    }
+
+    fn holder_and_container(&self, record: &Record) -> Option<(Packed<'_>, Packed<'_>)> {
+        let mut reader = self.text(record);
+        reader.uid()?;
+        reader.string()?;
+        Some((reader.string()?, reader.string()?))
+    }
+
+    /// Whether the record's first attachment is this network and interface, whoever the holder.
+    pub(super) fn is_interface(&self, index: u32, attachment: &Attachment) -> bool {
+        let record = self.records.get(index);
+        record.has_attachment()
+            && self.interfaces.get(record.interface) == attachment.interface
+            && self.networks.get(record.network) == attachment.network
+    }
+
+    /// Whether `holder` uses the address, as first or second.
+    pub(super) fn is_holder(&self, index: u32, holder: &str) -> bool {
+        let record = self.records.get(index);
+        let mut packed = Buffer::new();
+        text::push(&mut packed, holder);
+        record.has_attachment()
+            && (self.holder_and_container(record).is_some_and(|(stored, _)| stored.is(&packed))
+                || self.second(index).is_some_and(|second| second.holder == holder))
+    }
+
+    pub(super) fn is_sandbox(&self, index: u32, container_id: &str) -> bool {
+        let mut packed = Buffer::new();
+        text::push(&mut packed, container_id);
+        self.holder_and_container(self.records.get(index)).is_some_and(|(_, stored)| stored.is(&packed))
+    }
+
+    pub(super) fn second(&self, index: u32) -> Option<&Attachment> {
+        self.records.get(index).has_second().then(|| self.seconds.get(&index)).flatten()
+    }
+
+    /// Held records in whose first or second attachment a container id occurs.
+    pub(super) fn in_sandbox(&self, container_id: &str) -> Vec<u32> {
+        let owner = OwnerKey::Uid { kind: "Container", uid: container_id };
+        let mut found: Vec<u32> = (self.by_owner.find(self.seed.owner(owner)))
+            .chain(self.by_sandbox.find(self.seed.sandbox(container_id)))
+            .filter(|&index| {
+                let record = self.records.get(index);
+                record.state.is_held()
+                    && record.has_attachment()
+                    && (self.is_sandbox(index, container_id)
+                        || self.second(index).is_some_and(|second| second.container_id == container_id))
+            })
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Held records with a MAC.
+    pub(super) fn with_mac(&self, vrf: u32, mac: Mac) -> impl Iterator<Item = u32> + '_ {
+        self.by_mac.find(self.seed.mac(vrf, mac)).filter(move |&index| {
+            let record = self.records.get(index);
+            record.mac() == Some(mac) && self.blocks.get(record.block).vrf == vrf
+        })
+    }
+
+    /// Writes what an address says, whether it had a record or not. Returns the record's number.
+    pub(super) fn enter(&mut self, place: Place, entry: &Entry<'_>) -> u32 {
+        let (block, _) = self.blocks.find_or_add(place.vrf, place.key);
+        let offset = place.offset();
+        let index = self.blocks.get(block).record(offset).unwrap_or_else(|| {
+            let index = self.records.add(Record::of(block, offset));
+            self.blocks.get_mut(block).enter(offset, index);
+            index
+        });
+        set_bit(&mut self.blocks.get_mut(block).held, offset, entry.state.is_held());
+        self.write(index, place.vrf, entry);
+        index
+    }
+
+    fn write(&mut self, index: u32, vrf: u32, entry: &Entry<'_>) {
+        let seed = self.seed;
+        self.drop_indexes(index, vrf, Some(entry.owner_tag));
+        let mut text = Buffer::new();
+        codec::push_text(&mut text, entry.owner, entry.attachment);
+        let network = entry.attachment.map_or("", |attachment| &attachment.network);
+        let interface = entry.attachment.map_or("", |attachment| &attachment.interface);
+        let node = entry.attachment.map_or("", |attachment| &attachment.node);
+        let old = *self.records.get(index);
+        let new =
+            if old.is_written() { self.arena.replace(old.text(), &text) } else { self.arena.put(&text) };
+        let kind =
+            u16::try_from(self.kinds.intern(&entry.owner.kind, seed)).expect("fewer than 65 536 kinds");
+        let namespace = self.namespaces.intern(&entry.owner.namespace, seed);
+        let network = self.networks.intern(network, seed);
+        let interface = self.interfaces.intern(interface, seed);
+        let node = self.nodes.intern(node, seed);
+        let known_owner = old.is_written() && old.owner_tag == entry.owner_tag;
+        let record = self.records.get_mut(index);
+        record.set_text(new);
+        (record.kind, record.namespace) = (kind, namespace);
+        (record.network, record.interface, record.node) = (network, interface, node);
+        record.owner_tag = entry.owner_tag;
+        (record.state, record.rule, record.since) = (entry.state, entry.rule, entry.since);
+        record.set_attachment(entry.attachment.is_some());
+        record.set_mac(entry.mac);
+        self.newest = self.newest.max(entry.since);
+        if !known_owner {
+            self.by_owner.insert(entry.owner_tag, index);
+        }
+        if entry.state.is_held() {
+            self.add_holder_indexes(index, vrf, entry.attachment, &entry.owner.kind);
+        }
+    }
+
+    fn add_holder_indexes(&mut self, index: u32, vrf: u32, attachment: Option<&Attachment>, kind: &str) {
+        let seed = self.seed;
+        if let Some(mac) = self.records.get(index).mac() {
+            self.by_mac.insert(seed.mac(vrf, mac), index);
+            self.records.get_mut(index).set_in_mac_index(true);
+        }
+        if let Some(attachment) = attachment.filter(|a| !a.container_id.is_empty() && kind != "Container") {
+            let tag = seed.sandbox(&attachment.container_id);
+            self.by_sandbox.insert(tag, index);
+            let record = self.records.get_mut(index);
+            record.sandbox_tag = tag;
+            record.set_in_sandbox_index(true);
+        }
+    }
+
+    /// Takes a record out of the indexes; out of the owners' too, unless the owner stays the same.
+    fn drop_indexes(&mut self, index: u32, vrf: u32, owner_stays: Option<u32>) {
+        let record = *self.records.get(index);
+        if record.in_mac_index() {
+            let mac = record.mac().expect("what is in the index of MACs has one");
+            self.by_mac.remove(self.seed.mac(vrf, mac), index);
+        }
+        if record.in_sandbox_index() {
+            self.by_sandbox.remove(record.sandbox_tag, index);
+        }
+        if record.has_second()
+            && let Some(second) = self.seconds.remove(&index)
+            && !second.container_id.is_empty()
+        {
+            self.by_sandbox.remove(self.seed.sandbox(&second.container_id), index);
+        }
+        if record.is_written() && owner_stays != Some(record.owner_tag) {
+            self.by_owner.remove(record.owner_tag, index);
+        }
+        let record = self.records.get_mut(index);
+        record.set_in_mac_index(false);
+        record.set_in_sandbox_index(false);
+        record.set_second(false);
+    }
+
+    /// Ends the use of an address: it cools, or stays reserved for its owner.
+    pub(super) fn vacate(&mut self, index: u32, state: AllocationState, now: Timestamp) {
+        let Place { vrf, .. } = self.place_of(index);
+        let tag = self.records.get(index).owner_tag;
+        self.drop_indexes(index, vrf, Some(tag));
+        let record = self.records.get_mut(index);
+        (record.state, record.since) = (state, now);
+        let (block, offset) = (record.block, record.offset);
+        if state.is_held() {
+            if let Some(mac) = self.records.get(index).mac() {
+                self.by_mac.insert(self.seed.mac(vrf, mac), index);
+                self.records.get_mut(index).set_in_mac_index(true);
+            }
+        } else {
+            set_bit(&mut self.blocks.get_mut(block).held, offset, false);
+        }
+        self.newest = self.newest.max(now);
+    }
+
+    /// Adds a second holder, or replaces it.
+    pub(super) fn set_second(&mut self, index: u32, second: Attachment) {
+        if let Some(old) = self.seconds.remove(&index)
+            && !old.container_id.is_empty()
+        {
+            self.by_sandbox.remove(self.seed.sandbox(&old.container_id), index);
+        }
+        if !second.container_id.is_empty() {
+            self.by_sandbox.insert(self.seed.sandbox(&second.container_id), index);
+        }
+        self.seconds.insert(index, second);
+        self.records.get_mut(index).set_second(true);
+    }
+
+    /// Forgets an address altogether.
+    pub(super) fn forget(&mut self, index: u32, vrf: u32) {
+        self.drop_indexes(index, vrf, None);
+        self.arena.drop(self.records.get(index).text());
+        self.records.drop(index);
+    }
+
+    /// The record in full.
+    pub(super) fn allocation(&self, index: u32) -> Allocation {
+        let record = self.records.get(index);
+        let place = self.place_of(index);
+        let parts = TextParts::read(&mut self.text(record)).expect("a record's text was written by us");
+        let mut attachments = Vec::new();
+        if record.has_attachment() {
+            attachments.push(Attachment {
+                holder: parts.holder,
+                container_id: parts.container_id,
+                network: self.networks.get(record.network).to_owned(),
+                interface: self.interfaces.get(record.interface).to_owned(),
+                node: self.nodes.get(record.node).to_owned(),
+                netns: parts.netns,
+            });
+        }
+        attachments.extend(self.second(index).cloned());
+        Allocation {
+            vrf: self.vrfs.get(place.vrf).to_owned(),
+            address: address_of(place.key),
+            state: record.state,
+            owner: self.owner_with(record, parts.uid, parts.name),
+            attachments,
+            mac: record.mac(),
+            rule: record.rule,
+            since: record.since,
+        }
+    }
+
+    fn owner_with(&self, record: &Record, uid: String, name: String) -> Owner {
+        Owner {
+            kind: self.kinds.get(u32::from(record.kind)).to_owned(),
+            namespace: self.namespaces.get(record.namespace).to_owned(),
+            name,
+            uid,
+        }
+    }
+
+    pub(super) fn owner(&self, index: u32) -> Owner {
+        let record = self.records.get(index);
+        let parts = TextParts::read(&mut self.text(record)).expect("a record's text was written by us");
+        self.owner_with(record, parts.uid, parts.name)
+    }
+
+    pub(super) fn node(&self, index: u32) -> &str {
+        self.nodes.get(self.records.get(index).node)
+    }
+
+    /// Appends the record's bytes for the ledger.
+    pub(super) fn write_record(&self, index: u32, out: &mut Vec<u8>) {
+        let record = self.records.get(index);
+        let mut flags = 0;
+        if record.has_attachment() {
+            flags |= codec::FLAG_ATTACHMENT;
+        }
+        if record.has_second() {
+            flags |= codec::FLAG_SECOND;
+        }
+        let head = codec::Head {
+            state: record.state,
+            rule: record.rule,
+            flags,
+            since: record.since,
+            mac: record.mac(),
+        };
+        head.write(out);
+        let mut words = Buffer::new();
+        text::push(&mut words, self.kinds.get(u32::from(record.kind)));
+        text::push(&mut words, self.namespaces.get(record.namespace));
+        text::push(&mut words, self.networks.get(record.network));
+        text::push(&mut words, self.interfaces.get(record.interface));
+        text::push(&mut words, self.nodes.get(record.node));
+        out.extend_from_slice(&words);
+        out.extend_from_slice(
+            codec::skip_text(&mut self.text(record)).expect("a record's text was written by us"),
+        );
+        if let Some(second) = self.second(index) {
+            let mut more = Buffer::new();
+            codec::push_second(&mut more, second);
+            out.extend_from_slice(&more);
+        }
+    }
+
+    /// Enters a record from the ledger. `None`: the bytes are no record. The address must not have one.
+    pub(super) fn read_record(&mut self, place: Place, bytes: &[u8]) -> Option<u32> {
+        let mut reader = Reader::new(bytes);
+        let head = codec::Head::read(&mut reader)?;
+        let mut word = || reader.string()?.to_text();
+        let (kind, namespace) = (word()?, word()?);
+        let (network, interface, node) = (word()?, word()?, word()?);
+        let parts = TextParts::read(&mut reader)?;
+        let owner = Owner { kind, namespace, name: parts.name, uid: parts.uid };
+        let attachment = (head.flags & codec::FLAG_ATTACHMENT != 0).then_some(Attachment {
+            holder: parts.holder,
+            container_id: parts.container_id,
+            network,
+            interface,
+            node,
+            netns: parts.netns,
+        });
+        let second =
+            if head.flags & codec::FLAG_SECOND == 0 { None } else { Some(codec::read_second(&mut reader)?) };
+        if !reader.rest().is_empty() {
+            return None;
+        }
+        let entry = Entry {
+            owner_tag: self.seed.owner(owner.key()),
+            owner: &owner,
+            attachment: attachment.as_ref(),
+            mac: head.mac,
+            state: head.state,
+            rule: head.rule,
+            since: head.since,
+        };
+        let index = self.enter(place, &entry);
+        if let Some(second) = second {
+            self.set_second(index, second);
+        }
+        Some(index)
+    }
+
+    /// The VRFs that anything was ever said of.
+    pub(super) fn vrf_names(&self) -> impl Iterator<Item = &str> {
+        self.vrfs.words()
+    }
+
+    pub(super) fn unlink(&mut self, index: u32) -> (u32, u32) {
+        let record = self.records.get_mut(index);
+        let ends = (record.prev, record.next);
+        (record.prev, record.next) = (NONE, NONE);
+        let (prev, next) = ends;
+        if prev != NONE {
+            self.records.get_mut(prev).next = next;
+        }
+        if next != NONE {
+            self.records.get_mut(next).prev = prev;
+        }
+        ends
+    }
+}

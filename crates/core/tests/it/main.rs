@@ -1,0 +1,10 @@
+//! The rules from outside: what people declare, what consumers ask, what they get.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod choice;
+mod idempotent;
+mod model;
+mod objects;
+mod reuse;
+mod world;

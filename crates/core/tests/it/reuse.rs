@@ -1,0 +1,97 @@
+//! Order of reuse and cooling (C1, C2).
+
+use allotment_core::{AllocationState, Order, Pick};
+
+use crate::world::{World, subnet};
+
+#[test]
+fn never_used_addresses_come_first_then_those_free_for_longest() {
+    let mut world = World::new([subnet("s", &["10.0.0.0/29"])]);
+    for (id, address) in [("a", "10.0.0.2"), ("b", "10.0.0.3"), ("c", "10.0.0.4")] {
+        assert_eq!(world.ask(id).on("s").get(), address);
+    }
+    world.del("b");
+    world.now += 1_000;
+    world.del("a");
+    world.now += 60_000;
+    assert_eq!(world.ask("d").on("s").get(), "10.0.0.5", "never used");
+    assert_eq!(world.ask("e").on("s").get(), "10.0.0.6");
+    assert_eq!(world.ask("f").on("s").get(), "10.0.0.3", "released first");
+    assert_eq!(world.at("10.0.0.3").unwrap().rule.pick, Pick::Oldest);
+    assert_eq!(world.ask("g").on("s").get(), "10.0.0.2");
+    assert_eq!(world.ask("h").on("s").get(), "full");
+}
+
+#[test]
+fn a_cooling_address_is_for_its_last_owner_only() {
+    let mut world = World::new([subnet("s", &["10.0.0.0/30"])]);
+    assert_eq!(world.ask("a").on("s").get(), "10.0.0.2");
+    world.del("a");
+    assert_eq!(world.state_of("10.0.0.2"), Some(AllocationState::Cooling));
+    let refusal = world.ask("b").on("s").grant().unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "subnet `s` has no free IPv4 address for Container b: 1 in it, 0 held, 1 cooling"
+    );
+    assert_eq!(refusal.hint, "the first of them is free again in 30 s; or add a subnet or pool behind it");
+    assert_eq!(world.ask("b").on("s").ip(&["10.0.0.2"]).get(), "taken");
+    assert_eq!(world.ask("a").on("s").get(), "10.0.0.2", "its own comes back at once");
+    world.del("a");
+    world.now += 29_999;
+    assert_eq!(world.ask("b").on("s").get(), "full");
+    world.now += 1;
+    assert_eq!(world.ask("b").on("s").get(), "10.0.0.2");
+}
+
+#[test]
+fn sequential_gives_the_lowest() {
+    let mut spec = subnet("s", &["10.0.0.0/28"]);
+    (spec.order, spec.cooling_ms) = (Order::Sequential, 0);
+    let mut world = World::new([spec]);
+    for id in ["a", "b", "c"] {
+        world.ask(id).on("s").get();
+    }
+    world.del("b");
+    world.del("a");
+    assert_eq!(world.ask("d").on("s").get(), "10.0.0.2");
+    assert_eq!(world.ask("e").on("s").get(), "10.0.0.3");
+    assert_eq!(world.ask("f").on("s").get(), "10.0.0.5");
+}
+
+#[test]
+fn next_after_last_goes_round() {
+    let mut spec = subnet("s", &["10.0.0.0/29"]);
+    (spec.order, spec.cooling_ms) = (Order::NextAfterLast, 0);
+    let mut world = World::new([spec]);
+    for (id, address) in [("a", "10.0.0.2"), ("b", "10.0.0.3")] {
+        assert_eq!(world.ask(id).on("s").get(), address);
+    }
+    world.del("b");
+    world.del("a");
+    for (id, address) in [("c", "10.0.0.4"), ("d", "10.0.0.5"), ("e", "10.0.0.6"), ("f", "10.0.0.2")] {
+        assert_eq!(world.ask(id).on("s").get(), address);
+    }
+}
+
+#[test]
+fn random_is_the_same_for_the_same_attachment_everywhere() {
+    let mut spec = subnet("s", &["fd00::/64"]);
+    spec.order = Order::Random;
+    let first = World::new([spec.clone()]).ask("a").on("s").get();
+    assert_eq!(World::new([spec.clone()]).ask("a").on("s").get(), first);
+    let mut world = World::new([spec]);
+    world.ask("b").on("s").get();
+    assert_eq!(world.ask("a").on("s").get(), first);
+}
+
+#[test]
+fn a_large_subnet_opens_a_block_only_when_no_open_one_has_a_cooled_address() {
+    let mut world = World::new([subnet("s", &["fd00::/64"])]);
+    for n in 0..254 {
+        world.ask(&format!("c{n}")).on("s").get();
+    }
+    world.del("c7");
+    world.now += 60_000;
+    assert_eq!(world.ask("x").on("s").get(), "fd00::9", "the block is full: what cooled is taken first");
+    assert_eq!(world.ask("y").on("s").get(), "fd00::100", "nothing cooled is left")
+}

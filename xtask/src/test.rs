@@ -1,6 +1,5 @@
 //! Every test, and how long each part took.
 
-use std::env;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -122,7 +121,7 @@ fn system() -> Result<Tally> {
 
 /// This program.
 fn ourselves() -> Result<Command> {
-    Ok(Command::new(env::current_exe().context("the path of this program is not known")?))
+    isolate::this_program().map(Command::new)
 }
 
 /// A command that succeeds or fails as a whole.

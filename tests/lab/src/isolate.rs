@@ -46,6 +46,13 @@ pub fn run_inside() -> Result<ExitCode> {
     wait(child, signals)
 }
 
+/// The file of this program, even after it was built anew while this ran.
+pub fn this_program() -> Result<PathBuf> {
+    let path = env::current_exe().context("the path of this program is not known")?;
+    let replaced = path.to_str().and_then(|text| text.strip_suffix(" (deleted)")).map(PathBuf::from);
+    Ok(replaced.unwrap_or(path))
+}
+
 /// `setpriv` ties the child to us, `unshare` the namespaces to the child.
 fn start(folder: &Path) -> Result<Child> {
     Command::new("setpriv")
@@ -61,7 +68,7 @@ fn start(folder: &Path) -> Result<Child> {
             "--mount-proc",
         ])
         .arg("--")
-        .arg(env::current_exe().context("the path of this program is not known")?)
+        .arg(this_program()?)
         .args(env::args_os().skip(1))
         .env(FOLDER_ENV, folder)
         .spawn()

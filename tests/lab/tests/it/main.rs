@@ -12,6 +12,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 mod addresses;
 mod cnitool;
+mod compat;
 mod contract;
 mod crash;
 mod matrix;
@@ -67,6 +68,7 @@ fn trials(world: Option<&'static World>) -> Vec<Trial> {
         sweep::TESTS,
         addresses::TESTS,
         cnitool::TESTS,
+        compat::TESTS,
         contract::TESTS,
         crash::TESTS,
         runtimes::TESTS,

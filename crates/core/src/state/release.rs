@@ -2,63 +2,71 @@
 
 use super::{Place, State};
 use crate::address::key_of;
-use crate::{AllocationState, Release, ReleaseMode, Timestamp};
+use crate::{AllocationState, Attachment, Release, ReleaseMode, Timestamp};
 
 impl State {
     /// Releases. Every address whose record changed is appended to `changed`; what is not held changes nothing.
     pub fn release(&mut self, release: &Release, now: Timestamp, changed: &mut Vec<Place>) {
         let now = now.max(self.store.newest);
         match release {
-            Release::Interface { container_id, interface, network } => {
+            Release::Interface { container_id, .. } | Release::Sandbox { container_id, .. } => {
                 for index in self.store.in_sandbox(container_id) {
-                    self.end(index, now, ReleaseMode::Cool, changed, |attachment| {
-                        attachment.container_id == *container_id
-                            && attachment.interface == *interface
-                            && network.as_ref().is_none_or(|network| attachment.network == *network)
-                    });
+                    self.end(index, now, ReleaseMode::Cool, release, changed);
                 }
             }
-            Release::Sandbox { container_id, netns } => {
-                for index in self.store.in_sandbox(container_id) {
-                    self.end(index, now, ReleaseMode::Cool, changed, |attachment| {
-                        attachment.container_id == *container_id && attachment.netns.as_ref() == Some(netns)
-                    });
-                }
-            }
-            Release::Address { vrf, address, holder, mode } => {
+            Release::Address { vrf, address, mode, .. } => {
                 let Some(vrf) = self.store.vrfs.find(vrf, self.store.seed) else { return };
                 let Some(index) = self.store.record_at(Place { vrf, key: key_of(*address) }) else { return };
                 if self.store.records.get(index).state.is_held() {
-                    self.end(index, now, *mode, changed, |attachment| attachment.holder == *holder);
+                    self.end(index, now, *mode, release, changed);
                 }
             }
         }
     }
 
-    /// Ends the attachments for which `which` holds; the address is released with its last one.
+    /// Ends the attachments that a release means; the address is released with its last one.
     fn end(
         &mut self,
         index: u32,
         now: Timestamp,
         mode: ReleaseMode,
+        release: &Release,
         changed: &mut Vec<Place>,
-        which: impl Fn(&crate::Attachment) -> bool,
     ) {
-        let known = self.store.allocation(index);
-        let left: Vec<_> = known.attachments.iter().filter(|attachment| !which(attachment)).collect();
-        if left.len() == known.attachments.len() {
+        let place = self.store.place_of(index);
+        if self.store.second(index).is_some() {
+            let known = self.store.allocation(index);
+            let left: Vec<_> =
+                known.attachments.iter().filter(|attachment| !means(release, attachment)).collect();
+            match left[..] {
+                [] => {}
+                [stays] => {
+                    self.rewrite(place, &known.owner, stays, known.mac, known.rule, known.since);
+                    return changed.push(place);
+                }
+                _ => return,
+            }
+        } else if !self.means_only(index, release) {
             return;
         }
-        let place = self.store.place_of(index);
         changed.push(place);
-        if let Some(stays) = left.first() {
-            return self.rewrite(place, &known.owner, stays, known.mac, known.rule, known.since);
-        }
         let state = match mode {
             ReleaseMode::Cool => AllocationState::Cooling,
             ReleaseMode::Keep => AllocationState::Reserved,
         };
         self.vacate(place, index, state, now);
+    }
+
+    /// Whether a release means the only attachment of a record.
+    fn means_only(&self, index: u32, release: &Release) -> bool {
+        let store = &self.store;
+        match release {
+            Release::Interface { container_id, interface, network } => {
+                store.is_sandbox(index, container_id) && store.is_on(index, interface, network.as_deref())
+            }
+            Release::Address { holder, .. } => store.is_holder(index, holder),
+            Release::Sandbox { .. } => means(release, &store.allocation(index).attachments[0]),
+        }
     }
 
     fn vacate(&mut self, place: Place, index: u32, state: AllocationState, now: Timestamp) {
@@ -73,5 +81,19 @@ impl State {
         } else if let Some(subnet) = self.objects.subnet_ranges.find(place.vrf, place.key) {
             self.objects.subnets.get_mut(subnet).outside -= 1;
         }
+    }
+}
+
+fn means(release: &Release, attachment: &Attachment) -> bool {
+    match release {
+        Release::Interface { container_id, interface, network } => {
+            attachment.container_id == *container_id
+                && attachment.interface == *interface
+                && network.as_ref().is_none_or(|network| attachment.network == *network)
+        }
+        Release::Sandbox { container_id, netns } => {
+            attachment.container_id == *container_id && attachment.netns.as_ref() == Some(netns)
+        }
+        Release::Address { holder, .. } => attachment.holder == *holder,
     }
 }

@@ -118,10 +118,15 @@ impl Store {
 
     /// Whether the record's first attachment is this network and interface, whoever the holder.
     pub(super) fn is_interface(&self, index: u32, attachment: &Attachment) -> bool {
+        self.is_on(index, &attachment.interface, Some(&attachment.network))
+    }
+
+    /// Whether the record's first attachment is this interface, on this network if one is named.
+    pub(super) fn is_on(&self, index: u32, interface: &str, network: Option<&str>) -> bool {
         let record = self.records.get(index);
         record.has_attachment()
-            && self.interfaces.get(record.interface) == attachment.interface
-            && self.networks.get(record.network) == attachment.network
+            && self.interfaces.get(record.interface) == interface
+            && network.is_none_or(|network| self.networks.get(record.network) == network)
     }
 
     /// Whether `holder` uses the address, as first or second.

@@ -18,7 +18,7 @@ const SAME: u8 = 254;
 /// Longest string that a record takes, in bytes; longer ones are refused before they get here.
 pub(crate) const STRING_MAX: usize = 4096;
 
-pub(super) type Buffer = SmallVec<[u8; 160]>;
+pub(super) type Buffer = SmallVec<[u8; 120]>;
 
 /// Appends a string.
 pub(super) fn push(out: &mut Buffer, text: &str) {
@@ -41,46 +41,49 @@ pub(super) fn push_or_same(out: &mut Buffer, text: &str, uid: &str) {
     if text == uid && !uid.is_empty() { out.push(SAME) } else { push(out, text) }
 }
 
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+/// The value of a lower-case hexadecimal digit; anything else has its high bits set.
+const NIBBLES: [u8; 256] = {
+    let mut table = [0xff; 256];
+    let mut value = 0;
+    while value < 16 {
+        table[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
     }
-}
+    table
+};
 
-fn push_digits(out: &mut Buffer, mark: u8, digits: impl Iterator<Item = u8>) -> bool {
-    let start = out.len();
-    out.push(mark);
-    let mut high = None;
-    for digit in digits {
-        let Some(value) = nibble(digit) else {
-            out.truncate(start);
-            return false;
-        };
-        high = match high {
-            None => Some(value << 4),
-            Some(high) => {
-                out.push(high | value);
-                None
-            }
-        };
+/// Packs pairs of digits into bytes; `false` where one of them is no lower-case hexadecimal digit.
+fn pack(digits: &[u8], out: &mut [u8]) -> bool {
+    let mut seen = 0;
+    for (pair, byte) in digits.chunks_exact(2).zip(out) {
+        let (high, low) = (NIBBLES[usize::from(pair[0])], NIBBLES[usize::from(pair[1])]);
+        seen |= high | low;
+        *byte = high << 4 | low & 15;
     }
-    true
+    seen < 16
 }
 
 fn push_uuid(out: &mut Buffer, bytes: &[u8]) -> bool {
-    const DASHES: [usize; 4] = [8, 13, 18, 23];
-    DASHES.iter().all(|&at| bytes[at] == b'-')
-        && push_digits(
-            out,
-            UUID,
-            bytes.iter().enumerate().filter(|(at, _)| !DASHES.contains(at)).map(|(_, &b)| b),
-        )
+    let mut packed = [UUID; 17];
+    let is_uuid = [bytes[8], bytes[13], bytes[18], bytes[23]] == *b"----"
+        && pack(&bytes[..8], &mut packed[1..5])
+        && pack(&bytes[9..13], &mut packed[5..7])
+        && pack(&bytes[14..18], &mut packed[7..9])
+        && pack(&bytes[19..23], &mut packed[9..11])
+        && pack(&bytes[24..], &mut packed[11..]);
+    if is_uuid {
+        out.extend_from_slice(&packed);
+    }
+    is_uuid
 }
 
 fn push_hex(out: &mut Buffer, bytes: &[u8]) -> bool {
-    push_digits(out, HEX, bytes.iter().copied())
+    let mut packed = [HEX; 33];
+    let is_hex = pack(bytes, &mut packed[1..]);
+    if is_hex {
+        out.extend_from_slice(&packed);
+    }
+    is_hex
 }
 
 /// Reads strings one after the other.
@@ -90,7 +93,7 @@ pub(super) struct Reader<'a> {
 }
 
 /// One string as it is stored.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Packed<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {

@@ -16,14 +16,14 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// A `host-local` section with one range.
-fn host_local(lab: &Lab, range: Value) -> Value {
+fn host_local(lab: &Lab, range: &Value) -> Value {
     config(lab, json!({"ranges": [[range]], "routes": [{"dst": "0.0.0.0/0"}]}))
 }
 
 fn next_after_last(world: &World) -> Result<()> {
     let lab = world.lab("")?;
     let pod = lab.netns("pod")?;
-    let config = host_local(&lab, json!({"subnet": "10.5.0.0/24"}));
+    let config = host_local(&lab, &json!({"subnet": "10.5.0.0/24"}));
     let result = add(&lab, &config, "c1", &pod)?.result()?;
     ensure!(result["ips"] == json!([{"address": "10.5.0.2/24", "gateway": "10.5.0.1"}]), "{result}");
     ensure!(result["routes"][0]["dst"] == "0.0.0.0/0", "{result}");
@@ -39,7 +39,7 @@ fn within_its_range(world: &World) -> Result<()> {
     let lab = world.lab("")?;
     let pod = lab.netns("pod")?;
     let range = json!({"subnet": "10.5.0.0/24", "rangeStart": "10.5.0.20", "rangeEnd": "10.5.0.21", "gateway": "10.5.0.254"});
-    let config = host_local(&lab, range);
+    let config = host_local(&lab, &range);
     let result = add(&lab, &config, "c1", &pod)?.result()?;
     ensure!(result["ips"] == json!([{"address": "10.5.0.20/24", "gateway": "10.5.0.254"}]), "{result}");
     add(&lab, &config, "c2", &pod)?.ok()?;
@@ -56,7 +56,7 @@ fn within_its_range(world: &World) -> Result<()> {
 fn networks_do_not_meet(world: &World) -> Result<()> {
     let lab = world.lab("")?;
     let pod = lab.netns("pod")?;
-    let mut config = host_local(&lab, json!({"subnet": "10.5.0.0/24"}));
+    let mut config = host_local(&lab, &json!({"subnet": "10.5.0.0/24"}));
     for (name, folder) in [("one", None), ("two", None), ("two", Some("/var/lib/other"))] {
         config["name"] = json!(name);
         if let Some(folder) = folder {

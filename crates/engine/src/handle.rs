@@ -87,6 +87,12 @@ impl Handle {
         self.ask(None, move |draft| Ok(draft.remove(&key)?)).await
     }
 
+    /// Takes over allocations that another ledger made, durably, one after the other; the first one that is refused ends
+    /// it, and those before it stay. Returns how many were not here yet.
+    pub async fn adopt(&self, allocations: Vec<Allocation>) -> Result<usize, EngineError> {
+        self.ask(None, move |draft| Ok(draft.adopt(&allocations)?)).await
+    }
+
     /// Runs `read` between two batches, on what is committed. Keep it short: allocations wait for it.
     pub async fn read<T, F>(&self, read: F) -> Result<T, EngineError>
     where
@@ -102,12 +108,6 @@ impl Handle {
     /// pages is seen in the state it has when its page is read.
     pub async fn page(&self, after: Option<BlockId>) -> Result<Page, EngineError> {
         self.read(move |state, _| Page::read(state, after)).await
-    }
-
-    /// Takes over allocations as an export has them: all of this list, or none. Returns how many were new; what is
-    /// there already in the same words is passed over. Lists of some thousand are best: each is one commit.
-    pub async fn import(&self, allocations: Vec<Allocation>) -> Result<usize, EngineError> {
-        self.ask(None, move |draft| Ok(draft.import(&allocations)?)).await
     }
 
     /// Finishes what is queued, then stops. Later calls answer `Stopped`.

@@ -84,12 +84,12 @@ impl State {
         let Some(number) = self.store.blocks.find(block.vrf, block.base) else { return };
         self.unsettle(block.vrf, block.base, block.base | 0xff);
         for index in self.store.blocks.get_mut(number).clear() {
-            self.store.forget(index, block.vrf);
+            self.store.forget(index);
         }
     }
 
     /// Takes the subnets that touch a range out of service until `settle`.
-    fn unsettle(&mut self, vrf: u32, first: u128, last: u128) {
+    pub(super) fn unsettle(&mut self, vrf: u32, first: u128, last: u128) {
         let subnets: Vec<u32> = self.objects.subnet_ranges.overlapping(vrf, (first, last)).collect();
         for subnet in subnets {
             if !self.stale.contains(&subnet) {

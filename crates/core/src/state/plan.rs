@@ -11,7 +11,7 @@ use super::text::STRING_MAX;
 use super::{Place, State};
 use crate::{
     AllocationState, Asked, Attachment, Choice, Code, Family, FamilyWant, MacWant, OwnerKey, Refusal,
-    Request, Rule, Timestamp, Want,
+    Request, Rule, Target, Timestamp, Want,
 };
 
 /// Most interfaces one request may have.
@@ -75,7 +75,8 @@ impl State {
             Planner { state: self, request, now, owned: SmallVec::new(), taken: SmallVec::new() };
         planner.owned.extend(self.store.owned_by(&probe));
         let mut entries = SmallVec::new();
-        for want in &request.wants {
+        for (at, want) in request.wants.iter().enumerate() {
+            planner.check_apart(want, &request.wants[..at])?;
             let picks = planner.want(want)?;
             let mac = planner.mac(want, &picks, &entries, &probe)?;
             entries.push(Planned { picks, mac });
@@ -131,11 +132,9 @@ fn check_form(request: &Request) -> Result<(), Refusal> {
                 want.attachment.interface
             )));
         }
-        if request.wants[..at].iter().any(|other| other.attachment.same(&want.attachment)) {
-            let Attachment { interface, network, .. } = &want.attachment;
-            return Err(invalid(format!(
-                "{owner} asks twice for interface `{interface}` on network `{network}`"
-            )));
+        let unclear = |other: &Want| want.targets.is_empty() || other.targets.is_empty();
+        if request.wants[..at].iter().any(|other| other.attachment.same(&want.attachment) && unclear(other)) {
+            return Err(refuse::interface_twice(request, want));
         }
     }
     Ok(())
@@ -176,12 +175,13 @@ impl Planner<'_> {
         }
     }
 
-    /// What the attachment has already.
+    /// What the attachment has already; of an interface that draws by several wants, what it has in this one's targets.
     fn present(&self, want: &Want) -> Picks {
         if self.owned.is_empty() {
             return Picks::new();
         }
         let store = &self.state.store;
+        let shared = self.is_shared(want);
         let mut picks: Picks = (self.owned.iter())
             .filter(|&&index| {
                 store.records.get(index).state == AllocationState::Active
@@ -189,6 +189,7 @@ impl Planner<'_> {
                     && store.is_holder(index, &want.attachment.holder)
             })
             .map(|&index| self.kept(index))
+            .filter(|picked| !shared || self.names(want, picked.subnet))
             .collect();
         let Asked::Each(asked) = &want.ips else {
             picks.sort_by_key(|picked| (!picked.place.address().is_ipv4(), picked.place));
@@ -201,6 +202,37 @@ impl Planner<'_> {
         picks
     }
 
+    /// Whether the interface draws by other wants too.
+    fn is_shared(&self, want: &Want) -> bool {
+        let same = |other: &&Want| other.attachment.same(&want.attachment);
+        self.request.wants.iter().filter(same).nth(1).is_some()
+    }
+
+    /// Wants of one interface name subnets apart, or each its addresses: else nothing would tell whose is what.
+    fn check_apart(&self, want: &Want, before: &[Want]) -> Result<(), Refusal> {
+        let by_address = |want: &Want| matches!(&want.ips, Asked::Each(ips) if !ips.is_empty());
+        let subnets = || want.targets.iter().filter_map(|target| self.subnet_named(target));
+        let meets = |other: &Want| {
+            other.attachment.same(&want.attachment)
+                && !(by_address(want) && by_address(other))
+                && subnets().any(|subnet| self.names(other, subnet))
+        };
+        if before.iter().any(meets) { Err(refuse::interface_twice(self.request, want)) } else { Ok(()) }
+    }
+
+    /// Whether a subnet, or a pool of it, is among the targets that a want names.
+    fn names(&self, want: &Want, subnet: u32) -> bool {
+        want.targets.iter().any(|target| self.subnet_named(target) == Some(subnet))
+    }
+
+    fn subnet_named(&self, target: &Target) -> Option<u32> {
+        let objects = &self.state.objects;
+        match target {
+            Target::Subnet(name) => objects.subnets.find(name),
+            Target::Pool(name) => objects.pools.by_name(name).map(|pool| pool.subnet),
+        }
+    }
+
     fn kept(&self, index: u32) -> Picked {
         let place = self.state.store.place_of(index);
         let subnet = self.state.objects.subnet_ranges.find(place.vrf, place.key).unwrap_or(NONE);
@@ -208,11 +240,14 @@ impl Planner<'_> {
         Picked { place, subnet, pool, rule: self.state.store.records.get(index).rule, how: How::Keep }
     }
 
-    fn keep(&mut self, want: &Want, present: Picks) -> Result<Picks, Refusal> {
+    fn keep(&mut self, want: &Want, mut present: Picks) -> Result<Picks, Refusal> {
         if let Asked::Each(ips) = &want.ips {
             let has = |ip| present.iter().any(|picked| picked.place.address() == ip);
             if let Some(missing) = ips.iter().find(|&&ip| !has(ip)) {
                 return Err(refuse::differs(self.request, want, *missing, &present));
+            }
+            if self.is_shared(want) {
+                present.retain(|picked| ips.contains(&picked.place.address()));
             }
         }
         self.taken.extend(present.iter().map(|picked| picked.place));
@@ -373,7 +408,12 @@ impl Planner<'_> {
         }
         let same_vrf =
             |entry: &&Planned| entry.picks.iter().any(|p| picks.iter().any(|q| p.place.vrf == q.place.vrf));
-        if before.iter().any(|entry| entry.mac == Some(mac) && same_vrf(&entry)) {
+        let others = before
+            .iter()
+            .zip(&self.request.wants)
+            .filter(|(_, other)| !other.attachment.same(&want.attachment))
+            .map(|(entry, _)| entry);
+        if others.into_iter().any(|entry| entry.mac == Some(mac) && same_vrf(&entry)) {
             return Err(refuse::mac_twice(self.request, mac));
         }
         Ok(Some(mac))

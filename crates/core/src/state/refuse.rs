@@ -8,7 +8,8 @@ use super::targets::Drawn;
 use super::{Place, State};
 use crate::address::Key;
 use crate::{
-    Code, Count, Family, Mac, PoolSpec, Refusal, Request, ReservationSpec, SubnetSpec, Timestamp, Want,
+    Attachment, Code, Count, Family, Mac, PoolSpec, Refusal, Request, ReservationSpec, SubnetSpec, Timestamp,
+    Want,
 };
 
 const COOLING: &str = "cooling";
@@ -257,6 +258,13 @@ pub(super) fn cooling(state: &State, request: &Request, place: Place, index: u32
     let text = format!("{} asks for {}, which still cools after {owner}", request.owner, place.address());
     Refusal::new(Code::Taken, text, format!("ask again in {left} s, or for another address"))
         .count("seconds left", left)
+}
+
+pub(super) fn interface_twice(request: &Request, want: &Want) -> Refusal {
+    let Attachment { interface, network, .. } = &want.attachment;
+    let text = format!("{} asks twice for interface `{interface}` on network `{network}`", request.owner);
+    let hint = "ask once for each interface; one that draws from several subnets names another one in each of its wants";
+    Refusal::new(Code::Invalid, text, hint)
 }
 
 pub(super) fn twice_in_request(request: &Request, ip: IpAddr) -> Refusal {

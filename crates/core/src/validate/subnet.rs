@@ -61,18 +61,20 @@ impl SubnetSpec {
         !self.within.is_empty() || self.order == Order::NextAfterLast
     }
 
-    /// Gateway, routes and DNS are as `host-local` would pass them on, odd or not.
+    /// Gateway, routes and DNS are as `host-local` would pass them on, odd or not; for `static` the whole of a family is
+    /// one subnet, from which nothing is drawn.
     fn check_implied(&self) -> Checked {
         syntax::implied_name("metadata.name", &self.name, MAX_IMPLIED_NAME)?;
         syntax::implied_name("spec.vrf", &self.vrf, MAX_IMPLIED_NAME)?;
-        self.check_cidrs()?;
+        self.check_families()?;
         for (index, range) in self.within.iter().enumerate() {
             self.check_inside(&format!("spec.within[{index}]"), range)?;
         }
         Ok(())
     }
 
-    fn check_cidrs(&self) -> Checked {
+    /// One CIDR per family.
+    fn check_families(&self) -> Checked {
         if self.cidrs.is_empty() {
             fault(
                 "spec.cidrs",
@@ -90,6 +92,15 @@ impl SubnetSpec {
                     "a Subnet has one CIDR per family: make another Subnet of it",
                 )?;
             }
+        }
+        Ok(())
+    }
+
+    fn check_cidrs(&self) -> Checked {
+        self.check_families()?;
+        for (index, cidr) in self.cidrs.iter().enumerate() {
+            let field = format!("spec.cidrs[{index}]");
+            let family = cidr.family();
             if cidr.prefix() == 0 {
                 fault(
                     &field,

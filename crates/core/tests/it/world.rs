@@ -64,8 +64,8 @@ pub(crate) fn labels(labels: &[(&str, &str)]) -> Labels {
     labels.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
-pub(crate) fn selector(pairs: &[(&str, &str)]) -> Option<Selector> {
-    Some(Selector { match_labels: labels(pairs), ..Selector::default() })
+pub(crate) fn selector(pairs: &[(&str, &str)]) -> Selector {
+    Selector { match_labels: labels(pairs), ..Selector::default() }
 }
 
 /// The addresses of one interface, joined by a blank.

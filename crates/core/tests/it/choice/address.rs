@@ -155,7 +155,7 @@ fn a_pool_is_not_entered_by_address_from_outside() {
     let mut world = rack();
     world.put(Object::IPPool(pool("db", "rack", &["10.0.0.16/28"]))).unwrap();
     let mut web = pool("web", "rack", &["10.0.0.32/28"]);
-    web.pod_selector = selector(&[("app", "web")]);
+    web.pod_selector = Some(selector(&[("app", "web")]));
     world.put(Object::IPPool(web)).unwrap();
     let outside = |name: &str, ip: &str| {
         [
@@ -187,7 +187,7 @@ fn a_pool_is_not_entered_by_address_from_outside() {
 fn naming_a_pool_beside_another_does_not_open_it() {
     let mut world = rack();
     let mut web = pool("web", "rack", &["10.0.0.32/28"]);
-    web.pod_selector = selector(&[("app", "web")]);
+    web.pod_selector = Some(selector(&[("app", "web")]));
     world.put(Object::IPPool(web)).unwrap();
     world.put(Object::IPPool(pool("db", "rack", &["10.0.0.16/28"]))).unwrap();
     // `web` is passed over, because its selectors do not match; its addresses stay closed.

@@ -46,7 +46,11 @@ fn the_same_network_twice() {
     assert_eq!(world.ask("1").on("a").and("net", "net1").on("a").get(), "10.0.0.2 + 10.0.0.3");
     assert_eq!(
         said(&world.ask("2").on("a").and("net", "eth0").refusal()),
-        ["invalid", "Container 2 asks twice for interface `eth0` on network `net`", "correct the request"]
+        [
+            "invalid",
+            "Container 2 asks twice for interface `eth0` on network `net`",
+            "ask once for each interface; one that draws from several subnets names another one in each of its wants"
+        ]
     );
     assert_eq!(
         said(
@@ -54,6 +58,21 @@ fn the_same_network_twice() {
         ),
         ["invalid", "Container 3 asks for 10.0.0.9 on two interfaces", "ask for each address once"]
     );
+}
+
+#[test]
+fn one_interface_names_a_subnet_once() {
+    let mut world = two();
+    world.put(Object::IPPool(pool("p", "a", &["10.0.0.8/29"]))).unwrap();
+    assert_eq!(world.ask("1").on("a").and("net", "eth0").on("tiny").get(), "10.0.0.2 + 10.1.0.2");
+    assert_eq!(world.ask("2").on("a").and("net", "eth0").on("a").get(), "invalid");
+    assert_eq!(world.ask("2").on("a").and("net", "eth0").on("tiny").pool("p").get(), "invalid");
+    assert_eq!(world.ask("2").on("a").ip(&["10.0.0.3"]).and("net", "eth0").on("a").get(), "invalid");
+    let both = world.ask("2").on("a").ip(&["10.0.0.4"]).and("net", "eth0").on("a").ip(&["10.0.0.3"]);
+    assert_eq!(both.get(), "10.0.0.4 + 10.0.0.3");
+    world.restart();
+    let again = world.ask("2").on("a").ip(&["10.0.0.3"]).and("net", "eth0").on("a").ip(&["10.0.0.4"]);
+    assert_eq!(again.get(), "10.0.0.3 + 10.0.0.4");
 }
 
 #[test]

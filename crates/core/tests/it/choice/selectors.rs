@@ -32,7 +32,7 @@ fn a_pool_without_selectors_must_be_named() {
 #[test]
 fn a_pool_whose_selectors_match_is_drawn_from_instead_of_the_rest() {
     let mut world = rack([
-        selecting("b", "10.0.0.8", |p| p.pod_selector = selector(&[("app", "db")])),
+        selecting("b", "10.0.0.8", |p| p.pod_selector = Some(selector(&[("app", "db")]))),
         selecting("a", "10.0.0.9", |p| p.namespaces = vec!["shop".into()]),
     ]);
     let db = &[("app", "db")];
@@ -59,7 +59,8 @@ fn a_pool_whose_selectors_match_is_drawn_from_instead_of_the_rest() {
 
 #[test]
 fn selectors_hold_for_who_names_the_pool_too() {
-    let mut world = rack([selecting("db", "10.0.0.8/30", |p| p.pod_selector = selector(&[("app", "db")]))]);
+    let mut world =
+        rack([selecting("db", "10.0.0.8/30", |p| p.pod_selector = Some(selector(&[("app", "db")])))]);
     assert_eq!(
         said(&world.ask("1").pool("db").refusal()),
         [
@@ -76,9 +77,9 @@ fn selectors_hold_for_who_names_the_pool_too() {
 fn all_selectors_have_to_match() {
     let mut world = rack([selecting("p", "10.0.0.8/29", |p| {
         p.namespaces = vec!["shop".into()];
-        p.pod_selector = selector(&[("app", "db")]);
-        p.namespace_selector = selector(&[("team", "red")]);
-        p.node_selector = selector(&[("zone", "north")]);
+        p.pod_selector = Some(selector(&[("app", "db")]));
+        p.namespace_selector = Some(selector(&[("team", "red")]));
+        p.node_selector = Some(selector(&[("zone", "north")]));
     })]);
     let (app, team, zone) = (&[("app", "db")], &[("team", "red")], &[("zone", "north")]);
     let all = |world: &mut World, id: &str, without: usize, pool: bool| {
@@ -101,7 +102,7 @@ fn all_selectors_have_to_match() {
 
 #[test]
 fn an_empty_selector_takes_everybody() {
-    let mut world = rack([selecting("p", "10.0.0.8", |p| p.pod_selector = selector(&[]))]);
+    let mut world = rack([selecting("p", "10.0.0.8", |p| p.pod_selector = Some(selector(&[])))]);
     assert_eq!(world.ask("1").on("rack").get(), "10.0.0.8");
     assert_eq!(world.ask("2").on("rack").get(), "full", "a pool that matches is all there is");
 }
@@ -118,7 +119,8 @@ fn namespaces_of_the_subnet_hold_for_its_pools() {
 
 #[test]
 fn what_an_owner_had_in_a_pool_comes_back_only_while_the_pool_takes_it() {
-    let mut world = rack([selecting("p", "10.0.0.8/29", |p| p.pod_selector = selector(&[("app", "db")]))]);
+    let mut world =
+        rack([selecting("p", "10.0.0.8/29", |p| p.pod_selector = Some(selector(&[("app", "db")])))]);
     let db = &[("app", "db")];
     assert_eq!(world.ask("1").on("rack").pod_labels(db).get(), "10.0.0.8");
     world.del("1");

@@ -125,10 +125,10 @@ fn several_default_subnets_are_tried_in_the_order_of_their_names() {
 #[test]
 fn namespaces_are_bound_by_name_and_by_label() {
     let mut world = World::new([
-        bound("by-label", "10.1.0.0/24", |s| s.namespace_selector = selector(&[("team", "red")])),
+        bound("by-label", "10.1.0.0/24", |s| s.namespace_selector = Some(selector(&[("team", "red")]))),
         bound("by-name", "10.2.0.0/24", |s| s.namespaces = vec!["shop".into(), "bank".into()]),
         bound("either", "10.3.0.0/24", |s| {
-            (s.namespaces, s.namespace_selector) = (vec!["mill".into()], selector(&[("team", "blue")]));
+            (s.namespaces, s.namespace_selector) = (vec!["mill".into()], Some(selector(&[("team", "blue")])));
         }),
     ]);
     let red = &[("team", "red")];

@@ -168,7 +168,9 @@ impl Objects {
             by_name(&mut self.defaults);
         }
         for cidr in &subnet.spec.cidrs {
-            self.subnet_ranges.insert(subnet.vrf, (cidr.first_key(), cidr.last_key()), number);
+            for range in cidr.key_ranges() {
+                self.subnet_ranges.insert(subnet.vrf, range, number);
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use crate::gate::new_disk;
 use crate::sim_disk::{Fault, SimDisk};
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    Instant::now() + Duration::from_mins(1)
 }
 
 fn engine_on(disk: &SimDisk) -> Handle {

@@ -20,7 +20,7 @@ impl CniService {
         let conf = NetConf::parse(&call.config)?;
         let args = CniArgs::parse(&call.args)?;
         self.admit_add(deadline).await?;
-        let seen = netns::observe(call.netns.clone(), call.ifname.clone()).await;
+        let seen = netns::observe(&call.netns, &call.ifname);
         let mut request = request::frame(call, &conf, &args, seen)?;
         let result = match &conf.ipam.section {
             Section::Ours(_) => {

@@ -11,7 +11,6 @@ use nix::errno::Errno;
 
 use allotment_core::Netns;
 
-use super::apart;
 use super::identity::{Open, boot_id, cookie};
 use super::interfaces::{Interface, here};
 
@@ -24,30 +23,35 @@ type Id = (u64, u64);
 ///
 /// An error, when something could not be looked at, proves nothing about any of them.
 pub async fn gone(recorded: Vec<Netns>) -> io::Result<Vec<bool>> {
-    apart(move || {
+    aside(move || {
         let census = Census::take()?;
         let mut cookies = HashMap::new();
         recorded.iter().map(|netns| census.is_gone(netns, &mut cookies)).collect()
     })
-    .await?
+    .await
 }
 
 /// What is on the interfaces of every namespace of this machine but the daemon's own. One that ends meanwhile is left
 /// out.
 pub async fn contents() -> io::Result<Vec<(Netns, Vec<Interface>)>> {
-    apart(|| {
+    aside(|| {
         let census = Census::take()?;
         let own = fs::metadata("/proc/self/ns/net")?;
         let others = census.found.iter().filter(|(id, _)| **id != (own.dev(), own.ino()));
         others.filter_map(|(_, path)| unless_absent(look_into(path)).transpose()).collect()
     })
-    .await?
+    .await
+}
+
+/// Some thousand system calls are no work for a thread that serves calls.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
 fn look_into(path: &Path) -> io::Result<(Netns, Vec<Interface>)> {
     let open = Open::at(path)?;
-    open.enter()?;
-    Ok((open.netns(path.display().to_string(), cookie()), here()?))
+    let (cookie, interfaces) = open.visit(|| (cookie(), here()))?;
+    Ok((open.netns(path.display().to_string(), cookie), interfaces?))
 }
 
 /// Where the live namespaces could be found at one moment.
@@ -77,7 +81,6 @@ impl Census {
         Ok(Census { found })
     }
 
-    /// Moves the calling thread from namespace to namespace.
     fn is_gone(&self, netns: &Netns, cookies: &mut HashMap<Id, Option<u64>>) -> io::Result<bool> {
         if netns.boot != boot_id() {
             return Ok(true);
@@ -92,8 +95,7 @@ impl Census {
             }
             let Some(recorded) = netns.cookie else { return Ok(false) };
             if let Entry::Vacant(unseen) = cookies.entry(id) {
-                open.enter()?;
-                unseen.insert(cookie());
+                unseen.insert(open.visit(cookie)?);
             }
             // The number is the recorded one; the namespace is another one only if its cookie says so.
             return Ok(cookies[&id].is_some_and(|seen| seen != recorded));

@@ -1,7 +1,7 @@
 //! One batch in the making: what it does to the state, and how that is undone.
 
 use allotment_core::{
-    Allocation, Grant, Object, ObjectError, ObjectKey, Refusal, Release, Request, State, Timestamp,
+    Allocation, Grant, Object, ObjectError, ObjectKey, Place, Refusal, Release, Request, State, Timestamp,
 };
 
 use crate::{Batch, EngineError};
@@ -37,10 +37,38 @@ impl<'a> Draft<'a> {
         Ok(self.state.grant(&plan))
     }
 
+    /// Returns what the released addresses were before.
     pub(crate) fn release(&mut self, release: &Release) -> Vec<Allocation> {
+        let mut before = match release {
+            Release::Interface { container_id, .. } | Release::Sandbox { container_id, .. } => {
+                self.state.in_sandbox(container_id)
+            }
+            Release::Address { vrf, address, .. } => {
+                self.state.allocation(vrf, *address).into_iter().collect()
+            }
+        };
         let first = self.batch.places.len();
         self.state.release(release, self.batch.at, &mut self.batch.places);
-        self.batch.places[first..].iter().filter_map(|&place| self.state.at(place)).collect()
+        let released = &self.batch.places[first..];
+        before.retain(|known| {
+            let is_it = |place: &Place| {
+                place.address() == known.address && self.state.vrf_name(place.block()) == known.vrf
+            };
+            released.iter().any(is_it)
+        });
+        before
+    }
+
+    /// Takes over allocations one after the other, up to the first that is refused. Returns how many were not here yet.
+    pub(crate) fn adopt(&mut self, allocations: &[Allocation]) -> Result<usize, Refusal> {
+        let mut taken = 0;
+        let mut adopt = |allocation| {
+            taken += usize::from(self.state.adopt(allocation, self.batch.at, &mut self.batch.places)?);
+            Ok(())
+        };
+        let result = allocations.iter().try_for_each(&mut adopt);
+        self.state.settle();
+        result.map(|()| taken)
     }
 
     pub(crate) fn put(&mut self, object: &Object) -> Result<(), ObjectError> {

@@ -1,5 +1,6 @@
 //! The engine's thread: it owns the state and the ledger, and takes turns between reading the queue and committing.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -224,6 +225,7 @@ impl<L: Ledger + 'static> Engine<L> {
         blocks.dedup();
         let named: Vec<(String, IpAddr)> =
             blocks.iter().map(|&block| (self.state.vrf_name(block).to_owned(), block.base())).collect();
+        self.state.begin_loading();
         for block in blocks {
             self.state.forget(block);
         }
@@ -243,7 +245,8 @@ impl<L: Ledger + 'static> Engine<L> {
 
     /// Reads the whole ledger.
     fn load(&mut self) -> Result<(), LedgerError> {
-        let mut state = State::new();
+        let mut state = State::with_seed(RandomState::new().build_hasher().finish());
+        state.begin_loading();
         self.ledger.load(&mut state)?;
         state.settle();
         self.state = state;

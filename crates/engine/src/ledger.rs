@@ -31,8 +31,9 @@ impl Batch {
 
 /// The ledger of record.
 pub trait Ledger: Send {
-    /// Reads everything into an empty state: objects first, then records; then settles the state. Checks each block's
-    /// and record's sum; a damaged ledger is an error and is not changed.
+    /// Reads everything into an empty state: objects first, then records. Checks each block's and record's sum; a
+    /// damaged ledger is an error and is not changed. Whoever called has told the state to begin loading, and settles
+    /// it.
     fn load(&mut self, state: &mut State) -> Result<(), LedgerError>;
 
     /// Makes a batch durable. Records are read from `state`, which has the batch applied.
@@ -42,7 +43,7 @@ pub trait Ledger: Send {
     /// plan again, since requests are idempotent.
     fn commit(&mut self, state: &State, batch: &Batch) -> Result<(), CommitError>;
 
-    /// Reads blocks again after a failed commit, into a state that has forgotten them. The state is not settled.
+    /// Reads blocks again after a failed commit, into a state that is loading and has forgotten them.
     fn reload(&mut self, state: &mut State, blocks: &[(String, IpAddr)]) -> Result<(), LedgerError>;
 }
 

@@ -7,12 +7,14 @@
 //! ```
 //!
 //! * [`Engine`], [`Handle`]: the thread that owns state and ledger, and how others talk to it. `task` is what waits in
-//!   the queue, `draft` a batch in the making, `linger` how long it waits for more; [`Metrics`] counts.
-//! * [`Ledger`]: what remembers; [`embedded`] is the one in a file.
+//!   the queue, `draft` a batch in the making, `linger` how long it waits for more, `transfer` what export and import
+//!   need; [`Metrics`] counts.
+//! * [`Ledger`]: what remembers; [`embedded`] is the one in a file, and [`conformance`] what every one must do.
 //!
 //! No grant leaves the engine before its commit. What is absent and must stay so: rules about addresses (core has
 //! them), and a second way to change the state.
 
+pub mod conformance;
 mod draft;
 pub mod embedded;
 mod engine;
@@ -22,9 +24,11 @@ mod linger;
 mod metrics;
 mod panics;
 mod task;
+mod transfer;
 
 pub use embedded::EmbeddedLedger;
 pub use engine::{Engine, Options};
 pub use handle::{End, EngineError, Handle};
 pub use ledger::{Batch, CommitError, Ledger, LedgerError};
 pub use metrics::{BATCH_BUCKETS, Counter, Histogram, MICROS_BUCKETS, Metrics};
+pub use transfer::Page;

@@ -29,6 +29,9 @@ const STATUS_LIMIT: Duration = Duration::from_secs(10);
 /// HTTP status of a daemon that starts or stops.
 const DRAINING: u16 = 503;
 
+/// HTTP status of a daemon that lets nobody but root call.
+const FORBIDDEN: u16 = 403;
+
 /// How much of an answer that makes no sense is shown, in bytes.
 const EXCERPT: usize = 200;
 
@@ -47,16 +50,32 @@ struct Away {
 pub(crate) fn carry(call: &Call, config: &Config<'_>) -> Verdict {
     let tell = |error: Error| error.to_json(config.version);
     let socket = config.socket(call.command, env::var_os(SOCKET_ENV)).map_err(tell)?;
+    let daemon = Daemon { socket: &socket, command: call.command, limit: limit(call.command) };
     let body = call.body(config.json);
     let request = http::request(&body);
-    let away = match ask(&socket, &request, call.command) {
+    let away = match daemon.ask(&request) {
         Ok(verdict) => return verdict,
         Err(away) => away,
     };
     match call.command {
         Command::Add | Command::Check | Command::Gc => Err(tell(later(call.command, &away))),
         Command::Status => Err(tell(Error::new(code::NOT_AVAILABLE, away.why, NEXT))),
-        Command::Del => leave(call, config, &socket, &body, &request, &away).map_err(tell),
+        Command::Del => {
+            let file = pending::leave(&socket, call, &config.network, &body)
+                .map_err(|why| tell(neither(&away, &why)))?;
+            if daemon.does_it_after_all(&request, &away) {
+                pending::remove(&file);
+            }
+            Ok(Vec::new())
+        }
+    }
+}
+
+fn limit(command: Command) -> Duration {
+    match command {
+        Command::Add | Command::Check | Command::Gc => ANSWER_LIMIT,
+        Command::Del => DEL_LIMIT,
+        Command::Status => STATUS_LIMIT,
     }
 }
 
@@ -72,50 +91,39 @@ fn later(command: Command, away: &Away) -> Error {
     )
 }
 
-/// Leaves a DEL for the daemon's return, so that the container can go and nothing is lost.
-fn leave(
-    call: &Call,
-    config: &Config<'_>,
-    socket: &Path,
-    body: &str,
-    request: &[u8],
-    away: &Away,
-) -> Result<Vec<u8>, Error> {
-    let file = pending::leave(socket, call, &config.network, body).map_err(|error| {
-        let msg = format!("DEL has to wait: {}; nor can it be left for later: {error}", away.why);
-        Error::new(code::TRY_AGAIN_LATER, msg, NEXT)
-    })?;
-    // A daemon that looked into the folder between our first attempt and the file has not seen it. It is there now.
-    if !away.timed_out && matches!(ask(socket, request, call.command), Ok(Ok(_))) {
-        pending::remove(&file);
-    }
-    Ok(Vec::new())
+fn neither(away: &Away, why: &str) -> Error {
+    let msg = format!("DEL has to wait: {}; nor can it be left for later: {why}", away.why);
+    Error::new(code::TRY_AGAIN_LATER, msg, NEXT)
 }
 
-fn ask(socket: &Path, request: &[u8], command: Command) -> Result<Verdict, Away> {
-    let limit = match command {
-        Command::Add | Command::Check | Command::Gc => ANSWER_LIMIT,
-        Command::Del => DEL_LIMIT,
-        Command::Status => STATUS_LIMIT,
-    };
-    let place = socket.display();
-    let stream = UnixStream::connect(socket).map_err(|error| Away {
-        why: format!("no daemon answers at `{place}`: {error}"),
-        timed_out: false,
-    })?;
-    match exchange(&stream, request, Instant::now() + limit) {
-        Ok(answer) => judge(command, answer).map_err(|why| Away { why, timed_out: false }),
-        Err(Fault::Io(error)) if is_timeout(&error) => Err(Away {
-            why: format!("the daemon at `{place}` did not answer within {} s", limit.as_secs()),
-            timed_out: true,
-        }),
-        Err(Fault::Io(error)) => {
-            Err(Away { why: format!("the daemon at `{place}` broke off: {error}"), timed_out: false })
+/// Where the daemon is to be found, and what it is asked to do.
+struct Daemon<'a> {
+    socket: &'a Path,
+    command: Command,
+    limit: Duration,
+}
+
+impl Daemon<'_> {
+    /// Asks once more, now that the DEL is left for later: a daemon that looked for waiting DELs between the first
+    /// attempt and the file has not seen it, but listens by now. One that did not answer in time is not asked again.
+    fn does_it_after_all(&self, request: &[u8], away: &Away) -> bool {
+        !away.timed_out && matches!(self.ask(request), Ok(Ok(_)))
+    }
+
+    fn ask(&self, request: &[u8]) -> Result<Verdict, Away> {
+        let place = self.socket.display();
+        let away = |why: String| Away { why, timed_out: false };
+        let stream = UnixStream::connect(self.socket)
+            .map_err(|error| away(format!("no daemon answers at `{place}`: {error}")))?;
+        match exchange(&stream, request, Instant::now() + self.limit) {
+            Ok(answer) => judge(self.command, answer).map_err(away),
+            Err(Fault::Io(error)) if is_timeout(&error) => Err(Away {
+                why: format!("the daemon at `{place}` did not answer within {} s", self.limit.as_secs()),
+                timed_out: true,
+            }),
+            Err(Fault::Io(error)) => Err(away(format!("the daemon at `{place}` broke off: {error}"))),
+            Err(Fault::Garbled(what)) => Err(away(format!("the daemon at `{place}` makes no sense: {what}"))),
         }
-        Err(Fault::Garbled(what)) => Err(Away {
-            why: format!("the daemon at `{place}` does not make sense: {what}"),
-            timed_out: false,
-        }),
     }
 }
 
@@ -135,6 +143,9 @@ fn exchange(stream: &UnixStream, request: &[u8], deadline: Instant) -> Result<An
 /// What the answer means; else why it is none.
 fn judge(command: Command, answer: Answer) -> Result<Verdict, String> {
     let object = Object::parse(&answer.body).ok();
+    if answer.status == FORBIDDEN {
+        return Err("the daemon lets only root call it".to_owned());
+    }
     if answer.status == 200 {
         return match object {
             None if command == Command::Add => Err("the daemon answered ADD without a result".to_owned()),

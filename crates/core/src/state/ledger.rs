@@ -54,7 +54,7 @@ impl State {
     }
 
     /// Takes one record from the ledger. Call `settle` after the last one.
-    pub fn load(&mut self, vrf: &str, address: IpAddr, record: &[u8]) -> Result<(), LoadError> {
+    pub fn load(&mut self, vrf: &str, address: IpAddr, record: &[u8]) -> Result<Place, LoadError> {
         let place = Place { vrf: self.store.vrfs.intern(vrf, self.store.seed), key: key_of(address) };
         let error_at = || (vrf.to_owned(), address);
         if self.store.record_at(place).is_some() {
@@ -68,7 +68,7 @@ impl State {
             let (vrf, address) = error_at();
             return Err(LoadError::Damaged { vrf, address });
         }
-        Ok(())
+        Ok(place)
     }
 
     /// Ends loading: what addresses are drawn from is laid out anew.
@@ -84,12 +84,12 @@ impl State {
         let Some(number) = self.store.blocks.find(block.vrf, block.base) else { return };
         self.unsettle(block.vrf, block.base, block.base | 0xff);
         for index in self.store.blocks.get_mut(number).clear() {
-            self.store.forget(index, block.vrf);
+            self.store.forget(index);
         }
     }
 
     /// Takes the subnets that touch a range out of service until `settle`.
-    fn unsettle(&mut self, vrf: u32, first: u128, last: u128) {
+    pub(super) fn unsettle(&mut self, vrf: u32, first: u128, last: u128) {
         let subnets: Vec<u32> = self.objects.subnet_ranges.overlapping(vrf, (first, last)).collect();
         for subnet in subnets {
             if !self.stale.contains(&subnet) {

@@ -10,8 +10,8 @@ use std::hash::Hash;
 /// Bytes of journal that a load may have to replay.
 pub(super) const JOURNAL_BUDGET: u64 = 16 << 20;
 
-/// Blocks folded by one commit at most: it writes about 30 KB for a full one.
-pub(super) const FOLDS: u64 = 16;
+/// Blocks folded by a small commit at most: it writes about 30 KB for a full one.
+pub(super) const FOLDS: usize = 16;
 
 /// Blocks with changes that no row of theirs has yet.
 #[derive(Debug)]
@@ -19,8 +19,9 @@ pub(super) struct Dirty<B> {
     /// Oldest first.
     queue: VecDeque<Entry<B>>,
     members: HashSet<B>,
-    /// What is due of the next fold, in parts of [`JOURNAL_BUDGET`].
+    /// What is due of the next fold, in parts of `budget`.
     due: u64,
+    budget: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,24 +50,24 @@ pub(super) struct Folds<B> {
 }
 
 impl<B: Copy + Eq + Hash> Dirty<B> {
-    pub(super) fn new() -> Dirty<B> {
-        Dirty { queue: VecDeque::new(), members: HashSet::new(), due: 0 }
+    /// `budget`: bytes of journal within which all are to be folded once.
+    pub(super) fn new(budget: u64) -> Dirty<B> {
+        Dirty { queue: VecDeque::new(), members: HashSet::new(), due: 0, budget }
     }
 
-    /// Which blocks the commit at `at` folds.
-    pub(super) fn folds(&self, at: Position) -> Folds<B> {
+    pub(super) fn budget(&self) -> u64 {
+        self.budget
+    }
+
+    /// Which blocks the commit at `at` folds, which changes `touched` blocks: one that is large itself may fold as many.
+    pub(super) fn folds(&self, at: Position, touched: usize) -> Folds<B> {
         let due = self.due + self.queue.len() as u64 * at.length;
         let unfolded = self.queue.front().map_or(0, |oldest| at.before - oldest.before);
-        let mut count = due / JOURNAL_BUDGET;
-        if unfolded > JOURNAL_BUDGET {
-            count = count.max(1);
-        }
-        let count = count.min(FOLDS).min(self.queue.len() as u64);
-        let taken = usize::try_from(count).expect("it is no more than the queue is long");
-        Folds {
-            blocks: self.queue.iter().take(taken).map(|entry| entry.block).collect(),
-            due: due % JOURNAL_BUDGET,
-        }
+        let least = u64::from(unfolded > self.budget);
+        let count =
+            usize::try_from((due / self.budget).max(least)).unwrap_or(usize::MAX).min(touched.max(FOLDS));
+        let blocks = self.queue.iter().take(count).map(|entry| entry.block);
+        Folds { blocks: blocks.collect(), due: due % self.budget }
     }
 
     /// The oldest sequence that has to be read at load once these folds are done; `touched` changed at `at`.
@@ -104,12 +105,12 @@ mod tests {
     /// Runs commits of `length` bytes, the n-th touching what `touched` says, and returns the longest stretch of
     /// journal that a load would have had to read, and the most blocks folded by one commit.
     fn run(commits: u64, length: u64, mut touched: impl FnMut(u64) -> Vec<u64>) -> (u64, usize) {
-        let mut dirty = Dirty::new();
+        let mut dirty = Dirty::new(JOURNAL_BUDGET);
         let (mut longest, mut most) = (0, 0);
         for sequence in 1..=commits {
             let at = Position { sequence, before: (sequence - 1) * length, length };
             let touched = touched(sequence);
-            let folds = dirty.folds(at);
+            let folds = dirty.folds(at, touched.len());
             let tail = dirty.tail_after(&folds, &touched, at);
             dirty.committed(&folds, &touched, at);
             longest = longest.max((sequence + 1 - tail) * length);
@@ -137,10 +138,10 @@ mod tests {
 
     #[test]
     fn the_tail_is_the_oldest_change_not_yet_folded() {
-        let mut dirty = Dirty::new();
+        let mut dirty = Dirty::new(JOURNAL_BUDGET);
         let at = |sequence| Position { sequence, before: sequence * 10, length: 10 };
         for (sequence, block) in [(1, 'a'), (2, 'b'), (3, 'a')] {
-            let folds = dirty.folds(at(sequence));
+            let folds = dirty.folds(at(sequence), 1);
             assert!(folds.blocks.is_empty());
             assert_eq!(dirty.tail_after(&folds, &[block], at(sequence)), 1);
             dirty.committed(&folds, &[block], at(sequence));

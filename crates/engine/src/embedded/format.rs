@@ -94,8 +94,8 @@ impl<'a> JournalWriter<'a> {
         JournalWriter { row, names: Vec::new() }
     }
 
-    /// Adds what one address's record is now; nothing where it has none any more.
-    pub(super) fn record(&mut self, vrf: &'a str, address: IpAddr, record: Option<&[u8]>) {
+    /// Adds what one address's record is now.
+    pub(super) fn record(&mut self, vrf: &'a str, address: IpAddr, record: &[u8]) {
         let known = self.names.iter().position(|&name| name == vrf);
         row::put_number(&mut self.row, known.unwrap_or(self.names.len()) as u64);
         if known.is_none() {
@@ -103,13 +103,7 @@ impl<'a> JournalWriter<'a> {
             self.names.push(vrf);
         }
         self.row.extend_from_slice(&row::address_bytes(address));
-        match record {
-            None => row::put_number(&mut self.row, 0),
-            Some(record) => {
-                row::put_number(&mut self.row, record.len() as u64 + 1);
-                self.row.extend_from_slice(record);
-            }
-        }
+        row::put_bytes(&mut self.row, record);
     }
 
     /// How long the row will be.
@@ -124,10 +118,10 @@ impl<'a> JournalWriter<'a> {
     }
 }
 
-/// One record of a journal row: VRF, address, and its bytes or nothing.
-pub(super) type Changed<'a> = (&'a str, IpAddr, Option<&'a [u8]>);
+/// One record of a journal row: VRF, address, and bytes.
+pub(super) type Changed<'a> = (&'a str, IpAddr, &'a [u8]);
 
-/// Checks a journal row; returns its head and a reader for [`next_change`].
+/// Checks a journal row; returns its head and its records.
 pub(super) fn open_journal<'a>(key: &[u8], row: &'a [u8]) -> Result<(Head, Changes<'a>), RowError> {
     let mut reader = row::open(key, row, JOURNAL_VERSION)?;
     let head = Head { at: Timestamp(reader.u64()?), tail: reader.u64()?, before: reader.u64()? };
@@ -148,11 +142,7 @@ impl<'a> Changes<'a> {
         }
         let vrf = *self.names.get(number).ok_or(RowError::Malformed("a record in it is of no VRF"))?;
         let address = row::address_of(self.reader.array()?);
-        let record = match self.reader.number()?.checked_sub(1) {
-            None => None,
-            Some(length) => Some(self.reader.slice(length)?),
-        };
-        Ok((vrf, address, record))
+        Ok((vrf, address, self.reader.bytes()?))
     }
 }
 
@@ -265,10 +255,10 @@ mod tests {
     #[test]
     fn journal_rows_come_back() {
         let changes: [Changed<'_>; 4] = [
-            ("default", address("10.0.0.1"), Some(b"one")),
-            ("red", address("fd00::1"), Some(b"")),
-            ("default", address("10.0.0.2"), None),
-            ("red", address("10.0.0.1"), Some(&[7; 300])),
+            ("default", address("10.0.0.1"), b"one"),
+            ("red", address("fd00::1"), b""),
+            ("default", address("10.0.0.2"), b"two"),
+            ("red", address("10.0.0.1"), &[7; 300]),
         ];
         let mut writer = JournalWriter::new();
         for (vrf, address, record) in changes {

@@ -40,8 +40,8 @@ pub(super) struct Newest {
 /// A block with changes that only the journal has: the row of the oldest of them, and the bytes before that row.
 #[derive(Debug)]
 pub(super) struct DirtyBlock {
-    /// The key of its row.
-    pub(super) key: Vec<u8>,
+    pub(super) vrf: String,
+    pub(super) base: IpAddr,
     pub(super) sequence: u64,
     pub(super) before: u64,
 }
@@ -54,8 +54,8 @@ struct Journal(Vec<(u64, Vec<u8>)>);
 struct Later<'a> {
     /// Rows that change the block, ascending: sequence, and bytes before the row.
     rows: Vec<(u64, u64)>,
-    /// The newest record of each place: the row it is from, and its bytes or nothing.
-    records: BTreeMap<u8, (u64, Option<&'a [u8]>)>,
+    /// The newest record of each place, and the row it is from.
+    records: BTreeMap<u8, (u64, &'a [u8])>,
 }
 
 /// By the key of the block's row.
@@ -104,20 +104,11 @@ impl<'a> Snapshot<'a> {
         let table = self.table(BLOCKS)?;
         for entry in table.iter().map_err(|e| self.failed(e))? {
             let (key, row) = entry.map_err(|e| self.failed(e))?;
-            let key = key.value();
-            let later = later.remove(key).unwrap_or_default();
-            let folded_at = self.block(state, key, Some(row.value()), &later)?;
-            if folded_at > newest.sequence {
-                return Err(self.damaged(format!(
-                    "a block is of journal row {folded_at}, the last is {}",
-                    newest.sequence
-                )));
-            }
-            dirty.extend(later.dirty(key, folded_at));
+            let later = later.remove(key.value()).unwrap_or_default();
+            dirty.extend(self.block(state, newest, key.value(), Some(row.value()), &later)?);
         }
         for (key, later) in later {
-            self.block(state, &key, None, &later)?;
-            dirty.extend(later.dirty(&key, 0));
+            dirty.extend(self.block(state, newest, &key, None, &later)?);
         }
         dirty.sort_by_key(|block| block.sequence);
         Ok(Loaded { newest, dirty })
@@ -126,13 +117,14 @@ impl<'a> Snapshot<'a> {
     /// Reads these blocks into a state that has forgotten them.
     pub(super) fn reload(&self, state: &mut State, blocks: &[(String, IpAddr)]) -> Result<(), LedgerError> {
         let keys: HashSet<Vec<u8>> = blocks.iter().map(|(vrf, base)| format::block_key(vrf, *base)).collect();
-        let journal = self.journal(self.newest()?)?;
+        let newest = self.newest()?;
+        let journal = self.journal(newest)?;
         let mut later = self.by_block(&journal, |key| keys.contains(key))?;
         let table = self.table(BLOCKS)?;
         for key in &keys {
             let row = table.get(key.as_slice()).map_err(|e| self.failed(e))?;
             let later = later.remove(key).unwrap_or_default();
-            self.block(state, key, row.as_ref().map(redb::AccessGuard::value), &later)?;
+            self.block(state, newest, key, row.as_ref().map(redb::AccessGuard::value), &later)?;
         }
         Ok(())
     }
@@ -194,23 +186,27 @@ impl<'a> Snapshot<'a> {
         Ok(blocks)
     }
 
-    /// Loads one block: what its row has, except where the journal is newer. Returns up to where it was folded.
+    /// Loads one block: what its row has, except where the journal is newer.
     fn block(
         &self,
         state: &mut State,
+        newest: Newest,
         key: &[u8],
         row: Option<&[u8]>,
         later: &Later<'_>,
-    ) -> Result<u64, LedgerError> {
+    ) -> Result<Option<DirtyBlock>, LedgerError> {
         let (vrf, base) = format::block_of(key).map_err(|e| self.bad("a block", e))?;
         let bad = |e| self.bad(format_args!("block {base} in VRF `{vrf}`"), e);
         let mut load = |offset, record| {
             let address = format::at_offset(base, offset);
-            state.load(vrf, address, record).map_err(|error| self.damaged(error.to_string()))
+            state.load(vrf, address, record).map(drop).map_err(|error| self.damaged(error.to_string()))
         };
         let mut folded_at = 0;
         if let Some(row) = row {
             let (at, records) = format::open_block(key, row).map_err(bad)?;
+            if at > newest.sequence {
+                return Err(bad(RowError::Malformed("it is newer than the journal")));
+            }
             folded_at = at;
             for record in records {
                 let (offset, record) = record.map_err(bad)?;
@@ -220,11 +216,12 @@ impl<'a> Snapshot<'a> {
             }
         }
         for (&offset, &(sequence, record)) in &later.records {
-            if let Some(record) = record.filter(|_| sequence > folded_at) {
+            if sequence > folded_at {
                 load(offset, record)?;
             }
         }
-        Ok(folded_at)
+        let oldest = later.rows.iter().find(|row| row.0 > folded_at);
+        Ok(oldest.map(|&(sequence, before)| DirtyBlock { vrf: vrf.to_owned(), base, sequence, before }))
     }
 
     fn table(
@@ -244,14 +241,6 @@ impl<'a> Snapshot<'a> {
 
     fn failed(&self, error: impl Into<redb::Error>) -> LedgerError {
         read_error(self.place, error)
-    }
-}
-
-impl Later<'_> {
-    /// The block as a dirty one, if it has changes after `folded_at`.
-    fn dirty(&self, key: &[u8], folded_at: u64) -> Option<DirtyBlock> {
-        let &(sequence, before) = self.rows.iter().find(|row| row.0 > folded_at)?;
-        Some(DirtyBlock { key: key.to_owned(), sequence, before })
     }
 }
 

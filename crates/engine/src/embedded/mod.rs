@@ -7,7 +7,8 @@
 //!          └─▶ objects                                      └─▶ all well: what was held is written
 //! ```
 //!
-//! * [`EmbeddedLedger`]: the [`Ledger`](crate::Ledger) of a data folder (`store`), how it is read (`load`).
+//! * [`EmbeddedLedger`]: the [`Ledger`](crate::Ledger) of a data folder (`store`); how it is read (`load`) and
+//!   committed (`write`).
 //! * `row`, `format`: the bytes; drawn in `docs/internals/ledger-format.md`.
 //! * `dirty`: which blocks have changes that only the journal has, and when they are folded.
 //! * `folder`: the lock on the data folder, and how a new ledger comes into being.
@@ -23,6 +24,7 @@ mod load;
 mod open;
 mod row;
 mod store;
+mod write;
 
 pub use disk::{Disk, FileDisk};
 pub use store::EmbeddedLedger;

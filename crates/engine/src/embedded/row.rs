@@ -118,15 +118,11 @@ impl<'a> Reader<'a> {
         Err(RowError::Malformed("a number in it is longer than 64 bits"))
     }
 
-    pub(super) fn slice(&mut self, length: usize) -> Result<&'a [u8], RowError> {
+    pub(super) fn bytes(&mut self) -> Result<&'a [u8], RowError> {
+        let length = self.number()?;
         let (taken, rest) = self.0.split_at_checked(length).ok_or(SHORT)?;
         self.0 = rest;
         Ok(taken)
-    }
-
-    pub(super) fn bytes(&mut self) -> Result<&'a [u8], RowError> {
-        let length = self.number()?;
-        self.slice(length)
     }
 
     pub(super) fn text(&mut self) -> Result<&'a str, RowError> {

@@ -1,27 +1,22 @@
 //! The embedded ledger itself: opening, committing, and going on after a failure.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-
-use redb::{ReadableTable, Table, WriteTransaction};
 
 use allotment_core::{BlockId, State};
 
 use crate::panics::panic_text;
 use crate::{Batch, CommitError, Ledger, LedgerError};
 
-use super::dirty::{Dirty, Folds, Position};
+use super::dirty::{Dirty, JOURNAL_BUDGET, Position};
 use super::disk::Disk;
 use super::folder::{self, Lock};
-use super::format::{self, BLOCKS, BlockWriter, Head, JOURNAL, JournalWriter, OBJECTS};
+use super::format::{Head, JournalWriter};
 use super::load::{Loaded, Newest, Snapshot};
 use super::open::{self, Open, guarded};
-
-/// Journal rows that one commit removes at most: more than it adds, so that the journal shrinks again after a burst.
-const TRIMS: u64 = 4;
+use super::write::{Step, journal_row, write};
 
 /// The ledger of one machine: a file in its data folder.
 #[derive(Debug)]
@@ -32,20 +27,9 @@ pub struct EmbeddedLedger {
     open: Option<Open>,
     newest: Newest,
     dirty: Dirty<BlockId>,
-    /// Rows of blocks that have lost their last record; removed by the next commit.
-    emptied: Vec<Vec<u8>>,
     /// A commit that failed: it may have reached the disk all the same.
     doubt: Option<Step>,
     _lock: Option<Lock>,
-}
-
-/// One commit, as it will be.
-#[derive(Debug)]
-struct Step {
-    at: Position,
-    tail: u64,
-    touched: Vec<BlockId>,
-    folds: Folds<BlockId>,
 }
 
 impl EmbeddedLedger {
@@ -67,10 +51,18 @@ impl EmbeddedLedger {
         open::create(disk, place, id)
     }
 
+    /// Keeps the journal about this many bytes long, instead of 16 MiB; before loading. A test needs no long run then to
+    /// see blocks folded.
+    #[must_use]
+    pub fn with_journal_budget(mut self, bytes: u64) -> EmbeddedLedger {
+        self.dirty = Dirty::new(bytes);
+        self
+    }
+
     fn on(disk: Arc<dyn Disk>, place: String, lock: Option<Lock>) -> Result<EmbeddedLedger, LedgerError> {
         let open = Some(Open::new(&disk, &place)?);
-        let (newest, dirty) = (Newest::default(), Dirty::new());
-        Ok(EmbeddedLedger { place, disk, open, newest, dirty, emptied: Vec::new(), doubt: None, _lock: lock })
+        let (newest, dirty) = (Newest::default(), Dirty::new(JOURNAL_BUDGET));
+        Ok(EmbeddedLedger { place, disk, open, newest, dirty, doubt: None, _lock: lock })
     }
 
     /// What the commit of `batch` will be.
@@ -81,7 +73,7 @@ impl EmbeddedLedger {
             length: journal.len(),
         };
         let touched = batch.blocks();
-        let folds = self.dirty.folds(at);
+        let folds = self.dirty.folds(at, touched.len());
         let tail = self.dirty.tail_after(&folds, &touched, at);
         Step { at, tail, touched, folds }
     }
@@ -90,7 +82,6 @@ impl EmbeddedLedger {
         self.dirty.committed(&step.folds, &step.touched, step.at);
         let Position { sequence, before, length } = step.at;
         self.newest = Newest { sequence, tail: step.tail, written: before + length };
-        self.emptied.clear();
     }
 
     /// Opens the database anew if a failure closed it, and settles whether the commit that failed reached the disk.
@@ -128,85 +119,17 @@ impl EmbeddedLedger {
     fn try_commit(&self, state: &State, batch: &Batch, step: &Step, row: &[u8]) -> Result<(), redb::Error> {
         let open = self.database();
         open.hold.release()?;
-        catch_unwind(AssertUnwindSafe(|| self.write(open, state, batch, step, row)))
+        catch_unwind(AssertUnwindSafe(|| write(open, state, batch, step, row)))
             .unwrap_or_else(|panic| Err(redb::Error::Corrupted(panic_text(&*panic))))
     }
 
-    fn write(
-        &self,
-        open: &Open,
-        state: &State,
-        batch: &Batch,
-        step: &Step,
-        row: &[u8],
-    ) -> Result<(), redb::Error> {
-        let txn = open.database.begin_write()?;
-        {
-            let mut journal = txn.open_table(JOURNAL)?;
-            journal.insert(format::journal_key(step.at.sequence).as_slice(), row)?;
-            trim(&mut journal, step.tail)?;
-        }
-        self.fold(&txn, state, step)?;
-        if !batch.objects.is_empty() {
-            let mut objects = txn.open_table(OBJECTS)?;
-            for (key, object) in &batch.objects {
-                let key = format::object_key(key);
-                match object {
-                    Some(object) => {
-                        objects.insert(key.as_slice(), format::encode_object(&key, object).as_slice())?
-                    }
-                    None => objects.remove(key.as_slice())?,
-                };
-            }
-        }
-        txn.commit()?;
-        Ok(())
-    }
-
-    /// Writes the rows of the blocks whose turn it is, as the state has them.
-    fn fold(&self, txn: &WriteTransaction, state: &State, step: &Step) -> Result<(), redb::Error> {
-        if step.folds.blocks.is_empty() && self.emptied.is_empty() {
-            return Ok(());
-        }
-        let mut blocks = txn.open_table(BLOCKS)?;
-        for key in &self.emptied {
-            blocks.remove(key.as_slice())?;
-        }
-        let mut record = Vec::new();
-        for &block in &step.folds.blocks {
-            let key = format::block_key(state.vrf_name(block), block.base());
-            let mut row = BlockWriter::new(step.at.sequence);
-            let mut empty = true;
-            for place in state.places(block) {
-                record.clear();
-                if state.write_record(place, &mut record) {
-                    row.record(place.offset(), &record);
-                    empty = false;
-                }
-            }
-            if empty {
-                blocks.remove(key.as_slice())?;
-            } else {
-                blocks.insert(key.as_slice(), row.finish(&key).as_slice())?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Finds the state's own numbers of the blocks that only the journal has in full.
+    /// Takes over what a load has found out.
     fn remember(&mut self, state: &State, loaded: Loaded) {
         self.newest = loaded.newest;
-        let mut ids = HashMap::new();
-        if !loaded.dirty.is_empty() {
-            ids.extend(
-                state.blocks().map(|block| (format::block_key(state.vrf_name(block), block.base()), block)),
-            );
-        }
+        self.dirty = Dirty::new(self.dirty.budget());
         for block in loaded.dirty {
-            match ids.get(&block.key) {
-                Some(&id) => self.dirty.touch(id, block.sequence, block.before),
-                None => self.emptied.push(block.key),
-            }
+            let id = state.block_of(&block.vrf, block.base).expect("its records were loaded");
+            self.dirty.touch(id, block.sequence, block.before);
         }
     }
 }
@@ -214,8 +137,8 @@ impl EmbeddedLedger {
 impl Ledger for EmbeddedLedger {
     fn load(&mut self, state: &mut State) -> Result<(), LedgerError> {
         self.reopen()?;
-        let loaded =
-            guarded(&self.place, || Snapshot::new(&self.database().database, &self.place)?.load(state))?;
+        let read = || Snapshot::new(&self.database().database, &self.place)?.load(state);
+        let loaded = guarded(&self.place, read).inspect_err(|_| self.give_up())?;
         self.remember(state, loaded);
         Ok(())
     }
@@ -242,38 +165,6 @@ impl Ledger for EmbeddedLedger {
     fn reload(&mut self, state: &mut State, blocks: &[(String, IpAddr)]) -> Result<(), LedgerError> {
         self.reopen()?;
         let read = || Snapshot::new(&self.database().database, &self.place)?.reload(state, blocks);
-        let read = guarded(&self.place, read);
-        if read.is_err() {
-            self.give_up();
-        }
-        read
+        guarded(&self.place, read).inspect_err(|_| self.give_up())
     }
-}
-
-/// The records that a batch changed, as they are now.
-fn journal_row<'a>(state: &'a State, batch: &Batch) -> JournalWriter<'a> {
-    let mut places = batch.places.clone();
-    places.sort_unstable();
-    places.dedup();
-    let mut row = JournalWriter::new();
-    let mut record = Vec::new();
-    for place in places {
-        record.clear();
-        let found = state.write_record(place, &mut record);
-        row.record(state.vrf_name(place.block()), place.address(), found.then_some(record.as_slice()));
-    }
-    row
-}
-
-/// Removes a few of the journal's oldest rows, as far as every change in them is in its block's row.
-fn trim(journal: &mut Table<'_, &'static [u8], &'static [u8]>, tail: u64) -> Result<(), redb::Error> {
-    let tail = format::journal_key(tail);
-    for _ in 0..TRIMS {
-        match journal.first()? {
-            Some((key, _)) if key.value() < tail.as_slice() => {}
-            _ => break,
-        }
-        journal.pop_first()?;
-    }
-    Ok(())
 }

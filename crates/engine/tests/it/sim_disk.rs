@@ -48,12 +48,12 @@ impl SimDisk {
         self.0.lock().unwrap()
     }
 
-    /// Operations that write or sync, so far.
-    pub(crate) fn operations(&self) -> u64 {
-        self.inner().operations
+    /// Chooses what a failed sync leaves.
+    pub(crate) fn draw_from(&self, seed: u64) {
+        self.inner().random = seed | 1;
     }
 
-    /// Plans a fault for the operation of this number.
+    /// Plans a fault for the operation of this number, of those that write or sync.
     pub(crate) fn fail_at(&self, operation: u64, fault: Fault) {
         self.inner().fault = Some((operation, fault));
     }

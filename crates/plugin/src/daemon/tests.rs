@@ -1,3 +1,5 @@
+use std::os::unix::net::UnixListener;
+
 use super::*;
 
 fn told(command: Command, status: u16, body: &str) -> Result<Verdict, String> {
@@ -10,7 +12,7 @@ const ALL: [Command; 5] = [Command::Add, Command::Del, Command::Check, Command::
 fn what_the_daemon_says_passes_through() {
     for command in ALL {
         assert_eq!(told(command, 200, "{ \"ips\": [] }\n"), Ok(Ok(b"{ \"ips\": [] }\n".to_vec())));
-        for status in [400, 403, 404, 409, 500] {
+        for status in [400, 404, 409, 500] {
             let error = "{\"code\":100, \"msg\":\"full\"}\n";
             assert_eq!(told(command, status, error), Ok(Err(error.into())), "{status}");
         }
@@ -47,6 +49,13 @@ fn what_is_no_cni_error_is_no_answer() {
 }
 
 #[test]
+fn only_root_may_call() {
+    for command in ALL {
+        assert!(told(command, 403, "").unwrap_err().contains("only root"));
+    }
+}
+
+#[test]
 fn a_draining_daemon_is_as_good_as_none() {
     let body = "{\"code\":11,\"msg\":\"draining \\u0041\"}";
     assert_eq!(told(Command::Del, 503, body), Err("draining A".to_owned()));
@@ -72,6 +81,23 @@ fn nothing_outlives_the_deadline() {
     (&theirs).write_all(b"HTTP").unwrap();
     let late = Timed { stream: &ours, deadline: Instant::now() }.read(&mut [0; 4]).unwrap_err();
     assert!(is_timeout(&late), "{late:?}");
+}
+
+#[test]
+fn a_daemon_that_does_not_answer_in_time_is_not_asked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let daemon = Daemon { socket: &socket, command: Command::Del, limit: Duration::from_millis(20) };
+    let nobody = daemon.ask(b"x").unwrap_err();
+    let listener = UnixListener::bind(&socket).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let slow = daemon.ask(b"x").unwrap_err();
+    assert_eq!((nobody.timed_out, slow.timed_out), (false, true));
+    listener.accept().unwrap();
+    assert!(!daemon.does_it_after_all(b"x", &slow));
+    assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock, "nobody came");
+    assert!(!daemon.does_it_after_all(b"x", &nobody));
+    listener.accept().expect("it was tried");
 }
 
 #[test]

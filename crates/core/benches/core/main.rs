@@ -1,7 +1,7 @@
 //! What a decision costs: plan and apply of a new pod's interface, then the release of a random held address.
 //!
-//! `cargo bench -p allotment-core` prints a table; `-- --json` one object per row; `-- --instructions N` does nothing but
-//! N pairs on the churned /16, for counting instructions.
+//! `cargo bench -p allotment-core` prints a table; `-- --json` one object per row; `-- --row TEXT` only the
+//! rows whose name has it; `-- --instructions N` does nothing but N pairs on the churned /16, for counting instructions.
 
 #![expect(
     clippy::unwrap_used,
@@ -49,15 +49,19 @@ fn measure(name: &'static str, shape: Shape, held: usize) -> Row {
     Row { name, held, median_ns, warmed_ns, bytes: bytes_each }
 }
 
-fn rows() -> Vec<Row> {
-    vec![
-        measure("fresh /16", Shape::Fresh, 58_000),
-        measure("90 % full /16, random holes", Shape::Holes, 58_979),
-        measure("churned /16", Shape::Churned, 58_979),
-        measure("IPv6 /64", Shape::Wide, 100_000),
-        measure("churned /12, 1 M held", Shape::ChurnedMillion, 943_718),
-        measure("IPv6 /64, 1 M held", Shape::Wide, 1_000_000),
-    ]
+fn rows(only: Option<&str>) -> impl Iterator<Item = Row> {
+    let rows = [
+        ("fresh /16", Shape::Fresh, 58_000),
+        ("90 % full /16, random holes", Shape::Holes, 58_979),
+        ("churned /16", Shape::Churned, 58_979),
+        ("IPv6 /64", Shape::Wide, 100_000),
+        ("churned /12, 1 M held", Shape::ChurnedMillion, 943_718),
+        ("IPv6 /64, 1 M held", Shape::Wide, 1_000_000),
+    ];
+    let only = only.map(str::to_owned);
+    let chosen =
+        rows.into_iter().filter(move |(name, ..)| only.as_ref().is_none_or(|only| name.contains(only)));
+    chosen.map(|(name, shape, held)| measure(name, shape, held))
 }
 
 fn main() {
@@ -78,7 +82,8 @@ fn main() {
             "core: plan + apply + release", "held", "ns one by one", "ns in batches", "bytes/record"
         );
     }
-    for row in rows() {
+    let only = args.iter().position(|arg| arg == "--row").and_then(|at| args.get(at + 1));
+    for row in rows(only.map(String::as_str)) {
         if json {
             println!(
                 r#"{{"bench":"core","row":"{}","held":{},"oneByOneNs":{:.0},"inBatchesNs":{:.0},"bytesPerRecord":{:.0}}}"#,

@@ -1,0 +1,13 @@
+//! The commands that ask the daemon.
+
+mod check;
+mod list;
+mod questions;
+mod ready;
+mod transfer;
+
+pub(crate) use check::check;
+pub(crate) use list::{ips, named};
+pub(crate) use questions::{audit, who_has, why};
+pub(crate) use ready::ready;
+pub(crate) use transfer::{export, import};

@@ -1,7 +1,7 @@
 //! Every namespace that something on this machine still leads to.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -62,6 +62,7 @@ struct Census {
 impl Census {
     fn take() -> io::Result<Census> {
         let mut found = HashMap::new();
+        let mut hidden = Vec::new();
         for entry in fs::read_dir("/proc")? {
             let process = entry?.path();
             if !process.file_name().is_some_and(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit))
@@ -72,8 +73,16 @@ impl Census {
             match unless_absent(fs::metadata(&path)) {
                 Ok(Some(data)) => _ = found.entry((data.dev(), data.ino())).or_insert(path),
                 Ok(None) => {}
-                Err(_) if is_at_home(&process) => {}
-                Err(error) => return Err(error),
+                Err(error) => hidden.push((process, error)),
+            }
+        }
+        let seen: HashSet<u64> = match hidden.is_empty() {
+            true => HashSet::new(),
+            false => found.values().filter_map(|path| files_of(path.ancestors().nth(2)?)).collect(),
+        };
+        for (process, error) in hidden {
+            if files_of(&process).is_some_and(|files| !seen.contains(&files)) {
+                return Err(error);
             }
         }
         // Mounts outlive processes, so they are the better way in.
@@ -104,11 +113,10 @@ impl Census {
     }
 }
 
-/// Whether a process is in the daemon's own namespace. The files under `net` belong to the namespace and can be compared
-/// even where its identity is kept from us: a process with more capabilities than ours, such as an init.
-fn is_at_home(process: &Path) -> bool {
-    let inode = |path: &Path| fs::metadata(path.join("net/dev")).map(|data| data.ino());
-    matches!((inode(process), inode(Path::new("/proc/self"))), (Ok(a), Ok(b)) if a == b)
+/// A number of the namespace that a process is in. The files under `net` belong to the namespace, and can be compared even
+/// where its identity is kept from us: of a process with more capabilities than ours, such as an init.
+fn files_of(process: &Path) -> Option<u64> {
+    fs::metadata(process.join("net/dev")).map(|data| data.ino()).ok()
 }
 
 /// Tells "nothing is there", which is an answer, from "it could not be looked at", which is none: with all file

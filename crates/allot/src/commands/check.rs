@@ -21,7 +21,7 @@ pub(crate) async fn check(client: &Client, paths: &[PathBuf], format: Format) ->
         let body = serde_json::to_vec(&files).expect("names and texts can be written");
         client.post("/v1/check", "application/json", body).await?
     } else {
-        eprintln!("note: no daemon answers, so the files are checked against each other alone");
+        output::note("note: no daemon answers, so the files are checked against each other alone");
         check_files(&files, allotment_core::State::new()).await
     };
     if format == Format::Table {
@@ -32,7 +32,7 @@ pub(crate) async fn check(client: &Client, paths: &[PathBuf], format: Format) ->
             }
         }
         if rows.is_empty() {
-            eprintln!("nothing is wrong");
+            output::note("nothing is wrong");
         }
     } else {
         output::print(&rows, format)?;

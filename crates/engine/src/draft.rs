@@ -4,7 +4,7 @@ use allotment_core::{
     Allocation, Grant, Object, ObjectError, ObjectKey, Place, Refusal, Release, Request, State, Timestamp,
 };
 
-use crate::{Batch, EngineError, transfer};
+use crate::{Batch, EngineError};
 
 /// The state with a batch applied that is not committed yet.
 pub(crate) struct Draft<'a> {
@@ -57,11 +57,6 @@ impl<'a> Draft<'a> {
             released.iter().any(is_it)
         });
         before
-    }
-
-    /// Returns how many of them were new.
-    pub(crate) fn import(&mut self, allocations: &[Allocation]) -> Result<usize, Refusal> {
-        transfer::import(self.state, allocations, &mut self.batch.places)
     }
 
     /// Takes over allocations one after the other, up to the first that is refused. Returns how many were not here yet.

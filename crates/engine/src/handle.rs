@@ -110,12 +110,6 @@ impl Handle {
         self.read(move |state, _| Page::read(state, after)).await
     }
 
-    /// Takes over allocations as an export has them: all of this list, or none. Returns how many were new; what is
-    /// there already in the same words is passed over. Lists of some thousand are best: each is one commit.
-    pub async fn import(&self, allocations: Vec<Allocation>) -> Result<usize, EngineError> {
-        self.ask(None, move |draft| Ok(draft.import(&allocations)?)).await
-    }
-
     /// Finishes what is queued, then stops. Later calls answer `Stopped`.
     pub async fn stop(&self) {
         drop(self.shared.queue.write().unwrap_or_else(PoisonError::into_inner).take());

@@ -223,13 +223,13 @@ impl Store {
             index
         });
         set_bit(&mut self.blocks.get_mut(block).held, offset, entry.state.is_held());
-        self.write(index, place.vrf, entry);
+        self.write(index, entry);
         index
     }
 
-    fn write(&mut self, index: u32, vrf: u32, entry: &Entry<'_>) {
+    fn write(&mut self, index: u32, entry: &Entry<'_>) {
         let seed = self.seed;
-        self.drop_indexes(index, vrf, Some(entry.owner_tag));
+        self.drop_indexes(index, Some(entry.owner_tag));
         let mut text = Buffer::new();
         codec::push_text(&mut text, entry.owner, entry.packed_uid, entry.attachment);
         let network = entry.attachment.map_or("", |attachment| &attachment.network);
@@ -261,11 +261,11 @@ impl Store {
             self.by_owner.insert(entry.owner_tag, index);
         }
         if entry.state.is_held() {
-            self.add_holder_indexes(index, vrf, entry.attachment, &entry.owner.kind);
+            self.add_holder_indexes(index, entry.attachment, &entry.owner.kind);
         }
     }
 
-    fn add_holder_indexes(&mut self, index: u32, vrf: u32, attachment: Option<&Attachment>, kind: &str) {
+    fn add_holder_indexes(&mut self, index: u32, attachment: Option<&Attachment>, kind: &str) {
         let seed = self.seed;
         if let Some(mac) = self.records.get(index).mac() {
             self.by_mac.insert(seed.mac(mac), index);
@@ -281,7 +281,7 @@ impl Store {
     }
 
     /// Takes a record out of the indexes; out of the owners' too, unless the owner stays the same.
-    fn drop_indexes(&mut self, index: u32, vrf: u32, owner_stays: Option<u32>) {
+    fn drop_indexes(&mut self, index: u32, owner_stays: Option<u32>) {
         let record = *self.records.get(index);
         if record.in_mac_index() {
             let mac = record.mac().expect("what is in the index of MACs has one");
@@ -307,9 +307,8 @@ impl Store {
 
     /// Ends the use of an address: it cools, or stays reserved for its owner.
     pub(super) fn vacate(&mut self, index: u32, state: AllocationState, now: Timestamp) {
-        let Place { vrf, .. } = self.place_of(index);
         let tag = self.records.get(index).owner_tag;
-        self.drop_indexes(index, vrf, Some(tag));
+        self.drop_indexes(index, Some(tag));
         let record = self.records.get_mut(index);
         (record.state, record.since) = (state, now);
         let (block, offset) = (record.block, record.offset);
@@ -339,8 +338,8 @@ impl Store {
     }
 
     /// Forgets an address altogether.
-    pub(super) fn forget(&mut self, index: u32, vrf: u32) {
-        self.drop_indexes(index, vrf, None);
+    pub(super) fn forget(&mut self, index: u32) {
+        self.drop_indexes(index, None);
         self.arena.drop(self.records.get(index).text());
         self.records.drop(index);
     }

@@ -1,0 +1,60 @@
+//! What the demo shows.
+
+use std::process::Command;
+
+use allotment_lab::{run, shown};
+use anyhow::Result;
+
+#[expect(clippy::print_stdout, reason = "a demo is there to be read")]
+pub(super) fn say(text: &str) {
+    println!("{text}");
+}
+
+/// Numbers its steps.
+#[derive(Default)]
+pub(super) struct Screen {
+    steps: usize,
+}
+
+impl Screen {
+    /// Begins a step, with a sentence on what it is about.
+    pub(super) fn step(&mut self, title: &str, about: &str) {
+        self.steps += 1;
+        say(&format!(
+            "\n── {}. {title} {}",
+            self.steps,
+            "─".repeat(90_usize.saturating_sub(title.chars().count()))
+        ));
+        for line in about.lines() {
+            say(&format!("   {line}"));
+        }
+        say("");
+    }
+}
+
+/// Shows a command and what it prints.
+pub(super) fn show(command: &mut Command) -> Result<()> {
+    command_line(&shown(command));
+    text(run(command)?.trim_end());
+    Ok(())
+}
+
+/// Shows a command as one would type it.
+pub(super) fn command_line(line: &str) {
+    let program = line.split(' ').next().unwrap_or(line);
+    let name = program.rsplit('/').next().unwrap_or(program);
+    say(&format!("   $ {name}{}", &line[program.len()..]));
+}
+
+/// One line of a result.
+pub(super) fn row(line: &str) {
+    say(&format!("     {line}"));
+}
+
+/// A result, and a blank line.
+pub(super) fn text(words: &str) {
+    for line in words.lines() {
+        say(&format!("     {line}"));
+    }
+    say("");
+}

@@ -35,6 +35,8 @@ pub(crate) struct Follower {
     problems: watch::Sender<Arc<[Problem]>>,
     /// What the log has already been told: the problem, and what was wanted when it arose.
     said: BTreeSet<(String, Option<u64>, String)>,
+    /// Whether it was said that the engine cannot do its part.
+    complained: bool,
 }
 
 /// What a pass leaves to do.
@@ -56,6 +58,7 @@ impl Follower {
             watcher: Watcher::new(folder),
             problems: watch::channel(Arc::from([])).0,
             said: BTreeSet::new(),
+            complained: false,
         })
     }
 
@@ -89,9 +92,14 @@ impl Follower {
         let wanted = tokio::task::spawn_blocking(move || Wanted::read(&folder, expected)).await;
         let wanted = wanted.expect("reading files does not panic");
         match self.bring_into_force(wanted).await {
-            Ok(left) => left,
+            Ok(left) => {
+                self.complained = false;
+                left
+            }
             Err(error) => {
-                tracing::error!(%error, "the objects cannot be brought into force now; trying again");
+                if !std::mem::replace(&mut self.complained, true) {
+                    tracing::error!(%error, "the objects cannot be brought into force now; trying again and again");
+                }
                 Left::Failed
             }
         }

@@ -57,6 +57,7 @@ fn table<R: Tabular>(rows: &[R]) -> String {
     table.load_style(TableStyle::new());
     table.set_header(shown.iter().map(|&column| R::HEAD[column]));
     for row in cells {
+        assert_eq!(row.len(), R::HEAD.len(), "one cell for each of {:?}", R::HEAD);
         table.add_row(
             shown.iter().map(|&column| if row[column].is_empty() { "-" } else { row[column].as_str() }),
         );

@@ -231,7 +231,7 @@ impl Planner<'_> {
             && !ips.iter().any(|ip| spec.cidrs.iter().any(|cidr| cidr.contains(*ip)))
             && !ips.is_empty()
         {
-            return Err(refuse::list_outside(self.request, spec, ips.len()));
+            return Err(refuse::list_outside(self.request, spec, ips));
         }
         let mut picks = Picks::new();
         for &family in families.iter().filter(|&&family| spec.cidr(family).is_some()) {

@@ -8,6 +8,9 @@ use super::targets::Drawn;
 use super::{Place, State};
 use crate::{Code, Family, Mac, PoolSpec, Refusal, Request, ReservationSpec, SubnetSpec, Timestamp, Want};
 
+/// Of a list, so many are named; the count says how many there are.
+const LISTED_SHOWN: usize = 4;
+
 /// One refusal for several targets: the first that waiting could mend, else the first.
 pub(super) fn all(refusals: Vec<Refusal>) -> Refusal {
     let more = refusals.len().saturating_sub(1);
@@ -120,10 +123,17 @@ pub(super) fn outside(state: &State, request: &Request, targets: &[Drawn], ip: I
     Refusal::new(Code::NotAllowed, text, hint).count("subnets looked at", targets.len())
 }
 
-pub(super) fn list_outside(request: &Request, spec: &SubnetSpec, count: usize) -> Refusal {
-    let text = format!("none of the addresses listed for {} lies in subnet `{}`", request.owner, spec.name);
+pub(super) fn list_outside(request: &Request, spec: &SubnetSpec, ips: &[IpAddr]) -> Refusal {
+    let shown: Vec<String> = ips.iter().take(LISTED_SHOWN).map(IpAddr::to_string).collect();
+    let more = if ips.len() > LISTED_SHOWN { ", …" } else { "" };
+    let text = format!(
+        "none of the addresses listed for {} ({}{more}) lies in subnet `{}`",
+        request.owner,
+        shown.join(", "),
+        spec.name
+    );
     Refusal::new(Code::NotAllowed, text, "list addresses of the subnet, or name theirs")
-        .count("listed", count)
+        .count("listed", ips.len())
 }
 
 pub(super) fn list(request: &Request, refusals: Vec<Refusal>) -> Refusal {

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use super::block::{Bits, bit, combine, offsets, set_bit};
 use super::hash::stable;
 use super::ranges::{self, Range};
-use super::record::NONE;
+use super::record::{NONE, Record};
 use super::store::Store;
 use crate::address::Key;
 use crate::{Attachment, Order, Pick, Timestamp};
@@ -84,6 +84,11 @@ impl Region {
 
     fn is_cooled(&self, store: &Store, record: u32, now: Timestamp) -> bool {
         now.since(store.records.get(record).since) >= self.cooling_ms
+    }
+
+    /// Whether the record is of a released address that still cools.
+    pub(super) fn is_cooling(&self, record: &Record, now: Timestamp) -> bool {
+        !record.state.is_held() && now.since(record.since) < self.cooling_ms
     }
 
     /// The first address at or after `from` for which `usable` has a bit; it is asked block by block.

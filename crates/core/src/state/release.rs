@@ -17,7 +17,9 @@ impl State {
             Release::Address { vrf, address, mode, .. } => {
                 let Some(vrf) = self.store.vrfs.find(vrf, self.store.seed) else { return };
                 let Some(index) = self.store.record_at(Place { vrf, key: key_of(*address) }) else { return };
-                if self.store.records.get(index).state.is_held() {
+                let state = self.store.records.get(index).state;
+                let is_kept = state == AllocationState::Reserved && *mode == ReleaseMode::Keep;
+                if state.is_held() && !is_kept {
                     self.end(index, now, *mode, release, changed);
                 }
             }

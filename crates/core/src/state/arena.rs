@@ -51,7 +51,7 @@ impl Arena {
         Text { start, granules: u16::try_from(granules).expect("at most CHUNK") }
     }
 
-    /// Replaces a text, in place where the length allows.
+    /// Replaces a text, if there is one; in place where the length allows.
     pub(super) fn replace(&mut self, old: Text, bytes: &[u8]) -> Text {
         if bytes.len().div_ceil(GRANULE).max(1) == usize::from(old.granules) {
             let (chunk, at) = split(old.start);

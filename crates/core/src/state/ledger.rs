@@ -84,7 +84,7 @@ impl State {
         let Some(number) = self.store.blocks.find(block.vrf, block.base) else { return };
         self.unsettle(block.vrf, block.base, block.base | 0xff);
         for index in self.store.blocks.get_mut(number).clear() {
-            self.store.forget(index, block.vrf);
+            self.store.forget(index);
         }
     }
 

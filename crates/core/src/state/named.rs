@@ -116,7 +116,7 @@ impl Planner<'_> {
         }
         let how = self.availability(want, place)?;
         let rule = Rule { choice: target.choice, pick };
-        Ok(Picked { place, subnet: target.subnet, pool, rule, how })
+        Ok(Picked { place, subnet: target.subnet, pool, record: None, rule, how })
     }
 
     /// Whether an address is free for this owner now.
@@ -172,7 +172,7 @@ impl Planner<'_> {
             let same = store.is_interface(index, &want.attachment);
             let pool = self.state.objects.pool_ranges.find(place.vrf, place.key).unwrap_or(NONE);
             let rule = Rule { choice: target.choice, pick: Pick::Returned };
-            let picked = |how| Picked { place, subnet: target.subnet, pool, rule, how };
+            let picked = |how| Picked { place, subnet: target.subnet, pool, record: Some(index), rule, how };
             match store.records.get(index).state {
                 AllocationState::Active if same && want.join => return Some(Ok(picked(How::Join))),
                 AllocationState::Active if same => {
@@ -231,7 +231,8 @@ impl Planner<'_> {
                 });
             let pool = objects.pool_ranges.find(vrf, place.key).unwrap_or(NONE);
             let rule = Rule { choice: target.choice, pick: Pick::Reservation };
-            free.then_some(Picked { place, subnet: target.subnet, pool, rule, how: How::Enter })
+            let how = How::Enter;
+            free.then_some(Picked { place, subnet: target.subnet, pool, record: None, rule, how })
         })
     }
 }

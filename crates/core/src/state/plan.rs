@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use super::objects::family_index;
 use super::record::NONE;
 use super::refuse;
+use super::region::Chosen;
 use super::store::OwnerProbe;
 use super::targets::Drawn;
 use super::text::STRING_MAX;
@@ -21,7 +22,7 @@ const WANTS_MAX: usize = 256;
 pub struct Plan<'a> {
     pub(super) request: &'a Request,
     pub(super) now: Timestamp,
-    pub(super) probe: OwnerProbe,
+    pub(super) probe: OwnerProbe<'a>,
     pub(super) entries: SmallVec<[Planned; 1]>,
 }
 
@@ -40,6 +41,8 @@ pub(super) struct Picked {
     pub(super) subnet: u32,
     /// The pool it was drawn from; `NONE` outside pools.
     pub(super) pool: u32,
+    /// The address's record where the plan has come across it.
+    pub(super) record: Option<u32>,
     pub(super) rule: Rule,
     pub(super) how: How,
 }
@@ -67,17 +70,16 @@ impl State {
     /// addresses returns them.
     pub fn plan<'a>(&self, request: &'a Request, now: Timestamp) -> Result<Plan<'a>, Refusal> {
         check_form(request)?;
-        let macs = request.wants.iter().filter_map(|want| want.mac.map(MacWant::mac));
-        self.store.prefetch_request(self.store.seed.owner(request.owner.key()), macs);
         let probe = self.store.probe(&request.owner);
+        self.store.prefetch_request(request, probe.tag);
         let now = now.max(self.store.newest);
         let mut planner =
             Planner { state: self, request, now, owned: SmallVec::new(), taken: SmallVec::new() };
-        planner.owned.extend(self.store.owned_by(&probe));
+        planner.owned.extend(self.store.owned_by(probe));
         let mut entries = SmallVec::new();
         for want in &request.wants {
             let picks = planner.want(want)?;
-            let mac = planner.mac(want, &picks, &entries, &probe)?;
+            let mac = planner.mac(want, &picks, &entries, probe)?;
             entries.push(Planned { picks, mac });
         }
         Ok(Plan { request, now, probe, entries })
@@ -174,7 +176,8 @@ impl Planner<'_> {
         let place = self.state.store.place_of(index);
         let subnet = self.state.objects.subnet_ranges.find(place.vrf, place.key).unwrap_or(NONE);
         let pool = self.state.objects.pool_ranges.find(place.vrf, place.key).unwrap_or(NONE);
-        Picked { place, subnet, pool, rule: self.state.store.records.get(index).rule, how: How::Keep }
+        let rule = self.state.store.records.get(index).rule;
+        Picked { place, subnet, pool, record: Some(index), rule, how: How::Keep }
     }
 
     fn keep(&mut self, want: &Want, present: Picks) -> Result<Picks, Refusal> {
@@ -254,7 +257,7 @@ impl Planner<'_> {
             self.taken.iter().filter(|place| place.vrf == vrf).map(|place| place.key).collect();
         for &number in &regions {
             let found = self.state.layout.pick(&self.state.store, number, self.now, &taken, &want.attachment);
-            let Some((key, pick)) = found else { continue };
+            let Some(Chosen { key, pick, record }) = found else { continue };
             let pool = self.state.layout.region(number).pool;
             let choice = if pool == target.pool { target.choice } else { Choice::Selector };
             let rule = Rule { choice, pick };
@@ -262,6 +265,7 @@ impl Planner<'_> {
                 place: Place { vrf, key },
                 subnet: target.subnet,
                 pool,
+                record,
                 rule,
                 how: How::Enter,
             });
@@ -294,7 +298,7 @@ impl Planner<'_> {
         want: &Want,
         picks: &Picks,
         before: &[Planned],
-        probe: &OwnerProbe,
+        probe: OwnerProbe<'_>,
     ) -> Result<Option<crate::Mac>, Refusal> {
         let store = &self.state.store;
         let Some(mac) = want.mac.map(MacWant::mac) else {

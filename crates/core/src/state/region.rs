@@ -38,6 +38,14 @@ pub(super) struct Tally {
     pub(super) released: u64,
 }
 
+/// An address to hand out next.
+pub(super) struct Chosen {
+    pub(super) key: Key,
+    pub(super) pick: Pick,
+    /// Its record where it had to be looked at.
+    pub(super) record: Option<u32>,
+}
+
 pub(super) struct Region {
     /// `NONE`: what the pools leave.
     pub(super) pool: u32,
@@ -383,37 +391,32 @@ impl Layout {
         now: Timestamp,
         taken: &[Key],
         attachment: &Attachment,
-    ) -> Option<(Key, Pick)> {
+    ) -> Option<Chosen> {
         let region = self.region(number);
+        let by = |pick| move |key| Chosen { key, pick, record: None };
         match region.order {
             Order::Oldest => self.pick_oldest(store, region, now, taken),
-            Order::Sequential => self.pick_from(store, region, 0, now, taken).map(|key| (key, Pick::Lowest)),
+            Order::Sequential => self.pick_from(store, region, 0, now, taken).map(by(Pick::Lowest)),
             Order::Random => {
                 let start = region.at(u128::from(stable(attachment)) % region.total.max(1))?;
-                self.pick_around(store, region, start, now, taken).map(|key| (key, Pick::Hashed))
+                self.pick_around(store, region, start, now, taken).map(by(Pick::Hashed))
             }
             Order::NextAfterLast => {
                 let start = region.last.map_or(0, |last| last.saturating_add(1));
-                self.pick_around(store, region, start, now, taken).map(|key| (key, Pick::Next))
+                self.pick_around(store, region, start, now, taken).map(by(Pick::Next))
             }
         }
     }
 
-    fn pick_oldest(
-        &self,
-        store: &Store,
-        region: &Region,
-        now: Timestamp,
-        taken: &[Key],
-    ) -> Option<(Key, Pick)> {
+    fn pick_oldest(&self, store: &Store, region: &Region, now: Timestamp, taken: &[Key]) -> Option<Chosen> {
         let fresh = || {
             let mut key = region.cursor?;
             while taken.contains(&key) {
                 key = region.never_used(store, key.checked_add(1)?)?;
             }
-            Some((key, Pick::Fresh))
+            Some(Chosen { key, pick: Pick::Fresh, record: None })
         };
-        let cooled = || self.oldest_cooled(store, region, now, taken).map(|key| (key, Pick::Oldest));
+        let cooled = || self.oldest_cooled(store, region, now, taken);
         if region.total > EAGER_MAX && region.cursor_opens {
             cooled().or_else(fresh)
         } else {
@@ -421,7 +424,7 @@ impl Layout {
         }
     }
 
-    fn oldest_cooled(&self, store: &Store, region: &Region, now: Timestamp, taken: &[Key]) -> Option<Key> {
+    fn oldest_cooled(&self, store: &Store, region: &Region, now: Timestamp, taken: &[Key]) -> Option<Chosen> {
         let of_segment = |place: u32, count: u32| {
             let segment = &self.segments[place as usize];
             let mut next = segment.head;
@@ -433,7 +436,7 @@ impl Layout {
                 let key = store.blocks.get(segment.block).base | u128::from(record.offset);
                 if !taken.contains(&key) {
                     store.prefetch_change(next);
-                    return Some(key);
+                    return Some(Chosen { key, pick: Pick::Oldest, record: Some(next) });
                 }
                 next = record.next;
             }

@@ -11,14 +11,15 @@ impl State {
         match release {
             Release::Interface { container_id, .. } | Release::Sandbox { container_id, .. } => {
                 for index in self.store.in_sandbox(container_id) {
-                    self.end(index, now, ReleaseMode::Cool, release, changed);
+                    self.end(index, self.store.place_of(index), now, ReleaseMode::Cool, release, changed);
                 }
             }
             Release::Address { vrf, address, mode, .. } => {
                 let Some(vrf) = self.store.vrfs.find(vrf, self.store.seed) else { return };
-                let Some(index) = self.store.record_at(Place { vrf, key: key_of(*address) }) else { return };
+                let place = Place { vrf, key: key_of(*address) };
+                let Some(index) = self.store.record_at(place) else { return };
                 if self.store.records.get(index).state.is_held() {
-                    self.end(index, now, *mode, release, changed);
+                    self.end(index, place, now, *mode, release, changed);
                 }
             }
         }
@@ -28,13 +29,13 @@ impl State {
     fn end(
         &mut self,
         index: u32,
+        place: Place,
         now: Timestamp,
         mode: ReleaseMode,
         release: &Release,
         changed: &mut Vec<Place>,
     ) {
         self.store.prefetch_change(index);
-        let place = self.store.place_of(index);
         if self.store.second(index).is_some() {
             let known = self.store.allocation(index);
             let left: Vec<_> =

@@ -67,7 +67,9 @@ impl State {
     }
 }
 
-/// An address in its VRF, as this state numbers them: cheap to copy, meaningless to another state.
+/// An address in its VRF, as this state numbers them: cheap to copy, meaningless to another state. Packed, because plans
+/// are moved about: the alignment of a `u128` would make it 32 bytes instead of 20.
+#[repr(C, packed(4))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     vrf: u32,

@@ -211,6 +211,9 @@ impl Planner<'_> {
     /// The first free address that is reserved for the owner in the target's subnet.
     pub(super) fn reserved(&self, target: &Drawn, family: Family) -> Option<Picked> {
         let objects = &self.state.objects;
+        if objects.reservations.is_empty() {
+            return None;
+        }
         let vrf = objects.subnets.get(target.subnet).vrf;
         let mine = objects
             .reserved_for(&self.request.owner)

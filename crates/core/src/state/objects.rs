@@ -68,6 +68,10 @@ impl<T> Registry<T> {
         self.items[number as usize].as_mut().expect("numbers are kept only of what is registered")
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     pub(super) fn by_name(&self, name: &str) -> Option<&T> {
         self.find(name).map(|number| self.get(number))
     }

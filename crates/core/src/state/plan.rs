@@ -75,7 +75,9 @@ impl State {
         let now = now.max(self.store.newest);
         let mut planner =
             Planner { state: self, request, now, owned: SmallVec::new(), taken: SmallVec::new() };
-        planner.owned.extend(self.store.owned_by(probe));
+        for index in self.store.owned_by(probe) {
+            planner.owned.push(index);
+        }
         let mut entries = SmallVec::new();
         for want in &request.wants {
             let picks = planner.want(want)?;
@@ -253,10 +255,8 @@ impl Planner<'_> {
     fn dynamic(&self, want: &Want, target: &Drawn, family: Family) -> Result<Picked, Refusal> {
         let regions = self.regions(target, family);
         let vrf = self.state.objects.subnets.get(target.subnet).vrf;
-        let taken: SmallVec<[_; 4]> =
-            self.taken.iter().filter(|place| place.vrf == vrf).map(|place| place.key).collect();
         for &number in &regions {
-            let found = self.state.layout.pick(&self.state.store, number, self.now, &taken, &want.attachment);
+            let found = self.state.layout.pick(&self.state.store, number, self.now, &self.taken, &want.attachment);
             let Some(Chosen { key, pick, record }) = found else { continue };
             let pool = self.state.layout.region(number).pool;
             let choice = if pool == target.pool { target.choice } else { Choice::Selector };

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 
+use super::Place;
 use super::block::{Bits, bit, combine, offsets, set_bit};
 use super::hash::stable;
 use super::ranges::{self, Range};
@@ -389,7 +390,7 @@ impl Layout {
         store: &Store,
         number: u32,
         now: Timestamp,
-        taken: &[Key],
+        taken: &[Place],
         attachment: &Attachment,
     ) -> Option<Chosen> {
         let region = self.region(number);
@@ -408,10 +409,10 @@ impl Layout {
         }
     }
 
-    fn pick_oldest(&self, store: &Store, region: &Region, now: Timestamp, taken: &[Key]) -> Option<Chosen> {
+    fn pick_oldest(&self, store: &Store, region: &Region, now: Timestamp, taken: &[Place]) -> Option<Chosen> {
         let fresh = || {
             let mut key = region.cursor?;
-            while taken.contains(&key) {
+            while taken.contains(&Place { vrf: region.vrf, key }) {
                 key = region.never_used(store, key.checked_add(1)?)?;
             }
             Some(Chosen { key, pick: Pick::Fresh, record: None })
@@ -424,7 +425,7 @@ impl Layout {
         }
     }
 
-    fn oldest_cooled(&self, store: &Store, region: &Region, now: Timestamp, taken: &[Key]) -> Option<Chosen> {
+    fn oldest_cooled(&self, store: &Store, region: &Region, now: Timestamp, taken: &[Place]) -> Option<Chosen> {
         let of_segment = |place: u32, count: u32| {
             let segment = &self.segments[place as usize];
             let mut next = segment.head;
@@ -434,7 +435,7 @@ impl Layout {
                 }
                 let record = store.records.get(next);
                 let key = store.blocks.get(segment.block).base | u128::from(record.offset);
-                if !taken.contains(&key) {
+                if !taken.contains(&Place { vrf: region.vrf, key }) {
                     store.prefetch_change(next);
                     return Some(Chosen { key, pick: Pick::Oldest, record: Some(next) });
                 }
@@ -459,7 +460,7 @@ impl Layout {
         region: &Region,
         from: Key,
         now: Timestamp,
-        taken: &[Key],
+        taken: &[Place],
     ) -> Option<Key> {
         let usable = |number: u32, span: Bits| {
             let block = store.blocks.get(number);
@@ -478,7 +479,7 @@ impl Layout {
             free
         };
         let mut key = region.walk(store, from, usable)?;
-        while taken.contains(&key) {
+        while taken.contains(&Place { vrf: region.vrf, key }) {
             key = region.walk(store, key.checked_add(1)?, usable)?;
         }
         Some(key)
@@ -491,7 +492,7 @@ impl Layout {
         region: &Region,
         from: Key,
         now: Timestamp,
-        taken: &[Key],
+        taken: &[Place],
     ) -> Option<Key> {
         self.pick_from(store, region, from, now, taken)
             .or_else(|| self.pick_from(store, region, 0, now, taken))

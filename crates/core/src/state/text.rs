@@ -53,9 +53,11 @@ fn pack<const N: usize>(digits: [u64; N]) -> Option<[[u8; 4]; N]> {
     let mut wrong = 0;
     let packed = digits.map(|text| {
         // A letter has bit 6 set and its value, less 9, in the low half.
-        let values = (text & eight(0x0f)) + (text >> 6 & eight(1)) * 9;
+        let bit_6 = text >> 6 & eight(1);
+        let values = (text & eight(0x0f)) + (bit_6 << 3) + bit_6;
         let is_letter = (values + eight(6)) >> 4 & eight(1);
-        let again = values + eight(b'0') + is_letter * u64::from(b'a' - b'0' - 10);
+        // From '0' to 'a' less 10 it is 39: 32 + 8 - 1.
+        let again = values + eight(b'0') + (is_letter << 5) + (is_letter << 3) - is_letter;
         wrong |= values & eight(0xf0) | again ^ text;
         let pairs = (values << 4 | values >> 8) & 0x00ff_00ff_00ff_00ff;
         let quads = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;

@@ -62,7 +62,7 @@ impl State {
     /// random. No decision depends on it.
     pub fn with_seed(seed: u64) -> State {
         let mut state = State::default();
-        state.store.seed = hash::Seed(seed);
+        state.store.set_seed(hash::Seed(seed));
         state
     }
 }

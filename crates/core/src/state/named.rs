@@ -16,8 +16,13 @@ const RESERVED_SCAN_MAX: usize = 65_536;
 
 impl Planner<'_> {
     /// All of the addresses asked for; then the families that none of them belongs to.
-    pub(super) fn each(&mut self, want: &Want, targets: &[Drawn], ips: &[IpAddr]) -> Result<Picks, Refusal> {
-        let mut picks = Picks::new();
+    pub(super) fn each(
+        &mut self,
+        want: &Want,
+        targets: &[Drawn],
+        ips: &[IpAddr],
+        picks: &mut Picks,
+    ) -> Result<(), Refusal> {
         for &ip in ips {
             let target = self.target_of(targets, ip)?;
             let same = |picked: &&Picked| {
@@ -31,10 +36,10 @@ impl Planner<'_> {
             picks.push(picked);
         }
         if want.family == FamilyWant::All {
-            self.complete(want, targets, &mut picks)?;
+            self.complete(want, targets, picks)?;
         }
         picks.sort_by_key(|picked| !picked.place.address().is_ipv4());
-        Ok(picks)
+        Ok(())
     }
 
     /// Draws the families that the addresses asked for leave open, from the subnets they lie in.

@@ -78,13 +78,14 @@ impl State {
         for index in self.store.owned_by(probe) {
             planner.owned.push(index);
         }
-        let mut entries = SmallVec::new();
+        let mut plan = Plan { request, now, probe, entries: SmallVec::new() };
         for want in &request.wants {
-            let picks = planner.want(want)?;
-            let mac = planner.mac(want, &picks, &entries, probe)?;
-            entries.push(Planned { picks, mac });
+            plan.entries.push(Planned { picks: Picks::new(), mac: None });
+            let Some((planned, before)) = plan.entries.split_last_mut() else { break };
+            planner.want(want, &mut planned.picks)?;
+            planned.mac = planner.mac(want, &planned.picks, before, probe)?;
         }
-        Ok(Plan { request, now, probe, entries })
+        Ok(plan)
     }
 }
 
@@ -144,23 +145,23 @@ pub(super) struct Planner<'s> {
 }
 
 impl Planner<'_> {
-    fn want(&mut self, want: &Want) -> Result<Picks, Refusal> {
-        let present = self.present(want);
-        if !present.is_empty() {
-            return self.keep(want, present);
+    /// Picks the addresses of a want; `picks` is empty.
+    fn want(&mut self, want: &Want, picks: &mut Picks) -> Result<(), Refusal> {
+        if !self.owned.is_empty() {
+            *picks = self.present(want);
+        }
+        if !picks.is_empty() {
+            return self.keep(want, picks);
         }
         let targets = self.targets(want)?;
         match &want.ips {
-            Asked::Each(ips) if !ips.is_empty() => self.each(want, &targets, ips),
-            _ => self.draw(want, &targets),
+            Asked::Each(ips) if !ips.is_empty() => self.each(want, &targets, ips, picks),
+            _ => self.draw(want, &targets, picks),
         }
     }
 
     /// What the attachment has already.
     fn present(&self, want: &Want) -> Picks {
-        if self.owned.is_empty() {
-            return Picks::new();
-        }
         let store = &self.state.store;
         let mut picks: Picks = (self.owned.iter())
             .filter(|&&index| {
@@ -182,19 +183,19 @@ impl Planner<'_> {
         Picked { place, subnet, pool, record: Some(index), rule, how: How::Keep }
     }
 
-    fn keep(&mut self, want: &Want, present: Picks) -> Result<Picks, Refusal> {
+    fn keep(&mut self, want: &Want, present: &Picks) -> Result<(), Refusal> {
         if let Asked::Each(ips) = &want.ips {
             let has = |ip| present.iter().any(|picked| picked.place.address() == ip);
             if let Some(missing) = ips.iter().find(|&&ip| !has(ip)) {
-                return Err(refuse::differs(self.request, want, *missing, &present));
+                return Err(refuse::differs(self.request, want, *missing, present));
             }
         }
         self.taken.extend(present.iter().map(|picked| picked.place));
-        Ok(present)
+        Ok(())
     }
 
     /// Draws from the first target that can give what is wanted.
-    fn draw(&mut self, want: &Want, targets: &[Drawn]) -> Result<Picks, Refusal> {
+    fn draw(&mut self, want: &Want, targets: &[Drawn], picks: &mut Picks) -> Result<(), Refusal> {
         let passes: &[&[Family]] = match want.family {
             FamilyWant::All => &[&Family::BOTH],
             FamilyWant::Require(Family::V4) => &[&[Family::V4]],
@@ -206,18 +207,25 @@ impl Planner<'_> {
         for families in passes {
             for target in targets {
                 let before = self.taken.len();
-                match self.fill(want, target, families) {
-                    Ok(picks) => return Ok(picks),
+                match self.fill(want, target, families, picks) {
+                    Ok(()) => return Ok(()),
                     Err(refusal) => refusals.push(refusal),
                 }
                 self.taken.truncate(before);
+                picks.clear();
             }
         }
         Err(refuse::all(refusals))
     }
 
     /// One address of each of the families that the target has.
-    fn fill(&mut self, want: &Want, target: &Drawn, families: &[Family]) -> Result<Picks, Refusal> {
+    fn fill(
+        &mut self,
+        want: &Want,
+        target: &Drawn,
+        families: &[Family],
+        picks: &mut Picks,
+    ) -> Result<(), Refusal> {
         let spec = &self.state.objects.subnets.get(target.subnet).spec;
         if let Asked::OneOf(ips) = &want.ips
             && !ips.iter().any(|ip| spec.cidrs.iter().any(|cidr| cidr.contains(*ip)))
@@ -225,13 +233,12 @@ impl Planner<'_> {
         {
             return Err(refuse::list_outside(self.request, spec, ips.len()));
         }
-        let mut picks = Picks::new();
         for &family in families.iter().filter(|&&family| spec.cidr(family).is_some()) {
             let picked = self.pick(want, target, family)?;
             self.taken.push(picked.place);
             picks.push(picked);
         }
-        if picks.is_empty() { Err(refuse::no_family(self.request, spec, families)) } else { Ok(picks) }
+        if picks.is_empty() { Err(refuse::no_family(self.request, spec, families)) } else { Ok(()) }
     }
 
     /// One address: of the list, the owner's own, reserved for it, or by the subnet's order.
@@ -256,7 +263,8 @@ impl Planner<'_> {
         let regions = self.regions(target, family);
         let vrf = self.state.objects.subnets.get(target.subnet).vrf;
         for &number in &regions {
-            let found = self.state.layout.pick(&self.state.store, number, self.now, &self.taken, &want.attachment);
+            let found =
+                self.state.layout.pick(&self.state.store, number, self.now, &self.taken, &want.attachment);
             let Some(Chosen { key, pick, record }) = found else { continue };
             let pool = self.state.layout.region(number).pool;
             let choice = if pool == target.pool { target.choice } else { Choice::Selector };

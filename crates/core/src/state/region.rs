@@ -425,7 +425,13 @@ impl Layout {
         }
     }
 
-    fn oldest_cooled(&self, store: &Store, region: &Region, now: Timestamp, taken: &[Place]) -> Option<Chosen> {
+    fn oldest_cooled(
+        &self,
+        store: &Store,
+        region: &Region,
+        now: Timestamp,
+        taken: &[Place],
+    ) -> Option<Chosen> {
         let of_segment = |place: u32, count: u32| {
             let segment = &self.segments[place as usize];
             let mut next = segment.head;

@@ -56,6 +56,11 @@ pub(super) struct OwnerProbe<'a> {
 }
 
 impl Store {
+    /// To be called before anything is entered.
+    pub(super) fn set_seed(&mut self, seed: Seed) {
+        (self.seed, self.blocks.seed) = (seed, seed);
+    }
+
     pub(super) fn record_at(&self, place: Place) -> Option<u32> {
         let block = self.blocks.find(place.vrf, place.key)?;
         self.blocks.get(block).record(place.offset())
@@ -145,7 +150,7 @@ impl Store {
     pub(super) fn in_sandbox(&self, container_id: &str) -> Vec<u32> {
         let owner = OwnerKey::Uid { kind: "Container", uid: container_id };
         let mut found: Vec<u32> = (self.by_owner.find(self.seed.owner(owner)))
-            .chain(self.by_sandbox.find(self.seed.sandbox(container_id)))
+            .chain(self.by_sandbox.find(self.seed.word(container_id)))
             .filter(|&index| {
                 let record = self.records.get(index);
                 record.state.is_held()
@@ -251,7 +256,7 @@ impl Store {
             record.set_in_mac_index(true);
         }
         if let Some(attachment) = attachment.filter(|a| !a.container_id.is_empty() && kind != "Container") {
-            let tag = seed.sandbox(&attachment.container_id);
+            let tag = seed.word(&attachment.container_id);
             self.by_sandbox.insert(tag, index);
             record.sandbox_tag = tag;
             record.set_in_sandbox_index(true);
@@ -275,7 +280,7 @@ impl Store {
             && let Some(second) = self.seconds.remove(&index)
             && !second.container_id.is_empty()
         {
-            self.by_sandbox.remove(self.seed.sandbox(&second.container_id), index);
+            self.by_sandbox.remove(self.seed.word(&second.container_id), index);
         }
         record.set_in_mac_index(false);
         record.set_in_sandbox_index(false);
@@ -301,10 +306,10 @@ impl Store {
         if let Some(old) = self.seconds.remove(&index)
             && !old.container_id.is_empty()
         {
-            self.by_sandbox.remove(self.seed.sandbox(&old.container_id), index);
+            self.by_sandbox.remove(self.seed.word(&old.container_id), index);
         }
         if !second.container_id.is_empty() {
-            self.by_sandbox.insert(self.seed.sandbox(&second.container_id), index);
+            self.by_sandbox.insert(self.seed.word(&second.container_id), index);
         }
         self.seconds.insert(index, second);
         self.records.get_mut(index).set_second(true);

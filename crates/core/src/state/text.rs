@@ -47,8 +47,7 @@ const fn eight(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
-/// Packs lower-case hexadecimal digits, eight a number; `None` where one of them is none. All are packed before any is
-/// judged: so the compiler does several at once.
+/// Packs lower-case hexadecimal digits, eight a number; `None` where one of them is none.
 fn pack<const N: usize>(digits: [u64; N]) -> Option<[[u8; 4]; N]> {
     let mut wrong = 0;
     let packed = digits.map(|text| {
@@ -56,15 +55,13 @@ fn pack<const N: usize>(digits: [u64; N]) -> Option<[[u8; 4]; N]> {
         let bit_6 = text >> 6 & eight(1);
         let values = (text & eight(0x0f)) + (bit_6 << 3) + bit_6;
         let is_letter = (values + eight(6)) >> 4 & eight(1);
-        // From '0' to 'a' less 10 it is 39: 32 + 8 - 1.
-        let again = values + eight(b'0') + (is_letter << 5) + (is_letter << 3) - is_letter;
+        let again = values + eight(b'0') + is_letter * u64::from(b'a' - b'0' - 10);
         wrong |= values & eight(0xf0) | again ^ text;
         let pairs = (values << 4 | values >> 8) & 0x00ff_00ff_00ff_00ff;
         let quads = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
-        let [a, b, c, d, ..] = (quads | quads >> 16).to_le_bytes();
-        [a, b, c, d]
+        u32::try_from((quads | quads >> 16) & u64::from(u32::MAX)).expect("it was cut to 32 bits")
     });
-    (wrong == 0).then_some(packed)
+    (wrong == 0).then(|| packed.map(u32::to_le_bytes))
 }
 
 /// The 16 bytes of a UUID in its canonical form.

@@ -34,10 +34,11 @@ impl Arena {
             .map_or(&[], |chunk| &chunk[start..start + usize::from(text.granules) * GRANULE])
     }
 
-    /// Asks for the first line of a text.
+    /// Asks for the first and the last line of a text: most have no other.
     pub(super) fn prefetch(&self, text: Text) {
-        if let Some(first) = self.get(text).first() {
+        if let [first, .., last] = self.get(text) {
             prefetch(first);
+            prefetch(last);
         }
     }
 

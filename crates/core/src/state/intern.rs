@@ -18,6 +18,7 @@ impl Interner {
         &self.words[number as usize]
     }
 
+    #[inline]
     pub(super) fn find(&self, word: &str, seed: Seed) -> Option<u32> {
         if self.is_recent(word) {
             return Some(self.recent);
@@ -33,18 +34,22 @@ impl Interner {
         self.table.find(tag).find(|&number| &*self.words[number as usize] == word)
     }
 
+    #[inline]
     pub(super) fn intern(&mut self, word: &str, seed: Seed) -> u32 {
-        if self.is_recent(word) {
-            return self.recent;
+        if !self.is_recent(word) {
+            self.recent = self.find_or_add(word, seed);
         }
+        self.recent
+    }
+
+    fn find_or_add(&mut self, word: &str, seed: Seed) -> u32 {
         let tag = seed.word(word);
-        self.recent = self.look_up(word, tag).unwrap_or_else(|| {
+        self.look_up(word, tag).unwrap_or_else(|| {
             let number = u32::try_from(self.words.len()).expect("fewer words than records");
             self.words.push(word.into());
             self.table.insert(tag, number);
             number
-        });
-        self.recent
+        })
     }
 
     pub(super) fn words(&self) -> impl Iterator<Item = &str> {

@@ -299,6 +299,13 @@ impl Layout {
         }
     }
 
+    /// Asks for the record behind which the next released one of a segment is hung.
+    pub(super) fn prefetch_tail(&self, store: &Store, segment: Option<u32>) {
+        if let Some(segment) = segment {
+            store.records.prefetch(self.segments[segment as usize].tail);
+        }
+    }
+
     /// Hangs a released record at the end of its segment's list.
     pub(super) fn hang_up(&mut self, store: &mut Store, place: u32, record: u32) {
         let segment = &mut self.segments[place as usize];
@@ -323,6 +330,8 @@ impl Layout {
             self.drain(store, number, place);
         }
         let (prev, next) = store.unlink(record);
+        // It is handed out next, most likely.
+        store.prefetch_change(next);
         let since = store.records.get(record).since;
         let segment = &mut self.segments[place as usize];
         segment.released -= 1;
@@ -442,7 +451,6 @@ impl Layout {
                 let record = store.records.get(next);
                 let key = store.blocks.get(segment.block).base | u128::from(record.offset);
                 if !taken.contains(&Place { vrf: region.vrf, key }) {
-                    store.prefetch_change(next);
                     return Some(Chosen { key, pick: Pick::Oldest, record: Some(next) });
                 }
                 next = record.next;

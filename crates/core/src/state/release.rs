@@ -36,6 +36,9 @@ impl State {
         changed: &mut Vec<Place>,
     ) {
         self.store.prefetch_change(index);
+        let segment =
+            self.layout.segment_at(&self.store, self.store.records.get(index).block, place.offset());
+        self.layout.prefetch_tail(&self.store, segment);
         if self.store.second(index).is_some() {
             let known = self.store.allocation(index);
             let left: Vec<_> =
@@ -56,7 +59,7 @@ impl State {
             ReleaseMode::Cool => AllocationState::Cooling,
             ReleaseMode::Keep => AllocationState::Reserved,
         };
-        self.vacate(place, index, state, now);
+        self.vacate(place, index, segment, state, now);
     }
 
     /// Whether a release means the only attachment of a record.
@@ -71,13 +74,19 @@ impl State {
         }
     }
 
-    fn vacate(&mut self, place: Place, index: u32, state: AllocationState, now: Timestamp) {
+    fn vacate(
+        &mut self,
+        place: Place,
+        index: u32,
+        segment: Option<u32>,
+        state: AllocationState,
+        now: Timestamp,
+    ) {
         self.store.vacate(index, state, now);
         if state.is_held() {
             return;
         }
-        let block = self.store.records.get(index).block;
-        if let Some(segment) = self.layout.segment_at(&self.store, block, place.offset()) {
+        if let Some(segment) = segment {
             self.layout.on_released(self.layout.region_of_segment(segment));
             self.layout.hang_up(&mut self.store, segment, index);
         } else if let Some(subnet) = self.objects.subnet_ranges.find(place.vrf, place.key) {

@@ -182,6 +182,9 @@ impl Store {
 
     /// Asks for what will be changed beside a record when its address is given to somebody else or released.
     pub(super) fn prefetch_change(&self, index: u32) {
+        if index == NONE {
+            return;
+        }
         let record = self.records.get(index);
         self.arena.prefetch(record.text());
         if record.in_mac_index()

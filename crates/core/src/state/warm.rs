@@ -37,5 +37,9 @@ impl State {
         for record in records {
             self.store.prefetch_change(record);
         }
+        for (block, offset) in places {
+            let segment = self.layout.segment_at(&self.store, block, offset);
+            self.layout.prefetch_tail(&self.store, segment);
+        }
     }
 }

@@ -1,1 +1,58 @@
-fn main() {}
+//! The project's own commands: `cargo xtask demo | test | bench | dist | gen | tidy`.
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+mod bench;
+mod demo;
+mod dist;
+mod elf;
+mod generate;
+mod needs;
+mod test;
+mod tidy;
+mod tree;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  demo                  a machine with containers, central addresses and pings, in a minute; needs root
+  test [--no-system]    every test, and how long each part took; the system tests need root
+  bench [-o json]       our figures beside the stock plugins'
+  dist                  dist/bin/allot and dist/bin/allotment
+  gen [--check]         the generated part of docs/reference
+  tidy                  the rules that no compiler knows
+";
+
+/// Something could not be run, or was asked for wrongly.
+const COULD_NOT_RUN: u8 = 2;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["demo"] => demo::run(),
+        ["test"] => test::run(test::System::Yes),
+        ["test", "--no-system"] => test::run(test::System::No),
+        ["bench"] => bench::run(bench::Output::Table),
+        ["bench", "-o", "json"] => bench::run(bench::Output::Json),
+        ["dist"] => done(dist::run()),
+        ["gen"] => generate::run(generate::Mode::Write),
+        ["gen", "--check"] => generate::run(generate::Mode::Check),
+        ["tidy"] => tidy::run(),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(COULD_NOT_RUN);
+        }
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(COULD_NOT_RUN)
+    })
+}
+
+fn done(result: Result<()>) -> Result<ExitCode> {
+    result.map(|()| ExitCode::SUCCESS)
+}

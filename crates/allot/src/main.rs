@@ -1,1 +1,80 @@
-fn main() {}
+//! The one command: `allot standalone`, and the tool for people.
+//!
+//! ```text
+//!   args ─▶ commands ─▶ client ──socket──▶ serve ─▶ engine          what people ask, and who answers
+//!               └─▶ output, tables                    ▲
+//!           standalone: engine + ledger + node's socket + objects + metrics + logs
+//! ```
+//!
+//! * [`commands`], [`client`], [`output`]: the tool.
+//! * [`standalone`]: puts one machine's daemon together.
+//! * [`objects`]: keeps what is in force in step with a folder of YAML.
+//! * [`serve`]: the endpoints behind the tool.
+//! * [`metrics`]: what is counted.
+//! * [`reference`]: the pages of the reference that are written from here.
+
+mod args;
+mod client;
+mod commands;
+mod failure;
+mod logs;
+mod metrics;
+mod objects;
+mod output;
+mod reference;
+mod serve;
+mod standalone;
+mod tables;
+
+use std::process::ExitCode;
+
+use allotment_wire::{PoolRow, ReservationRow, SubnetRow};
+use clap::Parser;
+use tokio::runtime::{self, Runtime};
+
+use crate::args::{Cli, Command};
+use crate::client::Client;
+use crate::failure::{Failure, Verdict};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let verdict = runtime(&cli.command)
+        .map_err(|error| Failure::unable(format!("the program cannot start: {error}"), ""))
+        .and_then(|runtime| runtime.block_on(run(cli)));
+    match verdict {
+        Ok(verdict) => verdict.into(),
+        Err(failure) => failure.report(),
+    }
+}
+
+/// The tool asks one question and needs one thread.
+fn runtime(command: &Command) -> std::io::Result<Runtime> {
+    match command {
+        Command::Standalone(_) => runtime::Builder::new_multi_thread().enable_all().build(),
+        _ => runtime::Builder::new_current_thread().enable_all().build(),
+    }
+}
+
+async fn run(cli: Cli) -> Result<Verdict, Failure> {
+    let Cli { socket, command } = cli;
+    let client = Client::new(socket.clone());
+    match command {
+        Command::Standalone(args) => standalone::run(args, &socket).await,
+        Command::Ready { timeout } => commands::ready(&client, timeout).await,
+        Command::Subnet(args) => commands::named::<SubnetRow>(&client, &args).await,
+        Command::Pool(args) => commands::named::<PoolRow>(&client, &args).await,
+        Command::Reservation(args) => commands::named::<ReservationRow>(&client, &args).await,
+        Command::Ip(args) => commands::ips(&client, &args).await,
+        Command::WhoHas { address, vrf, output } => {
+            commands::who_has(&client, address, vrf, output.format).await
+        }
+        Command::Why { owner, output } => commands::why(&client, owner, output.format).await,
+        Command::Audit { output } => commands::audit(&client, output.format).await,
+        Command::Check { files, output } => commands::check(&client, &files, output.format).await,
+        Command::Reserve(args) => commands::reserve(&client, args).await,
+        Command::Unreserve(args) => commands::unreserve(&client, args).await,
+        Command::Reference { page } => reference::print(page),
+        Command::Export => commands::export(&client).await,
+        Command::Import { file } => commands::import(&client, &file).await,
+    }
+}

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::read::fault::{Fault, Spot};
@@ -15,6 +15,11 @@ use crate::{Parsed, Problem};
 ///
 /// The error is that of listing the folder: nothing is known then of what is in it.
 pub fn read_folder(folder: &Path) -> io::Result<Parsed> {
+    Ok(Parsed::gather(files(folder)?.iter().map(|file| read_file(file))))
+}
+
+/// The files that [`read_folder`] reads, in this order.
+pub fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
@@ -23,7 +28,7 @@ pub fn read_folder(folder: &Path) -> io::Result<Parsed> {
         }
     }
     names.sort();
-    Ok(Parsed::gather(names.into_iter().map(|name| read_file(&folder.join(name)))))
+    Ok(names.into_iter().map(|name| folder.join(name)).collect())
 }
 
 /// `.foo.yaml.swp`, `.#foo.yaml`, `#foo.yaml#` and `foo.yaml~` are editors'; `..data` is a `ConfigMap`'s.

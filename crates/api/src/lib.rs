@@ -20,7 +20,7 @@ mod scalar;
 pub mod v1alpha1;
 mod write;
 
-pub use folder::read_folder;
+pub use folder::{files, read_folder};
 pub use problem::{Located, Parsed, Problem};
 pub use read::{MAX_FILE_BYTES, parse};
 pub use scalar::{Address, Duration};

@@ -19,7 +19,8 @@ pub struct Request {
     pub wants: Vec<Want>,
 }
 
-/// What one interface of the owner wants.
+/// What one interface of the owner wants. An interface that draws from several subnets at once has a want for each; all of
+/// them name their targets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Want {
     pub attachment: Attachment,

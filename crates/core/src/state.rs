@@ -9,6 +9,7 @@
 //! `plan` and its parts read, `apply` and `release` write. Every structure in here was chosen by measuring: see
 //! `docs/internals/decisions/0001-core-structures.md`.
 
+mod adopt;
 mod apply;
 mod arena;
 mod block;

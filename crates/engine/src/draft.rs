@@ -4,7 +4,7 @@ use allotment_core::{
     Allocation, Grant, Object, ObjectError, ObjectKey, Place, Refusal, Release, Request, State, Timestamp,
 };
 
-use crate::{Batch, EngineError, transfer};
+use crate::{Batch, EngineError};
 
 /// The state with a batch applied that is not committed yet.
 pub(crate) struct Draft<'a> {
@@ -59,9 +59,16 @@ impl<'a> Draft<'a> {
         before
     }
 
-    /// Returns how many of them were new.
-    pub(crate) fn import(&mut self, allocations: &[Allocation]) -> Result<usize, Refusal> {
-        transfer::import(self.state, allocations, &mut self.batch.places)
+    /// Takes over allocations one after the other, up to the first that is refused. Returns how many were not here yet.
+    pub(crate) fn adopt(&mut self, allocations: &[Allocation]) -> Result<usize, Refusal> {
+        let mut taken = 0;
+        let mut adopt = |allocation| {
+            taken += usize::from(self.state.adopt(allocation, self.batch.at, &mut self.batch.places)?);
+            Ok(())
+        };
+        let result = allocations.iter().try_for_each(&mut adopt);
+        self.state.settle();
+        result.map(|()| taken)
     }
 
     pub(crate) fn put(&mut self, object: &Object) -> Result<(), ObjectError> {

@@ -50,9 +50,9 @@ pub enum EngineError {
     /// The deadline passed before the request was planned: nothing was changed.
     #[error("the deadline passed before the request's turn came")]
     Deadline,
-    /// The ledger cannot be written now. Nothing was granted; ask again, and what reached the disk all the same is
+    /// The ledger cannot be written or read now. Nothing was granted; ask again, and what reached the disk all the same is
     /// found and returned.
-    #[error("the ledger cannot be written: {0}")]
+    #[error("the ledger failed: {0}")]
     Ledger(String),
     #[error("the engine has stopped")]
     Stopped,
@@ -87,6 +87,12 @@ impl Handle {
         self.ask(None, move |draft| Ok(draft.remove(&key)?)).await
     }
 
+    /// Takes over allocations that another ledger made, durably, one after the other; the first one that is refused ends
+    /// it, and those before it stay. Returns how many were not here yet.
+    pub async fn adopt(&self, allocations: Vec<Allocation>) -> Result<usize, EngineError> {
+        self.ask(None, move |draft| Ok(draft.adopt(&allocations)?)).await
+    }
+
     /// Runs `read` between two batches, on what is committed. Keep it short: allocations wait for it.
     pub async fn read<T, F>(&self, read: F) -> Result<T, EngineError>
     where
@@ -102,12 +108,6 @@ impl Handle {
     /// pages is seen in the state it has when its page is read.
     pub async fn page(&self, after: Option<BlockId>) -> Result<Page, EngineError> {
         self.read(move |state, _| Page::read(state, after)).await
-    }
-
-    /// Takes over allocations as an export has them: all of this list, or none. Returns how many were new; what is
-    /// there already in the same words is passed over. Lists of some thousand are best: each is one commit.
-    pub async fn import(&self, allocations: Vec<Allocation>) -> Result<usize, EngineError> {
-        self.ask(None, move |draft| Ok(draft.import(&allocations)?)).await
     }
 
     /// Finishes what is queued, then stops. Later calls answer `Stopped`.

@@ -1,1 +1,47 @@
-//! Stub.
+//! What every node has: the socket that the CNI plugin asks, the calls behind it, and the network namespaces.
+//!
+//! ```text
+//!   plugin ──▶ Socket, serve ──▶ http ──▶ CniService ──▶ engine::Handle
+//!                                             │  ▲
+//!   pending-del/ ──▶ pending ─────────────────┘  │ evidence, MAC
+//!                                                │
+//!   /proc, /run/netns ──▶ netns ─────────────────┤
+//!                           └──▶ Sweep: releases what vanished
+//! ```
+//!
+//! * [`Socket`], [`serve`], [`cni_router`]: who may ask, and how a call comes in.
+//! * [`CniService`]: the verbs of CNI.
+//! * [`Sweep`]: finds containers that vanished.
+//! * [`netns`]: network namespaces, and what is live in them.
+//! * [`NodeMetrics`]: what is counted.
+//!
+//! What is absent and must stay so: no decision about addresses (core's), and nothing that outlives the ledger but the
+//! files in `pending-del/`.
+
+mod add;
+mod answer;
+mod check;
+mod fixed;
+mod gc;
+mod host_local;
+mod http;
+mod implied;
+mod ledger;
+mod metrics;
+pub mod netns;
+mod pending;
+mod request;
+mod resolv;
+mod serve;
+mod service;
+mod socket;
+mod sweep;
+mod together;
+
+pub use http::{MAX_BODY, cni_router};
+pub use metrics::NodeMetrics;
+pub use netns::{Interface, contents, gone};
+pub use serve::{DRAIN_LIMIT, serve};
+pub use service::{CALL_LIMIT, CniService, Decided};
+pub use socket::{BindError, Socket};
+pub use sweep::{LookError, SWEEP_EVERY, Sweep};

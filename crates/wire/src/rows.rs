@@ -51,7 +51,9 @@ pub struct SubnetRow {
     pub gateway: Option<String>,
     /// Addresses that can be handed out, pools included; excluded, reserved and gateway addresses left out.
     pub total: String,
+    /// In use; also those asked for by name that are not in `total`.
     pub active: String,
+    /// Kept for an owner, in use by nobody.
     pub reserved: String,
     pub cooling: String,
     pub free: String,
@@ -59,6 +61,10 @@ pub struct SubnetRow {
     pub default: bool,
     pub namespaces: Vec<String>,
     pub networks: Vec<String>,
+    /// What keeps the declared object from being in force, where something does: this row is then the last accepted
+    /// one (O6).
+    #[serde(default)]
+    pub condition: Option<String>,
 }
 
 /// One pool, one row per family.
@@ -70,10 +76,16 @@ pub struct PoolRow {
     pub family: String,
     pub ranges: Vec<String>,
     pub total: String,
+    /// In use; also those asked for by name that are not in `total`.
     pub active: String,
+    /// Kept for an owner, in use by nobody.
     pub reserved: String,
     pub cooling: String,
     pub free: String,
+    /// What keeps the declared object from being in force, where something does: this row is then the last accepted
+    /// one (O6).
+    #[serde(default)]
+    pub condition: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -86,6 +98,10 @@ pub struct ReservationRow {
     pub reason: String,
     /// How many of its addresses are in use.
     pub active: String,
+    /// What keeps the declared object from being in force, where something does: this row is then the last accepted
+    /// one (O6).
+    #[serde(default)]
+    pub condition: Option<String>,
 }
 
 /// Why an owner has what it has, or what stands in its way now.
@@ -98,7 +114,38 @@ pub struct WhyRow {
     pub why: String,
     /// The last refusal's code, where there is one.
     pub code: Option<String>,
+    /// The numbers behind a refusal, in the order in which they are read.
+    #[serde(default)]
+    pub counts: Vec<CountRow>,
     pub hint: Option<String>,
+    /// RFC 3339, UTC: when it was refused; of an address, its last change of state.
+    #[serde(default)]
+    pub since: Option<String>,
+}
+
+/// One number of a refusal, such as `held` 254.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CountRow {
+    pub what: String,
+    pub value: String,
+}
+
+/// What one VRF knows of an address.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WhoHasRow {
+    pub address: String,
+    pub vrf: String,
+    pub subnet: Option<String>,
+    pub pool: Option<String>,
+    /// `active`, `reserved` or `cooling` as in an [`IpRow`]; else `free`, `excluded`, `gateway`, `edge` (the network or
+    /// broadcast address) or `outside` every subnet.
+    pub state: String,
+    /// Its record, where somebody has or had it.
+    pub allocation: Option<IpRow>,
+    /// A sentence.
+    pub text: String,
 }
 
 /// What `audit` found.
@@ -123,6 +170,16 @@ pub enum Severity {
     Warning,
 }
 
+/// One file, as `POST /v1/check` takes it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckFile {
+    /// As the rows shall name it.
+    pub name: String,
+    /// YAML, one or more documents.
+    pub text: String,
+}
+
 /// What would be wrong with an object.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -135,6 +192,17 @@ pub struct CheckRow {
     pub hint: Option<String>,
 }
 
+/// What an import did.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportRow {
+    /// Objects and addresses taken over.
+    pub objects: u64,
+    pub addresses: u64,
+    /// Those that were there already.
+    pub unchanged: u64,
+}
+
 /// Why an endpoint other than `/v1/cni` could not answer.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -142,4 +210,7 @@ pub struct ErrorBody {
     pub error: String,
     #[serde(default)]
     pub hint: String,
+    /// What stood in the way, one line each.
+    #[serde(default)]
+    pub details: Vec<String>,
 }

@@ -1,5 +1,7 @@
 //! Doing what was planned, and saying what was given.
 
+use smallvec::SmallVec;
+
 use super::objects::Subnet;
 use super::plan::{How, Picked, Plan, Planned};
 use super::record::NONE;
@@ -94,7 +96,8 @@ impl State {
         let index = self.store.record_at(place).expect("planned on a record that is there");
         let known = self.store.allocation(index);
         let at = known.attachments.iter().position(|present| present.same(attachment)).unwrap_or(0);
-        if known.attachments[at] == *attachment && known.mac == mac && known.owner == plan.request.owner {
+        let same_rest = at == 1 || known.mac == mac && known.owner == plan.request.owner;
+        if known.attachments[at] == *attachment && same_rest {
             return false;
         }
         if at == 1 {
@@ -140,9 +143,12 @@ impl State {
             dns: Dns::default(),
             mtu: None,
         };
-        let mut subnets: Vec<u32> =
-            planned.picks.iter().map(|p| p.subnet).filter(|&subnet| subnet != NONE).collect();
-        subnets.dedup();
+        let mut subnets: SmallVec<[u32; 2]> = SmallVec::new();
+        for picked in &planned.picks {
+            if picked.subnet != NONE && !subnets.contains(&picked.subnet) {
+                subnets.push(picked.subnet);
+            }
+        }
         for subnet in subnets {
             let spec = &self.objects.subnets.get(subnet).spec;
             // A route needs an address of its family on the interface.

@@ -144,7 +144,7 @@ impl Objects {
         &self.defaults
     }
 
-    /// The reservations made for an owner.
+    /// The reservations made for an owner, in the order of their names.
     pub(super) fn reserved_for<'a>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a Reservation> + 'a {
         let numbers = if self.by_owner.is_empty() { None } else { self.by_owner.get(&owner_hash(owner)) };
         numbers.into_iter().flatten().map(|&number| self.reservations.get(number)).filter(|reservation| {
@@ -172,7 +172,9 @@ impl Objects {
             by_name(&mut self.defaults);
         }
         for cidr in &subnet.spec.cidrs {
-            self.subnet_ranges.insert(subnet.vrf, (cidr.first_key(), cidr.last_key()), number);
+            for range in cidr.key_ranges() {
+                self.subnet_ranges.insert(subnet.vrf, range, number);
+            }
         }
     }
 
@@ -216,7 +218,10 @@ impl Objects {
             self.reserved_ranges.insert(vrf, range, number);
         }
         if let Some(owner) = &reservation.spec.owner {
-            self.by_owner.entry(owner_hash(owner)).or_default().push(number);
+            let numbers = self.by_owner.entry(owner_hash(owner)).or_default();
+            numbers.push(number);
+            let name = |number: u32| &self.reservations.get(number).spec.name;
+            numbers.sort_by(|&a, &b| name(a).cmp(name(b)));
         }
         let subnet = reservation.subnet;
         self.subnets.get_mut(subnet).reservations.push(number);

@@ -11,8 +11,8 @@ use super::targets::Drawn;
 use super::text::STRING_MAX;
 use super::{Place, State};
 use crate::{
-    AllocationState, Asked, Attachment, Choice, Code, Family, FamilyWant, MacWant, Refusal, Request, Rule,
-    Timestamp, Want,
+    AllocationState, Asked, Attachment, Choice, Code, Family, FamilyWant, MacWant, OwnerKey, Refusal,
+    Request, Rule, Target, Timestamp, Want,
 };
 
 /// Most interfaces one request may have.
@@ -79,13 +79,25 @@ impl State {
             planner.owned.push(index);
         }
         let mut plan = Plan { request, now, probe, entries: SmallVec::new() };
-        for want in &request.wants {
+        for (at, want) in request.wants.iter().enumerate() {
+            planner.check_apart(want, &request.wants[..at])?;
             plan.entries.push(Planned { picks: Picks::new(), mac: None });
             let Some((planned, before)) = plan.entries.split_last_mut() else { break };
             planner.want(want, &mut planned.picks)?;
             planned.mac = planner.mac(want, &planned.picks, before, probe)?;
         }
         Ok(plan)
+    }
+}
+
+/// Which families are drawn together, and which instead of them.
+fn passes(family: FamilyWant) -> &'static [&'static [Family]] {
+    match family {
+        FamilyWant::All => &[&Family::BOTH],
+        FamilyWant::Require(Family::V4) => &[&[Family::V4]],
+        FamilyWant::Require(Family::V6) => &[&[Family::V6]],
+        FamilyWant::Prefer(Family::V4) => &[&[Family::V4], &[Family::V6]],
+        FamilyWant::Prefer(Family::V6) => &[&[Family::V6], &[Family::V4]],
     }
 }
 
@@ -96,8 +108,16 @@ fn check_form(request: &Request) -> Result<(), Refusal> {
     if owner.kind.is_empty() || owner.name.is_empty() && owner.uid.is_empty() {
         return Err(invalid("the owner has no kind, or neither name nor uid".to_owned()));
     }
-    if matches!(owner.kind.as_str(), "Pod" | "Container") && owner.uid.is_empty() {
-        return Err(invalid(format!("{owner} has no uid, which is what tells it from others of its name")));
+    match owner.key() {
+        OwnerKey::Uid { uid: "", .. } => {
+            return Err(invalid(format!(
+                "{owner} has no uid, which is what tells it from others of its name"
+            )));
+        }
+        OwnerKey::Name { kind, name: "", .. } => {
+            return Err(invalid(format!("a {kind} without a name cannot be told from others")));
+        }
+        OwnerKey::Uid { .. } | OwnerKey::Name { .. } => {}
     }
     if request.wants.is_empty() || request.wants.len() > WANTS_MAX {
         return Err(invalid(format!(
@@ -117,11 +137,9 @@ fn check_form(request: &Request) -> Result<(), Refusal> {
                 want.attachment.interface
             )));
         }
-        if request.wants[..at].iter().any(|other| other.attachment.same(&want.attachment)) {
-            let Attachment { interface, network, .. } = &want.attachment;
-            return Err(invalid(format!(
-                "{owner} asks twice for interface `{interface}` on network `{network}`"
-            )));
+        let unclear = |other: &Want| want.targets.is_empty() || other.targets.is_empty();
+        if request.wants[..at].iter().any(|other| other.attachment.same(&want.attachment) && unclear(other)) {
+            return Err(refuse::interface_twice(request, want));
         }
     }
     Ok(())
@@ -153,16 +171,22 @@ impl Planner<'_> {
         if !picks.is_empty() {
             return self.keep(want, picks);
         }
-        let targets = self.targets(want)?;
+        let mut targets = self.targets(want)?;
         match &want.ips {
             Asked::Each(ips) if !ips.is_empty() => self.each(want, &targets, ips, picks),
-            _ => self.draw(want, &targets, picks),
+            _ => {
+                if !self.owned.is_empty() {
+                    self.own_first(want, &mut targets)?;
+                }
+                self.draw(want, &targets, picks)
+            }
         }
     }
 
-    /// What the attachment has already.
+    /// What the attachment has already; of an interface that draws by several wants, what it has in this one's targets.
     fn present(&self, want: &Want) -> Picks {
         let store = &self.state.store;
+        let shared = self.is_shared(want);
         let mut picks: Picks = (self.owned.iter())
             .filter(|&&index| {
                 store.records.get(index).state == AllocationState::Active
@@ -170,9 +194,48 @@ impl Planner<'_> {
                     && store.is_holder(index, &want.attachment.holder)
             })
             .map(|&index| self.kept(index))
+            .filter(|picked| !shared || self.names(want, picked.subnet))
             .collect();
-        picks.sort_by_key(|picked| (!picked.place.address().is_ipv4(), picked.place));
+        let Asked::Each(asked) = &want.ips else {
+            picks.sort_by_key(|picked| (!picked.place.address().is_ipv4(), picked.place));
+            return picks;
+        };
+        picks.sort_by_cached_key(|picked| {
+            let address = picked.place.address();
+            (!address.is_ipv4(), asked.iter().position(|&ip| ip == address), picked.place)
+        });
         picks
+    }
+
+    /// Whether the interface draws by other wants too.
+    fn is_shared(&self, want: &Want) -> bool {
+        let same = |other: &&Want| other.attachment.same(&want.attachment);
+        self.request.wants.iter().filter(same).nth(1).is_some()
+    }
+
+    /// Wants of one interface name subnets apart, or each its addresses: else nothing would tell whose is what.
+    fn check_apart(&self, want: &Want, before: &[Want]) -> Result<(), Refusal> {
+        let by_address = |want: &Want| matches!(&want.ips, Asked::Each(ips) if !ips.is_empty());
+        let subnets = || want.targets.iter().filter_map(|target| self.subnet_named(target));
+        let meets = |other: &Want| {
+            other.attachment.same(&want.attachment)
+                && !(by_address(want) && by_address(other))
+                && subnets().any(|subnet| self.names(other, subnet))
+        };
+        if before.iter().any(meets) { Err(refuse::interface_twice(self.request, want)) } else { Ok(()) }
+    }
+
+    /// Whether a subnet, or a pool of it, is among the targets that a want names.
+    fn names(&self, want: &Want, subnet: u32) -> bool {
+        want.targets.iter().any(|target| self.subnet_named(target) == Some(subnet))
+    }
+
+    fn subnet_named(&self, target: &Target) -> Option<u32> {
+        let objects = &self.state.objects;
+        match target {
+            Target::Subnet(name) => objects.subnets.find(name),
+            Target::Pool(name) => objects.pools.by_name(name).map(|pool| pool.subnet),
+        }
     }
 
     fn kept(&self, index: u32) -> Picked {
@@ -183,28 +246,41 @@ impl Planner<'_> {
         Picked { place, subnet, pool, record: Some(index), rule, how: How::Keep }
     }
 
-    fn keep(&mut self, want: &Want, present: &Picks) -> Result<(), Refusal> {
+    fn keep(&mut self, want: &Want, present: &mut Picks) -> Result<(), Refusal> {
         if let Asked::Each(ips) = &want.ips {
             let has = |ip| present.iter().any(|picked| picked.place.address() == ip);
             if let Some(missing) = ips.iter().find(|&&ip| !has(ip)) {
                 return Err(refuse::differs(self.request, want, *missing, present));
+            }
+            if self.is_shared(want) {
+                present.retain(|picked| ips.contains(&picked.place.address()));
             }
         }
         self.taken.extend(present.iter().map(|picked| picked.place));
         Ok(())
     }
 
+    /// Puts the targets first in which the interface has something that comes back to it (C2). While another holder still
+    /// uses that, no other target stands in for it.
+    fn own_first(&self, want: &Want, targets: &mut [Drawn]) -> Result<(), Refusal> {
+        let mut first = 0;
+        for at in 0..targets.len() {
+            let mut own = 0;
+            for &family in passes(want.family).iter().copied().flatten() {
+                own += usize::from(self.returned(want, &targets[at], family).transpose()?.is_some());
+            }
+            if own > 0 {
+                targets[first..=at].rotate_right(1);
+                first += 1;
+            }
+        }
+        Ok(())
+    }
+
     /// Draws from the first target that can give what is wanted.
     fn draw(&mut self, want: &Want, targets: &[Drawn], picks: &mut Picks) -> Result<(), Refusal> {
-        let passes: &[&[Family]] = match want.family {
-            FamilyWant::All => &[&Family::BOTH],
-            FamilyWant::Require(Family::V4) => &[&[Family::V4]],
-            FamilyWant::Require(Family::V6) => &[&[Family::V6]],
-            FamilyWant::Prefer(Family::V4) => &[&[Family::V4], &[Family::V6]],
-            FamilyWant::Prefer(Family::V6) => &[&[Family::V6], &[Family::V4]],
-        };
         let mut refusals = Vec::new();
-        for families in passes {
+        for families in passes(want.family) {
             for target in targets {
                 let before = self.taken.len();
                 match self.fill(want, target, families, picks) {
@@ -231,7 +307,7 @@ impl Planner<'_> {
             && !ips.iter().any(|ip| spec.cidrs.iter().any(|cidr| cidr.contains(*ip)))
             && !ips.is_empty()
         {
-            return Err(refuse::list_outside(self.request, spec, ips.len()));
+            return Err(refuse::list_outside(self.request, spec, ips));
         }
         for &family in families.iter().filter(|&&family| spec.cidr(family).is_some()) {
             let picked = self.pick(want, target, family)?;
@@ -267,7 +343,7 @@ impl Planner<'_> {
                 self.state.layout.pick(&self.state.store, number, self.now, &self.taken, &want.attachment);
             let Some(Chosen { key, pick, record }) = found else { continue };
             let pool = self.state.layout.region(number).pool;
-            let choice = if pool == target.pool { target.choice } else { Choice::Selector };
+            let choice = if pool == NONE || pool == target.pool { target.choice } else { Choice::Selector };
             let rule = Rule { choice, pick };
             return Ok(Picked {
                 place: Place { vrf, key },
@@ -278,7 +354,7 @@ impl Planner<'_> {
                 how: How::Enter,
             });
         }
-        Err(refuse::full(self.state, self.request, target, family, &regions, self.now))
+        Err(refuse::full(self, target, family, &regions))
     }
 
     /// The regions a target draws from: a named pool; pools whose selectors match; else what the pools leave (C3).
@@ -300,6 +376,17 @@ impl Planner<'_> {
         regions
     }
 
+    /// The address that the want shares as its second holder, and the MAC it has, which is the first one's to change.
+    fn shared(&self, want: &Want, picks: &Picks) -> Option<(Place, Option<crate::Mac>)> {
+        let store = &self.state.store;
+        let second = |index| store.second(index).is_some_and(|second| second.same(&want.attachment));
+        picks.iter().find_map(|picked| {
+            let index = store.record_at(picked.place)?;
+            let shares = picked.how == How::Join || picked.how == How::Keep && second(index);
+            shares.then(|| (picked.place, store.records.get(index).mac()))
+        })
+    }
+
     /// The MAC to record, if nobody else in the VRF has it.
     fn mac(
         &self,
@@ -309,6 +396,13 @@ impl Planner<'_> {
         probe: OwnerProbe<'_>,
     ) -> Result<Option<crate::Mac>, Refusal> {
         let store = &self.state.store;
+        match (self.shared(want, picks), want.mac) {
+            (Some((place, has)), Some(MacWant::Asked(asked))) if has != Some(asked) => {
+                return Err(refuse::shared_mac(self.request, place, asked, has));
+            }
+            (Some((_, has)), _) => return Ok(has),
+            (None, _) => {}
+        }
         let Some(mac) = want.mac.map(MacWant::mac) else {
             let kept = picks.first().filter(|picked| picked.how == How::Keep);
             return Ok(kept
@@ -318,7 +412,7 @@ impl Planner<'_> {
         for picked in picks {
             let other = store.with_mac(picked.place.vrf, mac).find(|&index| {
                 let same = store.is_owner(index, probe) && store.is_interface(index, &want.attachment);
-                !same && store.place_of(index) != picked.place
+                !same && !picks.iter().any(|picked| picked.place == store.place_of(index))
             });
             if let Some(other) = other {
                 return Err(refuse::mac_taken(self.state, self.request, mac, other));
@@ -326,7 +420,12 @@ impl Planner<'_> {
         }
         let same_vrf =
             |entry: &&Planned| entry.picks.iter().any(|p| picks.iter().any(|q| p.place.vrf == q.place.vrf));
-        if before.iter().any(|entry| entry.mac == Some(mac) && same_vrf(&entry)) {
+        let others = before
+            .iter()
+            .zip(&self.request.wants)
+            .filter(|(_, other)| !other.attachment.same(&want.attachment))
+            .map(|(entry, _)| entry);
+        if others.into_iter().any(|entry| entry.mac == Some(mac) && same_vrf(&entry)) {
             return Err(refuse::mac_twice(self.request, mac));
         }
         Ok(Some(mac))

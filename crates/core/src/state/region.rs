@@ -12,7 +12,7 @@ use super::Place;
 use super::block::{Bits, bit, combine, offsets, set_bit};
 use super::hash::stable;
 use super::ranges::{self, Range};
-use super::record::NONE;
+use super::record::{NONE, Record};
 use super::store::Store;
 use crate::address::Key;
 use crate::{Attachment, Order, Pick, Timestamp};
@@ -93,6 +93,11 @@ impl Region {
 
     fn is_cooled(&self, store: &Store, record: u32, now: Timestamp) -> bool {
         now.since(store.records.get(record).since) >= self.cooling_ms
+    }
+
+    /// Whether the record is of a released address that still cools.
+    pub(super) fn is_cooling(&self, record: &Record, now: Timestamp) -> bool {
+        !record.state.is_held() && now.since(record.since) < self.cooling_ms
     }
 
     /// The first address at or after `from` for which `usable` has a bit; it is asked block by block.

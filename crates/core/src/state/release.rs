@@ -18,7 +18,9 @@ impl State {
                 let Some(vrf) = self.store.vrfs.find(vrf, self.store.seed) else { return };
                 let place = Place { vrf, key: key_of(*address) };
                 let Some(index) = self.store.record_at(place) else { return };
-                if self.store.records.get(index).state.is_held() {
+                let state = self.store.records.get(index).state;
+                let is_kept = state == AllocationState::Reserved && *mode == ReleaseMode::Keep;
+                if state.is_held() && !is_kept {
                     self.end(index, place, now, *mode, release, changed);
                 }
             }

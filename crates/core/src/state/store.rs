@@ -28,7 +28,7 @@ pub(super) struct Store {
     pub(super) blocks: Blocks,
     by_owner: Table,
     by_mac: Table,
-    /// By container id; not for a `Container`, whose uid is that id.
+    /// By container id; not where that is the owner's uid, as it is for a `Container`.
     by_sandbox: Table,
     /// Second holders, by record: there is one only during a live migration.
     seconds: HashMap<u32, Attachment, foldhash::fast::FixedState>,
@@ -146,14 +146,14 @@ impl Store {
         self.records.get(index).has_second().then(|| self.seconds.get(&index)).flatten()
     }
 
-    /// Held records in whose first or second attachment a container id occurs.
+    /// Active records in whose first or second attachment a container id occurs.
     pub(super) fn in_sandbox(&self, container_id: &str) -> Vec<u32> {
         let owner = OwnerKey::Uid { kind: "Container", uid: container_id };
         let mut found: Vec<u32> = (self.by_owner.find(self.seed.owner(owner)))
             .chain(self.by_sandbox.find(self.seed.word(container_id)))
             .filter(|&index| {
                 let record = self.records.get(index);
-                record.state.is_held()
+                record.state == AllocationState::Active
                     && record.has_attachment()
                     && (self.is_sandbox(index, container_id)
                         || self.second(index).is_some_and(|second| second.container_id == container_id))
@@ -247,18 +247,21 @@ impl Store {
             self.by_owner.insert(entry.owner_tag, index);
         }
         if entry.state.is_held() {
-            self.add_holder_indexes(index, entry.attachment, &entry.owner.kind);
+            self.add_holder_indexes(index, entry.attachment, entry.owner);
         }
     }
 
-    fn add_holder_indexes(&mut self, index: u32, attachment: Option<&Attachment>, kind: &str) {
+    fn add_holder_indexes(&mut self, index: u32, attachment: Option<&Attachment>, owner: &Owner) {
         let seed = self.seed;
+        let is_owner = |id: &str| owner.kind == "Container" && owner.uid == id;
         let record = self.records.get_mut(index);
         if let Some(mac) = record.mac() {
             self.by_mac.insert(seed.mac(mac), index);
             record.set_in_mac_index(true);
         }
-        if let Some(attachment) = attachment.filter(|a| !a.container_id.is_empty() && kind != "Container") {
+        if let Some(attachment) =
+            attachment.filter(|a| !a.container_id.is_empty() && !is_owner(&a.container_id))
+        {
             let tag = seed.word(&attachment.container_id);
             self.by_sandbox.insert(tag, index);
             record.sandbox_tag = tag;

@@ -61,18 +61,20 @@ impl SubnetSpec {
         !self.within.is_empty() || self.order == Order::NextAfterLast
     }
 
-    /// Gateway, routes and DNS are as `host-local` would pass them on, odd or not.
+    /// Gateway, routes and DNS are as `host-local` would pass them on, odd or not; for `static` the whole of a family is
+    /// one subnet, from which nothing is drawn.
     fn check_implied(&self) -> Checked {
         syntax::implied_name("metadata.name", &self.name, MAX_IMPLIED_NAME)?;
         syntax::implied_name("spec.vrf", &self.vrf, MAX_IMPLIED_NAME)?;
-        self.check_cidrs()?;
+        self.check_families()?;
         for (index, range) in self.within.iter().enumerate() {
             self.check_inside(&format!("spec.within[{index}]"), range)?;
         }
         Ok(())
     }
 
-    fn check_cidrs(&self) -> Checked {
+    /// One CIDR per family.
+    fn check_families(&self) -> Checked {
         if self.cidrs.is_empty() {
             fault(
                 "spec.cidrs",
@@ -90,11 +92,27 @@ impl SubnetSpec {
                     "a Subnet has one CIDR per family: make another Subnet of it",
                 )?;
             }
+        }
+        Ok(())
+    }
+
+    fn check_cidrs(&self) -> Checked {
+        self.check_families()?;
+        for (index, cidr) in self.cidrs.iter().enumerate() {
+            let field = format!("spec.cidrs[{index}]");
+            let family = cidr.family();
             if cidr.prefix() == 0 {
                 fault(
                     &field,
                     format!("`{cidr}` is the whole of {family}, where no address is left for anybody else"),
                     "give the network whose addresses are yours to hand out, such as 10.40.0.0/16 or fd00:40::/64",
+                )?;
+            }
+            if cidr.has_mapped() {
+                fault(
+                    &field,
+                    format!("`{cidr}` has the IPv4-mapped addresses in it (::ffff:0:0/96), which are IPv4's"),
+                    "give a network that is yours, such as fd00:40::/64",
                 )?;
             }
             let multicast = MULTICAST.map(|(address, prefix)| Cidr::containing(address, prefix));

@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod adopt;
+mod check;
 mod choice;
 mod idempotent;
 mod model;
 mod objects;
 mod reuse;
+mod several;
 mod world;

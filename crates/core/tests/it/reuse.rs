@@ -93,5 +93,5 @@ fn a_large_subnet_opens_a_block_only_when_no_open_one_has_a_cooled_address() {
     world.del("c7");
     world.now += 60_000;
     assert_eq!(world.ask("x").on("s").get(), "fd00::9", "the block is full: what cooled is taken first");
-    assert_eq!(world.ask("y").on("s").get(), "fd00::100", "nothing cooled is left")
+    assert_eq!(world.ask("y").on("s").get(), "fd00::100", "nothing cooled is left");
 }

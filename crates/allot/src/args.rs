@@ -1,0 +1,255 @@
+//! The command line.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use allotment_core::IpRange;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Where the objects are when nobody says otherwise (O1).
+const OBJECTS: &str = "/etc/allotment/objects";
+
+/// One IPAM for every network interface.
+///
+/// Exit codes: 0 done; 1 refused, not found, or something was found; 2 not reachable, wrong usage, could not run.
+#[derive(Debug, Parser)]
+#[command(name = "allot", version, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// The daemon's socket.
+    #[arg(long, global = true, env = allotment_wire::SOCKET_ENV, default_value = allotment_wire::DEFAULT_SOCKET, value_name = "PATH")]
+    pub(crate) socket: PathBuf,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serves one machine: the socket, the ledger and a folder of objects, in one process.
+    Standalone(StandaloneArgs),
+    /// Waits until the daemon serves.
+    Ready {
+        /// How long: `10s`, `1m 30s`.
+        #[arg(long, default_value = "10s", value_parser = duration)]
+        timeout: Duration,
+    },
+    /// Lists subnets and how full they are.
+    #[command(visible_alias = "subnets")]
+    Subnet(NamedArgs),
+    /// Lists pools and how full they are.
+    #[command(visible_alias = "pools")]
+    Pool(NamedArgs),
+    /// Lists reservations.
+    #[command(visible_alias = "reservations")]
+    Reservation(NamedArgs),
+    /// Lists addresses that somebody has, or that are cooling.
+    #[command(visible_alias = "ips")]
+    Ip(IpArgs),
+    /// Says who has an address.
+    WhoHas {
+        address: IpAddr,
+        /// Only in this VRF.
+        #[arg(long)]
+        vrf: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Says by which rule an owner has what it has, or what stands in its way.
+    Why {
+        /// `Kind/namespace/name`, `namespace/name`, a name, a pod's UID or a container's id.
+        owner: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Compares the ledger with itself and with the live network namespaces.
+    Audit {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Says what would be wrong with these objects; changes nothing.
+    ///
+    /// Without a daemon the files are checked against themselves and each other; with one also against its objects and
+    /// the addresses in use.
+    Check {
+        /// YAML files, or folders of them; `-` for standard input.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Sets addresses aside: writes the file of a Reservation.
+    Reserve(ReserveArgs),
+    /// Takes back what `reserve` has written.
+    Unreserve(UnreserveArgs),
+    /// Writes all objects and allocations as JSON lines.
+    Export,
+    /// Takes over what `export` wrote: all of it, or nothing.
+    Import {
+        /// `-` for standard input.
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
+    /// Prints a page of the reference.
+    #[command(hide = true)]
+    Reference { page: Page },
+}
+
+/// A page of the reference that is written from this program.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Page {
+    Commands,
+    Metrics,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReserveArgs {
+    /// The reservation's name.
+    pub(crate) name: String,
+    /// Addresses, `a-b` ranges or CIDRs of the subnet.
+    #[arg(required = true, value_name = "ADDRESS")]
+    pub(crate) addresses: Vec<IpRange>,
+    #[arg(long)]
+    pub(crate) subnet: String,
+    /// Whom they are for: `Kind/namespace/name`. Without it, nobody.
+    #[arg(long, required_unless_present = "reason")]
+    pub(crate) owner: Option<String>,
+    /// Why nobody else gets them.
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// The daemon's folder of objects.
+    #[arg(long, default_value = OBJECTS, value_name = "DIR")]
+    pub(crate) objects: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnreserveArgs {
+    /// The reservation's name.
+    pub(crate) name: String,
+    /// The daemon's folder of objects.
+    #[arg(long, default_value = OBJECTS, value_name = "DIR")]
+    pub(crate) objects: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StandaloneArgs {
+    /// The folder of YAML objects; need not exist yet.
+    #[arg(long, default_value = OBJECTS, value_name = "DIR")]
+    pub(crate) objects: PathBuf,
+    /// The folder of the ledger.
+    #[arg(long, default_value = "/var/lib/allotment", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Serves /metrics, /healthz and /readyz here; off when not given.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) metrics: Option<SocketAddr>,
+    /// How log lines are written to standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Output {
+    /// How the answer is written.
+    #[arg(short = 'o', long = "output", value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub(crate) format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+    Yaml,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NamedArgs {
+    /// Only these.
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IpArgs {
+    /// Only these addresses.
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) addresses: Vec<IpAddr>,
+    #[arg(long)]
+    pub(crate) vrf: Option<String>,
+    #[arg(long)]
+    pub(crate) subnet: Option<String>,
+    #[arg(long)]
+    pub(crate) pool: Option<String>,
+    /// As in `why`.
+    #[arg(long)]
+    pub(crate) owner: Option<String>,
+    /// Only these states; `free` lists addresses that cooled and still remember their last owner.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "active,reserved,cooling")]
+    pub(crate) state: Vec<StateFilter>,
+    #[arg(long)]
+    pub(crate) node: Option<String>,
+    #[arg(long)]
+    pub(crate) network: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StateFilter {
+    Active,
+    Reserved,
+    Cooling,
+    Free,
+}
+
+impl StateFilter {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            StateFilter::Active => "active",
+            StateFilter::Reserved => "reserved",
+            StateFilter::Cooling => "cooling",
+            StateFilter::Free => "free",
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no duration; write it as `10s` or `1m 30s`");
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    Duration::try_from(parsed).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_as_people_write_them() {
+        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        for text in ["", "10", "-3s", "soon"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_socket_may_stand_on_either_side_of_the_command() {
+        for line in [&["allot", "--socket", "/x", "audit"], &["allot", "audit", "--socket", "/x"]] {
+            assert_eq!(Cli::parse_from(line).socket, PathBuf::from("/x"));
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The commands that ask the daemon.
+
+mod check;
+mod list;
+mod questions;
+mod ready;
+mod reserve;
+mod transfer;
+
+pub(crate) use check::check;
+pub(crate) use list::{ips, named};
+pub(crate) use questions::{audit, who_has, why};
+pub(crate) use ready::ready;
+pub(crate) use reserve::{reserve, unreserve};
+pub(crate) use transfer::{export, import};

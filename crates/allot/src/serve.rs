@@ -1,0 +1,153 @@
+//! The endpoints behind the tool; their table is in `allotment_wire`.
+//!
+//! Whatever may be long is read a page at a time ([`pages`]) and put together outside of the engine, with a copy of the
+//! objects ([`atlas`]).
+
+mod atlas;
+mod audit;
+pub(crate) mod check;
+mod copy;
+mod ips;
+mod objects;
+mod owners;
+mod pages;
+mod refusals;
+mod reply;
+mod rows;
+mod transfer;
+mod who_has;
+mod why;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use allotment_core::Timestamp;
+use allotment_engine::Handle;
+use allotment_wire::{
+    CheckFile, CheckRow, Finding, ImportRow, PoolRow, ReservationRow, SubnetRow, WhoHasRow, WhyRow,
+};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+
+use self::ips::Filter;
+pub(crate) use self::objects::subnet_usage;
+pub(crate) use self::refusals::Refusals;
+use self::reply::Trouble;
+use crate::objects::{Problems, row};
+
+/// An import of a million addresses has about 500 bytes for each.
+const MAX_BODY: usize = 1 << 30;
+
+/// What the endpoints need.
+pub(crate) struct Daemon {
+    pub(crate) handle: Handle,
+    pub(crate) problems: Problems,
+    pub(crate) refusals: Arc<Refusals>,
+    /// Whether requests are served: from the first full reading of the objects to the beginning of the end.
+    pub(crate) serving: AtomicBool,
+}
+
+impl Daemon {
+    pub(crate) fn serves(&self) -> bool {
+        self.serving.load(Ordering::Acquire)
+    }
+}
+
+/// The machine's clock.
+fn clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+type Answer<T> = Result<Json<T>, Trouble>;
+
+pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
+    Router::new()
+        .route("/v1/ready", get(ready))
+        .route("/v1/ips", get(list_ips))
+        .route("/v1/subnets", get(list_subnets))
+        .route("/v1/pools", get(list_pools))
+        .route("/v1/reservations", get(list_reservations))
+        .route("/v1/problems", get(list_problems))
+        .route("/v1/who-has", get(who_has))
+        .route("/v1/why", get(why))
+        .route("/v1/audit", get(audit))
+        .route("/v1/check", post(check))
+        .route("/v1/export", get(export))
+        .route("/v1/import", post(import))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(daemon)
+}
+
+async fn ready(State(daemon): State<Arc<Daemon>>) -> StatusCode {
+    if daemon.serves() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+async fn list_ips(
+    State(daemon): State<Arc<Daemon>>,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Result<Response, Trouble> {
+    ips::list(&daemon.handle, Filter::parse(query)?).await
+}
+
+async fn list_subnets(State(daemon): State<Arc<Daemon>>) -> Answer<Vec<SubnetRow>> {
+    Ok(Json(objects::subnets(&daemon).await?))
+}
+
+async fn list_pools(State(daemon): State<Arc<Daemon>>) -> Answer<Vec<PoolRow>> {
+    Ok(Json(objects::pools(&daemon).await?))
+}
+
+async fn list_reservations(State(daemon): State<Arc<Daemon>>) -> Answer<Vec<ReservationRow>> {
+    Ok(Json(objects::reservations(&daemon).await?))
+}
+
+async fn list_problems(State(daemon): State<Arc<Daemon>>) -> Json<Vec<CheckRow>> {
+    Json(daemon.problems.borrow().iter().map(row).collect())
+}
+
+#[derive(Deserialize)]
+struct WhoHas {
+    address: IpAddr,
+    vrf: Option<String>,
+}
+
+async fn who_has(State(daemon): State<Arc<Daemon>>, Query(asked): Query<WhoHas>) -> Answer<Vec<WhoHasRow>> {
+    Ok(Json(who_has::who_has(&daemon.handle, asked.address, asked.vrf).await?))
+}
+
+#[derive(Deserialize)]
+struct Why {
+    owner: String,
+}
+
+async fn why(State(daemon): State<Arc<Daemon>>, Query(asked): Query<Why>) -> Answer<Vec<WhyRow>> {
+    let owner = Trouble::owner(&asked.owner)?;
+    Ok(Json(why::why(&daemon.handle, &daemon.refusals, owner).await?))
+}
+
+async fn audit(State(daemon): State<Arc<Daemon>>) -> Answer<Vec<Finding>> {
+    Ok(Json(audit::audit(&daemon.handle).await?))
+}
+
+async fn check(
+    State(daemon): State<Arc<Daemon>>,
+    Json(files): Json<Vec<CheckFile>>,
+) -> Answer<Vec<CheckRow>> {
+    Ok(Json(check::check(&daemon.handle, &files).await?))
+}
+
+async fn export(State(daemon): State<Arc<Daemon>>) -> Result<Response, Trouble> {
+    transfer::export(&daemon.handle).await
+}
+
+async fn import(State(daemon): State<Arc<Daemon>>, lines: Bytes) -> Answer<ImportRow> {
+    Ok(Json(transfer::import(&daemon.handle, &lines).await?))
+}

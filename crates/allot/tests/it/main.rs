@@ -1,0 +1,14 @@
+//! The real `allot standalone` as a process of its own, asked through its socket and through the tool.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod audit;
+mod check;
+mod daemon;
+mod list;
+mod metrics;
+mod objects;
+mod questions;
+mod reserve;
+mod start;
+mod transfer;

@@ -1,0 +1,173 @@
+//! The folder of objects: followed, and never to the harm of a holder (O6).
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::daemon::{Daemon, object, subnet, wait_for};
+
+/// The condition of a subnet, once it has one.
+fn condition(daemon: &Daemon, name: &str) -> String {
+    wait_for("the subnet has a condition", || {
+        let rows = daemon.rows(&["subnet", name]);
+        rows[0]["condition"].as_str().map(str::to_owned)
+    })
+}
+
+fn wait_until_gone(daemon: &Daemon, name: &str) {
+    wait_for("the subnet goes", || {
+        (!daemon.rows(&["subnet"]).iter().any(|row| row["name"] == name)).then_some(())
+    });
+}
+
+#[test]
+fn what_is_written_comes_into_force_and_what_is_removed_goes() {
+    let daemon = Daemon::with(&[("lan.yaml", &subnet("lan", "10.0.0.0/24"))]);
+    daemon.wait_for_cidr("lan", "10.0.0.0/24");
+    daemon.write("lan.yaml", &subnet("lan", "10.0.0.0/23"));
+    daemon.wait_for_cidr("lan", "10.0.0.0/23");
+    let pool = object("IPPool", "db", "subnet: lan, ranges: [10.0.1.0/28]");
+    let printer = object("Reservation", "printer", "subnet: lan, addresses: [10.0.1.7], reason: printer");
+    daemon.write("more.yaml", &(pool + &printer));
+    wait_for("pool and reservation are there", || {
+        (daemon.rows(&["pool"]).len() == 1 && daemon.rows(&["reservation"]).len() == 1).then_some(())
+    });
+    daemon.remove("more.yaml");
+    daemon.remove("lan.yaml");
+    wait_until_gone(&daemon, "lan");
+    assert!(daemon.rows(&["pool"]).is_empty() && daemon.rows(&["reservation"]).is_empty());
+}
+
+#[test]
+fn a_bad_file_leaves_the_last_good_one_in_force_across_a_restart() {
+    let mut daemon = Daemon::with(&[("lan.yaml", &subnet("lan", "10.0.0.0/24"))]);
+    daemon.write("lan.yaml", &subnet("lan", "10.0.0.7/24"));
+    let said = condition(&daemon, "lan");
+    assert!(said.contains("lan.yaml:4: spec.cidrs[0]: ") && said.contains("host bits"), "{said}");
+    assert!(daemon.tool(&["subnet"]).err.contains("not in force: "));
+    assert_eq!(daemon.add("a", "lan"), ["10.0.0.2"]);
+    daemon.stop();
+    daemon.start();
+    daemon.wait_for_cidr("lan", "10.0.0.0/24");
+    assert!(condition(&daemon, "lan").contains("host bits"));
+    daemon.write("lan.yaml", &subnet("lan", "10.0.0.0/23"));
+    daemon.wait_for_cidr("lan", "10.0.0.0/23");
+    wait_for("the log says that it is over", || daemon.log().contains("in force again").then_some(()));
+}
+
+#[test]
+fn a_file_that_is_no_yaml_takes_nothing_back() {
+    let daemon =
+        Daemon::with(&[("a.yaml", &subnet("a", "10.0.0.0/24")), ("b.yaml", &subnet("b", "10.1.0.0/24"))]);
+    daemon.write("a.yaml", "kind: {");
+    wait_for("the problem is known", || daemon.tool(&["subnet"]).err.contains("a.yaml:1").then_some(()));
+    daemon.remove("b.yaml");
+    daemon.write("c.yaml", &subnet("c", "10.2.0.0/24"));
+    daemon.wait_for_cidr("c", "10.2.0.0/24");
+    let rows = daemon.rows(&["subnet"]);
+    assert_eq!(rows.len(), 3, "`b` might be meant by the broken file: {rows:?}");
+    daemon.write("a.yaml", &subnet("a", "10.0.0.0/24"));
+    wait_until_gone(&daemon, "b");
+}
+
+#[test]
+fn shrinking_below_a_holder_waits_until_it_leaves() {
+    let mut daemon = Daemon::with(&[("lan.yaml", &subnet("lan", "10.0.0.0/24"))]);
+    daemon.add("a", "lan");
+    let (code, ips) =
+        daemon.cni("ADD", "far", &serde_json::json!({"subnets": ["lan"], "ips": ["10.0.0.200"]}));
+    assert_eq!((code, ips.as_slice()), (0, &["10.0.0.200".to_owned()][..]));
+    daemon.write("lan.yaml", &subnet("lan", "10.0.0.0/25"));
+    let said = condition(&daemon, "lan");
+    assert!(
+        said.contains("10.0.0.200") && said.contains("shop/far") && said.contains("lan.yaml:4"),
+        "{said}"
+    );
+    daemon.stop();
+    daemon.start();
+    daemon.wait_for_cidr("lan", "10.0.0.0/24");
+    assert_eq!(daemon.add("a", "lan"), ["10.0.0.2"]);
+    daemon.del("far");
+    daemon.wait_for_cidr("lan", "10.0.0.0/25");
+    assert_eq!(daemon.rows(&["subnet"])[0]["condition"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_deleted_file_with_holders_waits_until_they_leave() {
+    let mut daemon = Daemon::with(&[("lan.yaml", &subnet("lan", "10.0.0.0/24"))]);
+    daemon.add("a", "lan");
+    daemon.remove("lan.yaml");
+    let said = condition(&daemon, "lan");
+    assert!(said.contains("no longer declared") && said.contains("shop/a"), "{said}");
+    daemon.stop();
+    daemon.start();
+    assert!(condition(&daemon, "lan").contains("shop/a"), "across a restart");
+    daemon.del("a");
+    wait_until_gone(&daemon, "lan");
+    wait_for("it is forgotten", || {
+        let list = fs::read_to_string(daemon.path("data/objects-from-files.json")).unwrap();
+        (!list.contains("lan")).then_some(())
+    });
+}
+
+#[test]
+fn a_problem_is_logged_once() {
+    let daemon = Daemon::with(&[("lan.yaml", &subnet("lan", "10.0.0.0/24"))]);
+    daemon.add("a", "lan");
+    daemon.remove("lan.yaml");
+    condition(&daemon, "lan");
+    // Another edit is followed, so the folder was read again meanwhile.
+    for number in 0..3 {
+        let cidr = format!("10.{}.0.0/24", number + 1);
+        daemon.write("other.yaml", &subnet("other", &cidr));
+        daemon.wait_for_cidr("other", &cidr);
+    }
+    assert_eq!(daemon.log().matches("no longer declared").count(), 1, "{}", daemon.log());
+}
+
+#[test]
+fn implied_subnets_have_no_file_and_stay() {
+    let daemon = Daemon::with(&[]);
+    let section = serde_json::json!({"ranges": [[{"subnet": "10.9.0.0/24"}]]});
+    let (code, ips) = daemon.cni("ADD", "a", &section);
+    assert_eq!((code, ips.as_slice()), (0, &["10.9.0.2".to_owned()][..]), "{}", daemon.log());
+    daemon.write("other.yaml", &subnet("other", "10.1.0.0/24"));
+    daemon.wait_for_cidr("other", "10.1.0.0/24");
+    daemon.cni("DEL", "a", &section);
+    daemon.remove("other.yaml");
+    wait_until_gone(&daemon, "other");
+    let rows = daemon.rows(&["subnet"]);
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!(rows[0]["cidr"], "10.9.0.0/24");
+}
+
+#[test]
+fn a_folder_that_comes_later_and_one_that_goes() {
+    let mut daemon = Daemon::stopped(&[]);
+    fs::remove_dir(daemon.path("objects")).unwrap();
+    daemon.start();
+    assert_eq!(daemon.tool(&["subnet"]).code, 0);
+    fs::create_dir(daemon.path("objects")).unwrap();
+    daemon.write("lan.yaml", &subnet("lan", "10.0.0.0/24"));
+    daemon.wait_for_cidr("lan", "10.0.0.0/24");
+    fs::rename(daemon.path("objects"), daemon.path("elsewhere")).unwrap();
+    wait_for("its absence is told", || daemon.tool(&["subnet"]).err.contains("cannot be read").then_some(()));
+    daemon.wait_for_cidr("lan", "10.0.0.0/24");
+}
+
+/// As the kubelet mounts a `ConfigMap`: files are links through `..data`, which is swapped as a whole.
+#[test]
+fn a_mounted_config_map_is_followed() {
+    let mut daemon = Daemon::stopped(&[]);
+    let folder = daemon.path("objects");
+    for (version, cidr) in [("..v1", "10.0.0.0/24"), ("..v2", "10.0.0.0/23")] {
+        fs::create_dir(folder.join(version)).unwrap();
+        fs::write(folder.join(version).join("lan.yaml"), subnet("lan", cidr)).unwrap();
+    }
+    symlink("..v1", folder.join("..data")).unwrap();
+    symlink("..data/lan.yaml", folder.join("lan.yaml")).unwrap();
+    daemon.start();
+    daemon.wait_for_cidr("lan", "10.0.0.0/24");
+    symlink("..v2", folder.join("..data_tmp")).unwrap();
+    fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+    daemon.wait_for_cidr("lan", "10.0.0.0/23");
+}

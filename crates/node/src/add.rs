@@ -1,0 +1,156 @@
+//! ADD.
+
+use std::time::Instant;
+
+use allotment_core::{Cidr, Dns, Family, GrantEntry, Object, ObjectKey, ObjectKind, Order, Request, State};
+use allotment_engine::EngineError;
+use allotment_wire::CniCall;
+use allotment_wire::cni::{self, AddResult, AskedIp, CniArgs, Error, Net, NetConf, ResultIp, Section, code};
+
+use crate::host_local::Sets;
+use crate::implied::{Ground, Lent};
+use crate::service::{Answer, CALL_LIMIT, CniService};
+use crate::{fixed, netns, request, resolv};
+
+impl CniService {
+    /// Grants, durably, and says what was granted (SPEC 1.1.0, section 4, "ADD"). The same attachment again gets the
+    /// same. Whatever ends it early leaves nothing behind: the engine changes all or nothing.
+    pub(crate) async fn add(&self, call: &CniCall) -> Answer {
+        let deadline = Instant::now() + CALL_LIMIT;
+        let conf = NetConf::parse(&call.config)?;
+        let args = CniArgs::parse(&call.args)?;
+        self.admit_add(deadline).await?;
+        let seen = netns::observe(&call.netns, &call.ifname);
+        let mut request = request::frame(call, &conf, &args, seen)?;
+        let result = match &conf.ipam.section {
+            Section::Ours(_) => {
+                let want = request.wants.first_mut().expect("a framed request has one want");
+                request::fill(want, &conf, &args)?;
+                self.check_prefixes(&conf.asked(&args)?.ips).await?;
+                result_of(self.allocate(request, deadline).await?)
+            }
+            Section::HostLocal(section) => {
+                let dns = section.resolv_conf.as_deref().map(resolv::read).transpose()?.unwrap_or_default();
+                let sets = Sets::new(&conf, section)?;
+                let lent = self.lend(&sets.vrf, &sets.grounds, deadline).await?;
+                request.wants = sets.wants(&request.wants[0], &lent.subnets, &conf.asked(&args)?.ips)?;
+                sets.result(&self.allocate(request, deadline).await?, section, dns)
+            }
+            Section::Static(section) => {
+                let addresses = section.addresses(&conf, &args)?;
+                for family in Family::BOTH {
+                    if addresses.iter().any(|address| Family::of(address.address.address) == family) {
+                        // Once in force it never changes, so it need not be held.
+                        self.lend(&fixed::vrf(&conf, family), &[fixed::ground(family)], deadline).await?;
+                    }
+                }
+                request.wants = fixed::wants(&request.wants[0], &conf, &addresses);
+                if !addresses.is_empty() {
+                    self.allocate(request, deadline).await?;
+                }
+                fixed::result(section, &addresses)
+            }
+        };
+        Ok(Some(result.render(conf.version)))
+    }
+
+    /// Sees that the subnets which a configuration implies are in force, and stay so.
+    async fn lend(&self, vrf: &str, grounds: &[Ground], deadline: Instant) -> Result<Lent<'_>, Error> {
+        match tokio::time::timeout_at(deadline.into(), self.implied.lend(&self.engine, vrf, grounds)).await {
+            Ok(lent) => lent.map_err(|why| why.told(|why| self.failed(why))),
+            Err(_) => Err(self.failed(EngineError::Deadline)),
+        }
+    }
+
+    /// Asks the engine, and tells whoever keeps an eye on refusals.
+    pub(crate) async fn allocate(
+        &self,
+        request: Request,
+        deadline: Instant,
+    ) -> Result<Vec<GrantEntry>, Error> {
+        let owner = request.owner.clone();
+        let network = request.wants.first().map(|want| want.attachment.network.clone()).unwrap_or_default();
+        let outcome = self.engine.allocate(request, deadline).await;
+        match &outcome {
+            Ok(_) => {
+                self.written();
+                (self.decided)(&owner, &network, None);
+            }
+            Err(EngineError::Refused(refusal)) => {
+                tracing::info!(%owner, network, code = refusal.code.as_str(), "refused: {refusal}");
+                (self.decided)(&owner, &network, Some(refusal));
+            }
+            Err(error) => tracing::warn!(%owner, network, %error, "an ADD could not be done"),
+        }
+        outcome.map(|grant| grant.entries).map_err(|why| self.failed(why))
+    }
+
+    /// Multus and Podman ask for addresses with a prefix length. One that is not the subnet's would end up nowhere, but
+    /// whoever wrote it believes in another network than there is.
+    async fn check_prefixes(&self, asked: &[AskedIp]) -> Result<(), Error> {
+        let asked: Vec<Net> =
+            (asked.iter()).filter_map(|ip| Some(Net { address: ip.address, prefix: ip.prefix? })).collect();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let wrong =
+            self.engine.read(move |state, _| asked.into_iter().find_map(|net| other_prefix(state, net)));
+        match wrong.await.map_err(|why| self.failed(why))? {
+            None => Ok(()),
+            Some((net, subnet, cidr)) => Err(Error::new(
+                code::INVALID_CONFIG,
+                format!(
+                    "{net} is asked for with prefix length {}, and subnet `{subnet}` is {cidr}",
+                    net.prefix
+                ),
+                format!("ask for {}, with or without /{}", net.address, cidr.prefix()),
+            )),
+        }
+    }
+}
+
+/// A subnet that the address lies in, if all of those have other prefix lengths. Which VRF it will be is not known yet.
+fn other_prefix(state: &State, net: Net) -> Option<(Net, String, Cidr)> {
+    let mut found = None;
+    for vrf in state.vrfs() {
+        let Some(located) = state.locate(vrf, net.address) else { continue };
+        let key = ObjectKey { kind: ObjectKind::Subnet, name: located.subnet };
+        let Some(Object::Subnet(spec)) = state.object(&key) else { continue };
+        // What a configuration implies is nobody else's network.
+        if spec.order == Order::NextAfterLast {
+            continue;
+        }
+        match spec.cidr(Family::of(net.address)) {
+            Some(cidr) if cidr.prefix() == net.prefix => return None,
+            Some(&cidr) => found = Some((net, key.name, cidr)),
+            None => {}
+        }
+    }
+    found
+}
+
+/// Routes without a router go to the subnet's gateway, if it has one; a default route is there only if the subnet says
+/// so (C4).
+fn result_of(entries: Vec<GrantEntry>) -> AddResult {
+    let mut result = AddResult::default();
+    for entry in entries {
+        let gateway =
+            |family| entry.ips.iter().filter(|ip| Family::of(ip.address) == family).find_map(|ip| ip.gateway);
+        result.routes.extend(entry.routes.iter().map(|route| {
+            let dst = Net { address: route.to.first(), prefix: route.to.prefix() };
+            cni::Route::new(dst, route.via.or_else(|| gateway(route.to.family())))
+        }));
+        result.ips.extend(entry.ips.iter().map(|ip| ResultIp {
+            address: Net { address: ip.address, prefix: ip.prefix },
+            gateway: ip.gateway,
+        }));
+        result.dns = dns_of(entry.dns);
+    }
+    result
+}
+
+fn dns_of(dns: Dns) -> cni::Dns {
+    let Dns { nameservers, domain, search, options } = dns;
+    let nameservers = nameservers.iter().map(ToString::to_string).collect();
+    cni::Dns { nameservers, domain, search, options }
+}

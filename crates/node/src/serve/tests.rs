@@ -1,0 +1,73 @@
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream as StdStream;
+use std::path::Path;
+
+use axum::routing::get;
+
+use super::*;
+
+/// One request over a connection of its own; the whole answer.
+fn ask(path: &Path, target: &str) -> io::Result<String> {
+    let mut stream = StdStream::connect(path)?;
+    write!(stream, "GET {target} HTTP/1.1\r\nhost: allotment\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+fn folder_and_socket() -> (tempfile::TempDir, Socket) {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = Socket::bind(&folder.path().join("allotment.sock")).unwrap();
+    (folder, socket)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_get_403_and_nothing_else() {
+    let (folder, socket) = folder_and_socket();
+    let path = folder.path().join("allotment.sock");
+    let router = Router::new().route("/", get(|| async { "the answer" }));
+    let own = nix::unistd::geteuid().as_raw();
+    let server = tokio::spawn(serve_those(socket, router, std::future::pending(), move |uid| uid != own));
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut stream = StdStream::connect(path).unwrap();
+        let mut answer = vec![0; FORBIDDEN.len()];
+        stream.read_exact(&mut answer).unwrap();
+        (answer, stream.read(&mut [0]).unwrap())
+    });
+    assert_eq!(answer.await.unwrap(), (FORBIDDEN.to_vec(), 0), "the answer, then the end");
+    server.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_under_way_are_finished_and_the_socket_is_removed() {
+    let (folder, socket) = folder_and_socket();
+    let path = folder.path().join("allotment.sock");
+    let (entered, mut waiting) = tokio::sync::mpsc::channel::<()>(1);
+    let release = Arc::new(tokio::sync::Notify::new());
+    let hold = release.clone();
+    let router = Router::new().route(
+        "/",
+        get(move || async move {
+            entered.send(()).await.unwrap();
+            hold.notified().await;
+            "finished"
+        }),
+    );
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(serve(socket, router, async {
+        let _ = stopped.await;
+    }));
+    let asked = path.clone();
+    let call = tokio::task::spawn_blocking(move || ask(&asked, "/").unwrap());
+    waiting.recv().await.unwrap();
+    stop.send(()).unwrap();
+    // Once the listening end is closed nobody is let in any more.
+    while StdStream::connect(&path).is_ok() {
+        tokio::task::yield_now().await;
+    }
+    release.notify_one();
+    assert!(call.await.unwrap().ends_with("finished"));
+    server.await.unwrap().unwrap();
+    assert!(!fs::exists(path).unwrap());
+}

@@ -1,0 +1,74 @@
+//! The two programs, as they are shipped.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{elf, tree};
+
+/// Bytes: the plugin is read from disk once per ADD on every node.
+const PLUGIN_LIMIT: u64 = 1_300_000;
+
+/// Builds both, checks the plugin, and says where they are.
+pub(crate) fn run() -> Result<()> {
+    build()?;
+    check_plugin()?;
+    for program in ["allot", "allotment"] {
+        let path = tree::bin().join(program);
+        let size = fs::metadata(&path)?.len();
+        eprintln!("dist/bin/{program:<10} {:>6} kB", size.div_ceil(1000));
+    }
+    Ok(())
+}
+
+/// Builds both into `dist/bin`.
+pub(crate) fn build() -> Result<()> {
+    let target = target_folder()?;
+    cargo_build(&mut tree::cargo(), &["--release", "--package", "allot"])?;
+    place(&target.join("release/allot"), "allot")?;
+    // With an explicit target the flag reaches neither build scripts nor what the rest of the tree is built of.
+    let triple = host()?;
+    let mut cargo = tree::cargo();
+    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
+    cargo_build(&mut cargo, &["--profile", "plugin", "--package", "allotment-plugin", "--target", &triple])?;
+    place(&target.join(&triple).join("plugin/allotment"), "allotment")
+}
+
+/// The plugin runs on whatever a node has: it may need nothing but the kernel.
+pub(crate) fn check_plugin() -> Result<()> {
+    let path = tree::bin().join("allotment");
+    let file = fs::read(&path).with_context(|| path.display().to_string())?;
+    elf::ensure_static(&file).context("dist/bin/allotment is not static")?;
+    let size = file.len() as u64;
+    ensure!(size < PLUGIN_LIMIT, "dist/bin/allotment has {size} bytes, {PLUGIN_LIMIT} are allowed");
+    Ok(())
+}
+
+fn cargo_build(cargo: &mut Command, args: &[&str]) -> Result<()> {
+    let status = cargo.arg("build").args(args).status().context("cargo cannot be started")?;
+    ensure!(status.success(), "`cargo build {}` failed", args.join(" "));
+    Ok(())
+}
+
+/// Puts a program into `dist/bin` at once and whole, even while an older one of it is running.
+fn place(built: &Path, name: &str) -> Result<()> {
+    let bin = tree::bin();
+    fs::create_dir_all(&bin)?;
+    let new = bin.join(format!(".{name}.new"));
+    fs::copy(built, &new).with_context(|| built.display().to_string())?;
+    fs::rename(&new, bin.join(name)).with_context(|| format!("dist/bin/{name}"))
+}
+
+fn target_folder() -> Result<std::path::PathBuf> {
+    let metadata = tree::metadata()?;
+    Ok(metadata["target_directory"].as_str().context("cargo metadata has no target_directory")?.into())
+}
+
+/// The triple of the machine that builds.
+fn host() -> Result<String> {
+    let text = allotment_lab::run(Command::new("rustc").arg("-vV"))?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("rustc -vV names no host")?.to_owned())
+}

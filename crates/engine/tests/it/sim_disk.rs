@@ -85,6 +85,11 @@ impl SimDisk {
         self.inner().stopped
     }
 
+    /// The machine stops.
+    pub(crate) fn stop(&self) {
+        self.inner().stopped = true;
+    }
+
     /// Space again.
     pub(crate) fn repair(&self) {
         self.inner().full = false;

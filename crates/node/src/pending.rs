@@ -59,15 +59,15 @@ impl Pending {
         fs::rename(part, self.folder.join(name))
     }
 
-    /// Does what waits, through `release`. A file is removed when its release is durable; one that makes no sense is
+    /// Does what waits, through `release`, and says how many releases those were. A file is removed when its release is durable; one that makes no sense is
     /// moved aside and holds nobody up.
-    pub(crate) async fn replay<R, F>(&self, release: R) -> Result<(), ReplayError>
+    pub(crate) async fn replay<R, F>(&self, release: R) -> Result<usize, ReplayError>
     where
         R: Fn(CniCall) -> F,
         F: Future<Output = Result<(), EngineError>> + Send + 'static,
     {
         if self.waiting()?.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let _turn = self.turn.lock().await;
         let files = self.waiting()?;
@@ -84,7 +84,7 @@ impl Pending {
                 }
             }
         }
-        let mut failed = None;
+        let (mut done, mut failed) = (0, None);
         let work = |(path, call)| {
             let releasing = release(call);
             async move { (path, releasing.await) }
@@ -92,6 +92,7 @@ impl Pending {
         together(calls, work, |(path, outcome): (PathBuf, _)| match outcome {
             Ok(()) => {
                 self.metrics.replayed.inc();
+                done += 1;
                 left -= 1;
                 remove(&path);
                 true
@@ -104,7 +105,7 @@ impl Pending {
         .await;
         self.metrics.waiting.set(i64::try_from(left).unwrap_or(i64::MAX));
         match failed {
-            None if left == 0 => Ok(()),
+            None if left == 0 => Ok(done),
             None => Err(ReplayError::Unfinished { waiting: left }),
             Some(source) => Err(ReplayError::Engine { waiting: left, source }),
         }

@@ -124,7 +124,14 @@ impl CniService {
             let engine = self.engine.clone();
             async move { release(&engine, &call).await }
         });
-        replayed.await.map_err(|error| answer::later(error.to_string()))
+        match replayed.await {
+            Ok(0) => Ok(()),
+            Ok(_) => {
+                self.written();
+                Ok(())
+            }
+            Err(error) => Err(answer::later(error.to_string())),
+        }
     }
 
     /// Releases one interface of one sandbox. Success whenever nothing is held afterwards or will be as soon as the engine

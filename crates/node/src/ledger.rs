@@ -1,9 +1,10 @@
 //! Reading what the ledger knows, a page at a time.
 
-use allotment_core::{Allocation, Place};
+use allotment_core::Allocation;
 use allotment_engine::{EngineError, Handle};
 
-/// Records looked at in one go. Allocations wait meanwhile: at about a microsecond each nobody notices.
+/// Records looked at in one go, at least; a block is not divided. Allocations wait meanwhile: at about a microsecond a
+/// record nobody notices.
 const PAGE: usize = 256;
 
 /// Looks at every record and collects what `pick` makes of it. Records may change between two pages: each is as it was
@@ -14,22 +15,21 @@ where
     F: Fn(Allocation) -> Option<T> + Clone + Send + 'static,
 {
     let mut found = Vec::new();
-    let mut after: Option<Place> = None;
+    let mut after = None;
     loop {
         let pick = pick.clone();
         let (page, last) = engine
             .read(move |state, _| {
-                let mut page = Vec::new();
-                let mut last = None;
-                let places = state
-                    .blocks()
-                    .skip_while(|block| after.is_some_and(|after| *block < after.block()))
-                    .flat_map(|block| state.places(block))
-                    .skip_while(|place| after.is_some_and(|after| *place <= after))
-                    .take(PAGE);
-                for place in places {
-                    last = Some(place);
-                    page.extend(state.at(place).and_then(&pick));
+                let (mut page, mut looked_at, mut last) = (Vec::new(), 0, None);
+                for block in state.blocks_after(after) {
+                    last = Some(block);
+                    for place in state.places(block) {
+                        looked_at += 1;
+                        page.extend(state.at(place).and_then(&pick));
+                    }
+                    if looked_at >= PAGE {
+                        break;
+                    }
                 }
                 (page, last)
             })

@@ -156,36 +156,6 @@ pub(super) fn read_second(reader: &mut Reader<'_>) -> Option<Attachment> {
     Some(Attachment { holder, container_id, network, interface, node, netns })
 }
 
-impl Allocation {
-    /// The record's bytes, as [`crate::State::load`] takes them. Only the first two attachments are kept.
-    pub fn to_record(&self) -> Vec<u8> {
-        let mut flags = 0;
-        let first = self.attachments.first();
-        if first.is_some() {
-            flags |= FLAG_ATTACHMENT;
-        }
-        let second = self.attachments.get(1);
-        if second.is_some() {
-            flags |= FLAG_SECOND;
-        }
-        let mut out = Vec::with_capacity(160);
-        Head { state: self.state, rule: self.rule, flags, since: self.since, mac: self.mac }.write(&mut out);
-        let mut texts = Buffer::new();
-        text::push(&mut texts, &self.owner.kind);
-        text::push(&mut texts, &self.owner.namespace);
-        let place = first.map_or(["", "", ""], |a| [&a.network, &a.interface, &a.node]);
-        for part in place {
-            text::push(&mut texts, part);
-        }
-        push_text(&mut texts, &self.owner, None, first);
-        if let Some(second) = second {
-            push_second(&mut texts, second);
-        }
-        out.extend_from_slice(texts.bytes());
-        out
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,6 +26,11 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
     writeln!(io::stdout().lock(), "{text}").map_err(|error| Failure::output(&error))
 }
 
+/// Something for the person beside the answer, on standard error. Whoever closed that does not want to know.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
 fn write<R: Tabular>(rows: &[R], format: Format, out: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Table => out.write_all(table(rows).as_bytes()),

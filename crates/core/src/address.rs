@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// IPv4 addresses live at `::ffff:0:0/96` of the internal space.
 const MAPPED: u128 = 0xffff_0000_0000;
+const MAPPED_LAST: u128 = 0xffff_ffff_ffff;
 
 /// An address as the state stores it; blocks are its 256-aligned runs.
 pub(crate) type Key = u128;
@@ -134,6 +135,19 @@ impl Cidr {
     pub(crate) fn last_key(&self) -> Key {
         let host_bits = u32::from(self.family().bits() - self.prefix);
         key_of(self.base) | !u128::MAX.checked_shl(host_bits).unwrap_or(0)
+    }
+
+    /// Its addresses as the state stores them: IPv4's place is not among those of IPv6.
+    pub(crate) fn key_ranges(&self) -> impl Iterator<Item = (Key, Key)> + use<> {
+        let (first, last) = (self.first_key(), self.last_key());
+        let around = self.has_mapped();
+        let behind = (around && last > MAPPED_LAST).then_some((MAPPED_LAST + 1, last));
+        std::iter::once((first, if around { MAPPED - 1 } else { last })).chain(behind)
+    }
+
+    /// Whether it is of IPv6 and reaches around IPv4's place.
+    pub(crate) fn has_mapped(&self) -> bool {
+        self.family() == Family::V6 && self.first_key() < MAPPED && self.last_key() >= MAPPED
     }
 
     pub fn contains(&self, address: IpAddr) -> bool {

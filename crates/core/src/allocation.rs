@@ -14,8 +14,7 @@ pub struct Allocation {
     pub address: IpAddr,
     pub state: AllocationState,
     pub owner: Owner,
-    /// Who uses it: one, none while it is kept for its owner, two during a live migration. Of a cooling address: who
-    /// used it last.
+    /// Who uses it: one, or two during a live migration. Of a reserved or cooling address: who used it last.
     pub attachments: Vec<Attachment>,
     pub mac: Option<Mac>,
     /// Why this owner has this address.

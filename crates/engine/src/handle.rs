@@ -50,9 +50,9 @@ pub enum EngineError {
     /// The deadline passed before the request was planned: nothing was changed.
     #[error("the deadline passed before the request's turn came")]
     Deadline,
-    /// The ledger cannot be written now. Nothing was granted; ask again, and what reached the disk all the same is
+    /// The ledger cannot be written or read now. Nothing was granted; ask again, and what reached the disk all the same is
     /// found and returned.
-    #[error("the ledger cannot be written: {0}")]
+    #[error("the ledger failed: {0}")]
     Ledger(String),
     #[error("the engine has stopped")]
     Stopped,

@@ -1,15 +1,21 @@
 //! Walks over the ledger's records a page at a time, so that a long list keeps no allocation waiting.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use allotment_core::{BlockId, Place, State, Timestamp};
 use allotment_engine::{EngineError, Handle};
+use tokio::time::{Instant, sleep};
 
 /// Records looked at in one page: well below a millisecond of the engine's time.
 const RECORDS: usize = 256;
 
 /// Blocks looked at in one page, wanted or not.
 const BLOCKS: usize = 4096;
+
+/// How long a page waits while the engine's queue is full, and how long between two tries.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(5);
 
 type Keep = dyn Fn(&State, BlockId) -> bool + Send + Sync;
 type Pick<T> = dyn Fn(&State, Place) -> Option<T> + Send + Sync;
@@ -56,10 +62,24 @@ impl<T: Send + 'static> Pages<T> {
             let (items, last) = read(state, after, &*keep, &*pick);
             (Page { items, now }, last)
         };
-        let (page, last) = self.handle.read(read).await?;
+        let (page, last) = patient(&self.handle, read).await?;
         self.ended = last.is_none();
         self.after = last;
         Ok(Some(page))
+    }
+}
+
+/// Reads, and tries again while the queue is full: allocations come first, but a list is not broken off half-way.
+async fn patient<T: Send + 'static>(
+    handle: &Handle,
+    read: impl Fn(&State, Timestamp) -> T + Clone + Send + 'static,
+) -> Result<T, EngineError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match handle.read(read.clone()).await {
+            Err(EngineError::Busy { .. }) if Instant::now() < deadline => sleep(PAUSE).await,
+            result => return result,
+        }
     }
 }
 

@@ -20,8 +20,8 @@ fn error(key: &ObjectKey, field: &str, text: String, hint: &str) -> ObjectError 
     ObjectError { object: key.clone(), field: field.to_owned(), text, hint: hint.to_owned() }
 }
 
-fn cidr_range(cidr: &Cidr) -> Range {
-    (cidr.first_key(), cidr.last_key())
+fn cidr_ranges(cidrs: &[Cidr]) -> Vec<Range> {
+    normalized(cidrs.iter().flat_map(Cidr::key_ranges).collect())
 }
 
 impl State {
@@ -162,7 +162,7 @@ impl State {
                 format!("{} reservations are made in it, among them `{name}`", subnet.reservations.len());
             return Err(error(key, "metadata.name", text, "remove its reservations first"));
         }
-        let ranges: Vec<Range> = subnet.spec.cidrs.iter().map(cidr_range).collect();
+        let ranges = cidr_ranges(&subnet.spec.cidrs);
         if let Some(holders) = self.name_holders(subnet.vrf, &ranges, |_| true) {
             let hint = "it stays in force until they are released; end their owners first";
             return Err(error(key, "metadata.name", format!("{holders} are still held in it"), hint));
@@ -182,8 +182,9 @@ impl State {
         let vrf = self.store.vrfs.find(&spec.vrf, self.store.seed);
         if let (Some(vrf), fields) = (vrf, spec.cidrs.iter().enumerate()) {
             for (at, cidr) in fields {
-                let others = self.objects.subnet_ranges.overlapping(vrf, cidr_range(cidr));
-                if let Some(other) = others.into_iter().find(|&other| Some(other) != old) {
+                let ranges = &self.objects.subnet_ranges;
+                let mut others = cidr.key_ranges().flat_map(|range| ranges.overlapping(vrf, range));
+                if let Some(other) = others.find(|&other| Some(other) != old) {
                     let other = &self.objects.subnets.get(other).spec;
                     let theirs = other.cidrs.iter().find(|theirs| theirs.overlaps(cidr)).unwrap_or(cidr);
                     let text = format!(
@@ -206,9 +207,7 @@ impl State {
 
     /// What a changed subnet may not do to its holders, pools and reservations.
     fn check_change(&self, key: &ObjectKey, old: &Subnet, spec: &SubnetSpec) -> Result<(), ObjectError> {
-        let now: Vec<Range> = normalized(spec.cidrs.iter().map(cidr_range).collect());
-        let before: Vec<Range> = normalized(old.spec.cidrs.iter().map(cidr_range).collect());
-        let lost = subtract(&before, &now);
+        let lost = subtract(&cidr_ranges(&old.spec.cidrs), &cidr_ranges(&spec.cidrs));
         if let Some(holders) = self.name_holders(old.vrf, &lost, |_| true) {
             let hint = "release them first, or keep a CIDR that has them; the subnet in force stays as it is";
             return Err(error(key, "spec.cidrs", format!("{holders} are held outside the new CIDRs"), hint));
@@ -385,13 +384,13 @@ impl State {
         for family in Family::BOTH {
             let subnet = self.objects.subnets.get(number);
             let Some(cidr) = subnet.spec.cidr(family) else { continue };
-            let range = cidr_range(cidr);
-            held += self.count_held(vrf, range);
-            let usable = self.usable(subnet, family, range);
+            let whole: Vec<Range> = cidr.key_ranges().collect();
+            held += whole.iter().map(|&range| self.count_held(vrf, range)).sum::<u64>();
+            let usable = self.usable(subnet, family, &whole);
             let mut left = usable.clone();
             for &pool in &pools {
                 let ranges = keys(&self.objects.pools.get(pool).spec.ranges);
-                let ranges: Vec<Range> = intersect(&ranges, &[range]);
+                let ranges: Vec<Range> = intersect(&ranges, &whole);
                 left = subtract(&left, &ranges);
                 let drawn = intersect(&usable, &ranges);
                 if !ranges.is_empty() {
@@ -410,8 +409,8 @@ impl State {
     }
 
     /// What of a subnet may be drawn: not its edges and gateway, not what is excluded or reserved.
-    fn usable(&self, subnet: &Subnet, family: Family, range: Range) -> Vec<Range> {
-        let mut usable = subtract(&[range], &Objects::never_drawn(&subnet.spec, family));
+    fn usable(&self, subnet: &Subnet, family: Family, whole: &[Range]) -> Vec<Range> {
+        let mut usable = subtract(whole, &Objects::never_drawn(&subnet.spec, family));
         if !subnet.spec.within.is_empty() {
             usable = intersect(&usable, &keys(&subnet.spec.within));
         }

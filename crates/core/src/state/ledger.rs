@@ -42,10 +42,11 @@ impl State {
 
     /// The blocks behind one, for reading in pages.
     pub fn blocks_after(&self, block: Option<BlockId>) -> impl Iterator<Item = BlockId> + '_ {
-        self.store.blocks.after(block.map(|block| (block.vrf, block.base))).map(|number| {
-            let block = self.store.blocks.get(number);
-            BlockId { vrf: block.vrf, base: block.base }
-        })
+        let after = self.store.blocks.after(block.map(|block| (block.vrf, block.base)));
+        let blocks = after.map(|number| self.store.blocks.get(number));
+        // A block stays when it is forgotten.
+        let used = blocks.filter(|block| !block.records().is_empty());
+        used.map(|block| BlockId { vrf: block.vrf, base: block.base })
     }
 
     /// From now until `settle`, objects and records are only taken in; nothing may be planned.

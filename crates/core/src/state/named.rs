@@ -1,5 +1,6 @@
 //! Addresses that a request or reservation names, and those the owner had before.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use super::Place;
@@ -9,16 +10,26 @@ use super::record::NONE;
 use super::refuse;
 use super::targets::Drawn;
 use crate::address::key_of;
-use crate::{AllocationState, Choice, Family, FamilyWant, Pick, Refusal, Rule, Want};
+use crate::{AllocationState, Choice, Family, FamilyWant, IpRange, Pick, Refusal, Rule, Want};
 
 /// How many addresses of a reservation are looked at before the owner draws like anybody else.
 const RESERVED_SCAN_MAX: usize = 65_536;
 
 impl Planner<'_> {
     /// All of the addresses asked for; then the families that none of them belongs to.
-    pub(super) fn each(&mut self, want: &Want, targets: &[Drawn], ips: &[IpAddr]) -> Result<Picks, Refusal> {
-        let mut picks = Picks::new();
+    pub(super) fn each(
+        &mut self,
+        want: &Want,
+        targets: &[Drawn],
+        ips: &[IpAddr],
+        picks: &mut Picks,
+    ) -> Result<(), Refusal> {
         for &ip in ips {
+            if let FamilyWant::Require(family) = want.family
+                && Family::of(ip) != family
+            {
+                return Err(refuse::other_family(self.request, ip, family));
+            }
             let target = self.target_of(targets, ip)?;
             let same = |picked: &&Picked| {
                 picked.subnet == target.subnet && Family::of(picked.place.address()) == Family::of(ip)
@@ -31,10 +42,10 @@ impl Planner<'_> {
             picks.push(picked);
         }
         if want.family == FamilyWant::All {
-            self.complete(want, targets, &mut picks)?;
+            self.complete(want, targets, picks)?;
         }
         picks.sort_by_key(|picked| !picked.place.address().is_ipv4());
-        Ok(picks)
+        Ok(())
     }
 
     /// Draws the families that the addresses asked for leave open, from the subnets they lie in.
@@ -58,13 +69,17 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// The target in which an address lies.
+    /// The target in which an address lies: its pool, else its subnet, else another pool of its subnet.
     fn target_of(&self, targets: &[Drawn], ip: IpAddr) -> Result<Drawn, Refusal> {
         let objects = &self.state.objects;
         let contains =
             |subnet: u32| objects.subnets.get(subnet).spec.cidrs.iter().any(|cidr| cidr.contains(ip));
-        let found = targets.iter().find(|target| contains(target.subnet)).copied();
-        found.ok_or_else(|| refuse::outside(self.state, self.request, targets, ip))
+        let found = targets.iter().filter(|target| contains(target.subnet)).min_by_key(|target| {
+            let vrf = objects.subnets.get(target.subnet).vrf;
+            let pool = objects.pool_ranges.find(vrf, key_of(ip)).unwrap_or(NONE);
+            (target.pool != pool, target.pool != NONE)
+        });
+        found.copied().ok_or_else(|| refuse::outside(self.state, self.request, targets, ip))
     }
 
     /// The first address of a list that can be had; `None` where the list has none of this subnet and family.
@@ -105,18 +120,12 @@ impl Planner<'_> {
             return Err(refuse::reserved(self.request, reservation, ip));
         }
         let pool = objects.pool_ranges.find(place.vrf, place.key).unwrap_or(NONE);
-        let named_pool = target.pool == pool
-            || want.targets.iter().any(|t| {
-                matches!(t, crate::request::Target::Pool(name)
-                if pool != NONE && *name == objects.pools.get(pool).spec.name)
-            });
-        let selected = pool != NONE && target.pool == NONE && self.selects(&objects.pools.get(pool).spec);
-        if !mine && !named_pool && !selected {
+        if !mine && !self.is_open(target, pool) {
             return Err(refuse::boundary(self.state, self.request, target.pool, pool, ip));
         }
         let how = self.availability(want, place)?;
         let rule = Rule { choice: target.choice, pick };
-        Ok(Picked { place, subnet: target.subnet, pool, rule, how })
+        Ok(Picked { place, subnet: target.subnet, pool, record: None, rule, how })
     }
 
     /// Whether an address is free for this owner now.
@@ -130,10 +139,15 @@ impl Planner<'_> {
         let mine = self.owned.contains(&index);
         match record.state {
             AllocationState::Reserved if mine => Ok(How::Enter),
-            AllocationState::Active if mine && want.join && store.is_interface(index, &want.attachment) => {
+            AllocationState::Active
+                if mine
+                    && want.join
+                    && store.is_interface(index, &want.attachment)
+                    && store.second(index).is_none() =>
+            {
                 Ok(How::Join)
             }
-            AllocationState::Cooling if mine || self.cooled(index, place) => Ok(How::Enter),
+            AllocationState::Cooling if mine || self.is_free(index, place) => Ok(How::Enter),
             AllocationState::Cooling => {
                 Err(refuse::cooling(self.state, self.request, place, index, self.now))
             }
@@ -143,10 +157,18 @@ impl Planner<'_> {
         }
     }
 
-    fn cooled(&self, index: u32, place: Place) -> bool {
-        let subnet = self.state.objects.subnet_ranges.find(place.vrf, place.key);
-        let cooling_ms = subnet.map_or(0, |subnet| self.state.objects.subnets.get(subnet).spec.cooling_ms);
-        self.now.since(self.state.store.records.get(index).since) >= cooling_ms
+    /// Whether a released address has cooled, or cools after one that it is reserved for as it is for this owner: a pod
+    /// that was recreated under its name (C2).
+    fn is_free(&self, index: u32, place: Place) -> bool {
+        let objects = &self.state.objects;
+        let subnet = objects.subnet_ranges.find(place.vrf, place.key);
+        let cooling_ms = subnet.map_or(0, |subnet| objects.subnets.get(subnet).spec.cooling_ms);
+        let group = || {
+            let number = objects.reserved_ranges.find(place.vrf, place.key)?;
+            let owner = objects.reservations.get(number).spec.owner.as_ref()?;
+            Some(owner.covers(&self.request.owner) && owner.covers(&self.state.store.owner(index)))
+        };
+        self.now.since(self.state.store.records.get(index).since) >= cooling_ms || group() == Some(true)
     }
 
     /// What the owner had here before and may have back; or why it must wait for its present holder.
@@ -159,11 +181,7 @@ impl Planner<'_> {
         let store = &self.state.store;
         let subnet = self.state.objects.subnets.get(target.subnet);
         let cidr = subnet.spec.cidr(family)?;
-        let regions_pool = |pool: u32| {
-            pool == target.pool
-                || target.pool == NONE && self.selects(&self.state.objects.pools.get(pool).spec)
-        };
-        let mut best: Option<(bool, Picked)> = None;
+        let mut best = None;
         for &index in &self.owned {
             let place = store.place_of(index);
             if place.vrf != subnet.vrf || !cidr.contains(place.address()) || self.taken.contains(&place) {
@@ -172,20 +190,22 @@ impl Planner<'_> {
             let same = store.is_interface(index, &want.attachment);
             let pool = self.state.objects.pool_ranges.find(place.vrf, place.key).unwrap_or(NONE);
             let rule = Rule { choice: target.choice, pick: Pick::Returned };
-            let picked = |how| Picked { place, subnet: target.subnet, pool, rule, how };
-            match store.records.get(index).state {
-                AllocationState::Active if same && want.join => return Some(Ok(picked(How::Join))),
+            let picked = |how| Picked { place, subnet: target.subnet, pool, record: Some(index), rule, how };
+            let state = store.records.get(index).state;
+            match state {
+                AllocationState::Active if same && want.join && store.second(index).is_none() => {
+                    return Some(Ok(picked(How::Join)));
+                }
                 AllocationState::Active if same => {
                     return Some(Err(refuse::held_by_own(self.state, self.request, place, index)));
                 }
                 AllocationState::Active => {}
                 AllocationState::Reserved | AllocationState::Cooling => {
-                    let barred = Objects::nobodys(&subnet.spec, place.address()).is_some()
-                        || !regions_pool(pool)
-                        || self.reserved_for_others(place)
+                    let barred = self.is_barred(target, place, pool, state.is_held())
                         || !same && self.belongs_to_another_want(index, want);
-                    if !barred && best.as_ref().is_none_or(|(exact, _)| same && !exact) {
-                        best = Some((same, picked(How::Enter)));
+                    let rank = (same, state.is_held(), store.records.get(index).since, Reverse(place));
+                    if !barred && best.as_ref().is_none_or(|(other, _)| rank > *other) {
+                        best = Some((rank, picked(How::Enter)));
                     }
                 }
             }
@@ -193,12 +213,31 @@ impl Planner<'_> {
         best.map(|(_, picked)| Ok(picked))
     }
 
-    fn reserved_for_others(&self, place: Place) -> bool {
-        let number = self.state.objects.reserved_ranges.find(place.vrf, place.key);
-        number.is_some_and(|number| {
-            let owner = self.state.objects.reservations.get(number).spec.owner.as_ref();
-            owner.is_none_or(|owner| !owner.covers(&self.request.owner))
-        })
+    /// Whether what the owner had cannot be had unasked any more. What is kept for it is no longer drawn, so excluding it
+    /// changes nothing.
+    fn is_barred(&self, target: &Drawn, place: Place, pool: u32, kept: bool) -> bool {
+        let spec = &self.state.objects.subnets.get(target.subnet).spec;
+        let address = place.address();
+        let among = |ranges: &[IpRange]| ranges.iter().any(|range| range.contains(address));
+        let open = match self.is_reserved_for_owner(place) {
+            Some(mine) => mine,
+            None => self.is_open(target, pool) && (kept || !among(&spec.exclude)),
+        };
+        !open
+            || Objects::nobodys(spec, address).is_some()
+            || !kept && !spec.within.is_empty() && !among(&spec.within)
+    }
+
+    /// Whether a target's addresses in a pool may be had: the pool is the target, or its selectors match.
+    fn is_open(&self, target: &Drawn, pool: u32) -> bool {
+        pool == target.pool || target.pool == NONE && self.selects(&self.state.objects.pools.get(pool).spec)
+    }
+
+    /// Whether a reserved address is reserved for this owner; `None`: it is not reserved.
+    fn is_reserved_for_owner(&self, place: Place) -> Option<bool> {
+        let number = self.state.objects.reserved_ranges.find(place.vrf, place.key)?;
+        let owner = self.state.objects.reservations.get(number).spec.owner.as_ref();
+        Some(owner.is_some_and(|owner| owner.covers(&self.request.owner)))
     }
 
     fn belongs_to_another_want(&self, index: u32, want: &Want) -> bool {
@@ -211,6 +250,9 @@ impl Planner<'_> {
     /// The first free address that is reserved for the owner in the target's subnet.
     pub(super) fn reserved(&self, target: &Drawn, family: Family) -> Option<Picked> {
         let objects = &self.state.objects;
+        if objects.reservations.is_empty() {
+            return None;
+        }
         let vrf = objects.subnets.get(target.subnet).vrf;
         let mine = objects
             .reserved_for(&self.request.owner)
@@ -227,11 +269,12 @@ impl Planner<'_> {
                 && Objects::nobodys(spec, place.address()).is_none()
                 && self.state.store.record_at(place).is_none_or(|index| {
                     let held = self.state.store.records.get(index).state.is_held();
-                    !held && (self.owned.contains(&index) || self.cooled(index, place))
+                    !held && (self.owned.contains(&index) || self.is_free(index, place))
                 });
             let pool = objects.pool_ranges.find(vrf, place.key).unwrap_or(NONE);
             let rule = Rule { choice: target.choice, pick: Pick::Reservation };
-            free.then_some(Picked { place, subnet: target.subnet, pool, rule, how: How::Enter })
+            let how = How::Enter;
+            free.then_some(Picked { place, subnet: target.subnet, pool, record: None, rule, how })
         })
     }
 }

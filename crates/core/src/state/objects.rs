@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use super::hash::Seed;
 use super::ranges::{Range, RangeMap};
 use crate::address::key_of;
-use crate::{Family, IpRange, Owner, PoolSpec, ReservationSpec, SubnetSpec};
+use crate::{Family, IpRange, Owner, OwnerKey, PoolSpec, ReservationSpec, SubnetSpec};
 
 /// A subnet in force.
 pub(super) struct Subnet {
@@ -68,6 +68,10 @@ impl<T> Registry<T> {
         self.items[number as usize].as_mut().expect("numbers are kept only of what is registered")
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     pub(super) fn by_name(&self, name: &str) -> Option<&T> {
         self.find(name).map(|number| self.get(number))
     }
@@ -114,7 +118,7 @@ pub(super) struct Objects {
     /// Default subnets.
     defaults: Vec<u32>,
     /// By a hash of the owner's kind, namespace and name.
-    by_owner: Words<u64>,
+    by_owner: Words<u32>,
 }
 
 pub(super) fn keys(ranges: &[IpRange]) -> Vec<Range> {
@@ -140,7 +144,7 @@ impl Objects {
         &self.defaults
     }
 
-    /// The reservations made for an owner.
+    /// The reservations made for an owner, in the order of their names.
     pub(super) fn reserved_for<'a>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a Reservation> + 'a {
         let numbers = if self.by_owner.is_empty() { None } else { self.by_owner.get(&owner_hash(owner)) };
         numbers.into_iter().flatten().map(|&number| self.reservations.get(number)).filter(|reservation| {
@@ -168,7 +172,9 @@ impl Objects {
             by_name(&mut self.defaults);
         }
         for cidr in &subnet.spec.cidrs {
-            self.subnet_ranges.insert(subnet.vrf, (cidr.first_key(), cidr.last_key()), number);
+            for range in cidr.key_ranges() {
+                self.subnet_ranges.insert(subnet.vrf, range, number);
+            }
         }
     }
 
@@ -212,7 +218,10 @@ impl Objects {
             self.reserved_ranges.insert(vrf, range, number);
         }
         if let Some(owner) = &reservation.spec.owner {
-            self.by_owner.entry(owner_hash(owner)).or_default().push(number);
+            let numbers = self.by_owner.entry(owner_hash(owner)).or_default();
+            numbers.push(number);
+            let name = |number: u32| &self.reservations.get(number).spec.name;
+            numbers.sort_by(|&a, &b| name(a).cmp(name(b)));
         }
         let subnet = reservation.subnet;
         self.subnets.get_mut(subnet).reservations.push(number);
@@ -273,9 +282,7 @@ where
     }
 }
 
-fn owner_hash(owner: &Owner) -> u64 {
-    let seed = Seed::default();
-    seed.word(&owner.kind)
-        ^ seed.word(&owner.namespace).rotate_left(20)
-        ^ seed.word(&owner.name).rotate_left(40)
+fn owner_hash(owner: &Owner) -> u32 {
+    let Owner { kind, namespace, name, .. } = owner;
+    Seed::default().owner(OwnerKey::Name { kind, namespace, name })
 }

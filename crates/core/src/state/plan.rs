@@ -5,13 +5,14 @@ use smallvec::SmallVec;
 use super::objects::family_index;
 use super::record::NONE;
 use super::refuse;
+use super::region::Chosen;
 use super::store::OwnerProbe;
 use super::targets::Drawn;
 use super::text::STRING_MAX;
 use super::{Place, State};
 use crate::{
-    AllocationState, Asked, Attachment, Choice, Code, Family, FamilyWant, MacWant, Refusal, Request, Rule,
-    Target, Timestamp, Want,
+    AllocationState, Asked, Attachment, Choice, Code, Family, FamilyWant, MacWant, OwnerKey, Refusal,
+    Request, Rule, Target, Timestamp, Want,
 };
 
 /// Most interfaces one request may have.
@@ -21,7 +22,7 @@ const WANTS_MAX: usize = 256;
 pub struct Plan<'a> {
     pub(super) request: &'a Request,
     pub(super) now: Timestamp,
-    pub(super) probe: OwnerProbe,
+    pub(super) probe: OwnerProbe<'a>,
     pub(super) entries: SmallVec<[Planned; 1]>,
 }
 
@@ -40,6 +41,8 @@ pub(super) struct Picked {
     pub(super) subnet: u32,
     /// The pool it was drawn from; `NONE` outside pools.
     pub(super) pool: u32,
+    /// The address's record where the plan has come across it.
+    pub(super) record: Option<u32>,
     pub(super) rule: Rule,
     pub(super) how: How,
 }
@@ -67,20 +70,34 @@ impl State {
     /// addresses returns them.
     pub fn plan<'a>(&self, request: &'a Request, now: Timestamp) -> Result<Plan<'a>, Refusal> {
         check_form(request)?;
-        let macs = request.wants.iter().filter_map(|want| want.mac.map(MacWant::mac));
-        self.store.prefetch_request(self.store.seed.owner(request.owner.key()), macs);
         let probe = self.store.probe(&request.owner);
+        self.store.prefetch_request(request, probe.tag);
         let now = now.max(self.store.newest);
         let mut planner =
             Planner { state: self, request, now, owned: SmallVec::new(), taken: SmallVec::new() };
-        planner.owned.extend(self.store.owned_by(&probe));
-        let mut entries = SmallVec::new();
-        for want in &request.wants {
-            let picks = planner.want(want)?;
-            let mac = planner.mac(want, &picks, &entries, &probe)?;
-            entries.push(Planned { picks, mac });
+        for index in self.store.owned_by(probe) {
+            planner.owned.push(index);
         }
-        Ok(Plan { request, now, probe, entries })
+        let mut plan = Plan { request, now, probe, entries: SmallVec::new() };
+        for (at, want) in request.wants.iter().enumerate() {
+            planner.check_apart(want, &request.wants[..at])?;
+            plan.entries.push(Planned { picks: Picks::new(), mac: None });
+            let Some((planned, before)) = plan.entries.split_last_mut() else { break };
+            planner.want(want, &mut planned.picks)?;
+            planned.mac = planner.mac(want, &planned.picks, before, probe)?;
+        }
+        Ok(plan)
+    }
+}
+
+/// Which families are drawn together, and which instead of them.
+fn passes(family: FamilyWant) -> &'static [&'static [Family]] {
+    match family {
+        FamilyWant::All => &[&Family::BOTH],
+        FamilyWant::Require(Family::V4) => &[&[Family::V4]],
+        FamilyWant::Require(Family::V6) => &[&[Family::V6]],
+        FamilyWant::Prefer(Family::V4) => &[&[Family::V4], &[Family::V6]],
+        FamilyWant::Prefer(Family::V6) => &[&[Family::V6], &[Family::V4]],
     }
 }
 
@@ -91,8 +108,16 @@ fn check_form(request: &Request) -> Result<(), Refusal> {
     if owner.kind.is_empty() || owner.name.is_empty() && owner.uid.is_empty() {
         return Err(invalid("the owner has no kind, or neither name nor uid".to_owned()));
     }
-    if matches!(owner.kind.as_str(), "Pod" | "Container") && owner.uid.is_empty() {
-        return Err(invalid(format!("{owner} has no uid, which is what tells it from others of its name")));
+    match owner.key() {
+        OwnerKey::Uid { uid: "", .. } => {
+            return Err(invalid(format!(
+                "{owner} has no uid, which is what tells it from others of its name"
+            )));
+        }
+        OwnerKey::Name { kind, name: "", .. } => {
+            return Err(invalid(format!("a {kind} without a name cannot be told from others")));
+        }
+        OwnerKey::Uid { .. } | OwnerKey::Name { .. } => {}
     }
     if request.wants.is_empty() || request.wants.len() > WANTS_MAX {
         return Err(invalid(format!(
@@ -114,10 +139,7 @@ fn check_form(request: &Request) -> Result<(), Refusal> {
         }
         let unclear = |other: &Want| want.targets.is_empty() || other.targets.is_empty();
         if request.wants[..at].iter().any(|other| other.attachment.same(&want.attachment) && unclear(other)) {
-            let Attachment { interface, network, .. } = &want.attachment;
-            return Err(invalid(format!(
-                "{owner} asks twice for interface `{interface}` on network `{network}`"
-            )));
+            return Err(refuse::interface_twice(request, want));
         }
     }
     Ok(())
@@ -141,26 +163,30 @@ pub(super) struct Planner<'s> {
 }
 
 impl Planner<'_> {
-    fn want(&mut self, want: &Want) -> Result<Picks, Refusal> {
-        let present = self.present(want);
-        if !present.is_empty() {
-            return self.keep(want, present);
+    /// Picks the addresses of a want; `picks` is empty.
+    fn want(&mut self, want: &Want, picks: &mut Picks) -> Result<(), Refusal> {
+        if !self.owned.is_empty() {
+            *picks = self.present(want);
         }
-        let targets = self.targets(want)?;
+        if !picks.is_empty() {
+            return self.keep(want, picks);
+        }
+        let mut targets = self.targets(want)?;
         match &want.ips {
-            Asked::Each(ips) if !ips.is_empty() => self.each(want, &targets, ips),
-            _ => self.draw(want, &targets),
+            Asked::Each(ips) if !ips.is_empty() => self.each(want, &targets, ips, picks),
+            _ => {
+                if !self.owned.is_empty() {
+                    self.own_first(want, &mut targets)?;
+                }
+                self.draw(want, &targets, picks)
+            }
         }
     }
 
     /// What the attachment has already; of an interface that draws by several wants, what it has in this one's targets.
     fn present(&self, want: &Want) -> Picks {
-        if self.owned.is_empty() {
-            return Picks::new();
-        }
         let store = &self.state.store;
-        let same = |other: &&Want| other.attachment.same(&want.attachment);
-        let shared = self.request.wants.iter().filter(same).nth(1).is_some();
+        let shared = self.is_shared(want);
         let mut picks: Picks = (self.owned.iter())
             .filter(|&&index| {
                 store.records.get(index).state == AllocationState::Active
@@ -170,62 +196,112 @@ impl Planner<'_> {
             .map(|&index| self.kept(index))
             .filter(|picked| !shared || self.names(want, picked.subnet))
             .collect();
-        picks.sort_by_key(|picked| (!picked.place.address().is_ipv4(), picked.place));
+        let Asked::Each(asked) = &want.ips else {
+            picks.sort_by_key(|picked| (!picked.place.address().is_ipv4(), picked.place));
+            return picks;
+        };
+        picks.sort_by_cached_key(|picked| {
+            let address = picked.place.address();
+            (!address.is_ipv4(), asked.iter().position(|&ip| ip == address), picked.place)
+        });
         picks
+    }
+
+    /// Whether the interface draws by other wants too.
+    fn is_shared(&self, want: &Want) -> bool {
+        let same = |other: &&Want| other.attachment.same(&want.attachment);
+        self.request.wants.iter().filter(same).nth(1).is_some()
+    }
+
+    /// Wants of one interface name subnets apart, or each its addresses: else nothing would tell whose is what.
+    fn check_apart(&self, want: &Want, before: &[Want]) -> Result<(), Refusal> {
+        let by_address = |want: &Want| matches!(&want.ips, Asked::Each(ips) if !ips.is_empty());
+        let subnets = || want.targets.iter().filter_map(|target| self.subnet_named(target));
+        let meets = |other: &Want| {
+            other.attachment.same(&want.attachment)
+                && !(by_address(want) && by_address(other))
+                && subnets().any(|subnet| self.names(other, subnet))
+        };
+        if before.iter().any(meets) { Err(refuse::interface_twice(self.request, want)) } else { Ok(()) }
     }
 
     /// Whether a subnet, or a pool of it, is among the targets that a want names.
     fn names(&self, want: &Want, subnet: u32) -> bool {
+        want.targets.iter().any(|target| self.subnet_named(target) == Some(subnet))
+    }
+
+    fn subnet_named(&self, target: &Target) -> Option<u32> {
         let objects = &self.state.objects;
-        want.targets.iter().any(|target| match target {
-            Target::Subnet(name) => objects.subnets.find(name) == Some(subnet),
-            Target::Pool(name) => objects.pools.by_name(name).is_some_and(|pool| pool.subnet == subnet),
-        })
+        match target {
+            Target::Subnet(name) => objects.subnets.find(name),
+            Target::Pool(name) => objects.pools.by_name(name).map(|pool| pool.subnet),
+        }
     }
 
     fn kept(&self, index: u32) -> Picked {
         let place = self.state.store.place_of(index);
         let subnet = self.state.objects.subnet_ranges.find(place.vrf, place.key).unwrap_or(NONE);
         let pool = self.state.objects.pool_ranges.find(place.vrf, place.key).unwrap_or(NONE);
-        Picked { place, subnet, pool, rule: self.state.store.records.get(index).rule, how: How::Keep }
+        let rule = self.state.store.records.get(index).rule;
+        Picked { place, subnet, pool, record: Some(index), rule, how: How::Keep }
     }
 
-    fn keep(&mut self, want: &Want, present: Picks) -> Result<Picks, Refusal> {
+    fn keep(&mut self, want: &Want, present: &mut Picks) -> Result<(), Refusal> {
         if let Asked::Each(ips) = &want.ips {
             let has = |ip| present.iter().any(|picked| picked.place.address() == ip);
             if let Some(missing) = ips.iter().find(|&&ip| !has(ip)) {
-                return Err(refuse::differs(self.request, want, *missing, &present));
+                return Err(refuse::differs(self.request, want, *missing, present));
+            }
+            if self.is_shared(want) {
+                present.retain(|picked| ips.contains(&picked.place.address()));
             }
         }
         self.taken.extend(present.iter().map(|picked| picked.place));
-        Ok(present)
+        Ok(())
+    }
+
+    /// Puts the targets first in which the interface has something that comes back to it (C2). While another holder still
+    /// uses that, no other target stands in for it.
+    fn own_first(&self, want: &Want, targets: &mut [Drawn]) -> Result<(), Refusal> {
+        let mut first = 0;
+        for at in 0..targets.len() {
+            let mut own = 0;
+            for &family in passes(want.family).iter().copied().flatten() {
+                own += usize::from(self.returned(want, &targets[at], family).transpose()?.is_some());
+            }
+            if own > 0 {
+                targets[first..=at].rotate_right(1);
+                first += 1;
+            }
+        }
+        Ok(())
     }
 
     /// Draws from the first target that can give what is wanted.
-    fn draw(&mut self, want: &Want, targets: &[Drawn]) -> Result<Picks, Refusal> {
-        let passes: &[&[Family]] = match want.family {
-            FamilyWant::All => &[&Family::BOTH],
-            FamilyWant::Require(Family::V4) => &[&[Family::V4]],
-            FamilyWant::Require(Family::V6) => &[&[Family::V6]],
-            FamilyWant::Prefer(Family::V4) => &[&[Family::V4], &[Family::V6]],
-            FamilyWant::Prefer(Family::V6) => &[&[Family::V6], &[Family::V4]],
-        };
+    fn draw(&mut self, want: &Want, targets: &[Drawn], picks: &mut Picks) -> Result<(), Refusal> {
         let mut refusals = Vec::new();
-        for families in passes {
+        for families in passes(want.family) {
             for target in targets {
                 let before = self.taken.len();
-                match self.fill(want, target, families) {
-                    Ok(picks) => return Ok(picks),
+                match self.fill(want, target, families, picks) {
+                    Ok(()) => return Ok(()),
                     Err(refusal) => refusals.push(refusal),
                 }
                 self.taken.truncate(before);
+                picks.clear();
             }
         }
         Err(refuse::all(refusals))
     }
 
     /// One address of each of the families that the target has.
-    fn fill(&mut self, want: &Want, target: &Drawn, families: &[Family]) -> Result<Picks, Refusal> {
+    fn fill(
+        &mut self,
+        want: &Want,
+        target: &Drawn,
+        families: &[Family],
+        picks: &mut Picks,
+    ) -> Result<(), Refusal> {
         let spec = &self.state.objects.subnets.get(target.subnet).spec;
         if let Asked::OneOf(ips) = &want.ips
             && !ips.iter().any(|ip| spec.cidrs.iter().any(|cidr| cidr.contains(*ip)))
@@ -233,13 +309,12 @@ impl Planner<'_> {
         {
             return Err(refuse::list_outside(self.request, spec, ips));
         }
-        let mut picks = Picks::new();
         for &family in families.iter().filter(|&&family| spec.cidr(family).is_some()) {
             let picked = self.pick(want, target, family)?;
             self.taken.push(picked.place);
             picks.push(picked);
         }
-        if picks.is_empty() { Err(refuse::no_family(self.request, spec, families)) } else { Ok(picks) }
+        if picks.is_empty() { Err(refuse::no_family(self.request, spec, families)) } else { Ok(()) }
     }
 
     /// One address: of the list, the owner's own, reserved for it, or by the subnet's order.
@@ -263,23 +338,23 @@ impl Planner<'_> {
     fn dynamic(&self, want: &Want, target: &Drawn, family: Family) -> Result<Picked, Refusal> {
         let regions = self.regions(target, family);
         let vrf = self.state.objects.subnets.get(target.subnet).vrf;
-        let taken: SmallVec<[_; 4]> =
-            self.taken.iter().filter(|place| place.vrf == vrf).map(|place| place.key).collect();
         for &number in &regions {
-            let found = self.state.layout.pick(&self.state.store, number, self.now, &taken, &want.attachment);
-            let Some((key, pick)) = found else { continue };
+            let found =
+                self.state.layout.pick(&self.state.store, number, self.now, &self.taken, &want.attachment);
+            let Some(Chosen { key, pick, record }) = found else { continue };
             let pool = self.state.layout.region(number).pool;
-            let choice = if pool == target.pool { target.choice } else { Choice::Selector };
+            let choice = if pool == NONE || pool == target.pool { target.choice } else { Choice::Selector };
             let rule = Rule { choice, pick };
             return Ok(Picked {
                 place: Place { vrf, key },
                 subnet: target.subnet,
                 pool,
+                record,
                 rule,
                 how: How::Enter,
             });
         }
-        Err(refuse::full(self.state, self.request, target, family, &regions, self.now))
+        Err(refuse::full(self, target, family, &regions))
     }
 
     /// The regions a target draws from: a named pool; pools whose selectors match; else what the pools leave (C3).
@@ -301,15 +376,33 @@ impl Planner<'_> {
         regions
     }
 
+    /// The address that the want shares as its second holder, and the MAC it has, which is the first one's to change.
+    fn shared(&self, want: &Want, picks: &Picks) -> Option<(Place, Option<crate::Mac>)> {
+        let store = &self.state.store;
+        let second = |index| store.second(index).is_some_and(|second| second.same(&want.attachment));
+        picks.iter().find_map(|picked| {
+            let index = store.record_at(picked.place)?;
+            let shares = picked.how == How::Join || picked.how == How::Keep && second(index);
+            shares.then(|| (picked.place, store.records.get(index).mac()))
+        })
+    }
+
     /// The MAC to record, if nobody else in the VRF has it.
     fn mac(
         &self,
         want: &Want,
         picks: &Picks,
         before: &[Planned],
-        probe: &OwnerProbe,
+        probe: OwnerProbe<'_>,
     ) -> Result<Option<crate::Mac>, Refusal> {
         let store = &self.state.store;
+        match (self.shared(want, picks), want.mac) {
+            (Some((place, has)), Some(MacWant::Asked(asked))) if has != Some(asked) => {
+                return Err(refuse::shared_mac(self.request, place, asked, has));
+            }
+            (Some((_, has)), _) => return Ok(has),
+            (None, _) => {}
+        }
         let Some(mac) = want.mac.map(MacWant::mac) else {
             let kept = picks.first().filter(|picked| picked.how == How::Keep);
             return Ok(kept
@@ -319,7 +412,7 @@ impl Planner<'_> {
         for picked in picks {
             let other = store.with_mac(picked.place.vrf, mac).find(|&index| {
                 let same = store.is_owner(index, probe) && store.is_interface(index, &want.attachment);
-                !same && store.place_of(index) != picked.place
+                !same && !picks.iter().any(|picked| picked.place == store.place_of(index))
             });
             if let Some(other) = other {
                 return Err(refuse::mac_taken(self.state, self.request, mac, other));

@@ -15,8 +15,10 @@ pub struct Usage {
     pub family: Family,
     /// Addresses that may be drawn: without edges, gateway, excluded and reserved ones.
     pub total: u128,
-    /// Reserved or active addresses; also those asked for by name that are not in `total`.
+    /// Reserved or active addresses.
     pub held: u64,
+    /// Those of them that are not in `total`: excluded ones asked for by name, reserved ones given to their owner.
+    pub beside: u64,
     /// Released addresses that still cool.
     pub cooling: u64,
 }
@@ -24,7 +26,8 @@ pub struct Usage {
 impl Usage {
     /// Addresses that anybody could be given now.
     pub fn free(&self) -> u128 {
-        self.total.saturating_sub(u128::from(self.held)).saturating_sub(u128::from(self.cooling))
+        let taken = u128::from(self.held.saturating_sub(self.beside)) + u128::from(self.cooling);
+        self.total.saturating_sub(taken)
     }
 }
 
@@ -54,7 +57,7 @@ impl State {
     /// What an owner has, whatever its state.
     pub fn owned_by(&self, owner: &Owner) -> Vec<Allocation> {
         let probe = self.store.probe(owner);
-        self.store.owned_by(&probe).map(|index| self.store.allocation(index)).collect()
+        self.store.owned_by(probe).map(|index| self.store.allocation(index)).collect()
     }
 
     /// What a sandbox holds.
@@ -99,7 +102,8 @@ impl State {
             let pools = subnet.pools.iter().filter_map(|&pool| self.objects.pools.get(pool).regions[at]);
             let regions = subnet.regions[at].into_iter().chain(pools);
             let mut usage = self.usage(family, regions, now);
-            usage.held += self.outside(subnet, family);
+            usage.beside = self.outside(subnet, family);
+            usage.held += usage.beside;
             out.push(usage);
         }
         out
@@ -114,7 +118,7 @@ impl State {
     }
 
     fn usage(&self, family: Family, regions: impl IntoIterator<Item = u32>, now: Timestamp) -> Usage {
-        let mut usage = Usage { family, total: 0, held: 0, cooling: 0 };
+        let mut usage = Usage { family, total: 0, held: 0, beside: 0, cooling: 0 };
         for number in regions {
             let region = self.layout.region(number);
             usage.total = usage.total.saturating_add(region.total);

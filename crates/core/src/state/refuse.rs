@@ -2,18 +2,22 @@
 
 use std::net::IpAddr;
 
-use super::plan::Picks;
+use super::plan::{Picks, Planner};
 use super::record::NONE;
 use super::targets::Drawn;
 use super::{Place, State};
-use crate::{Code, Family, Mac, PoolSpec, Refusal, Request, ReservationSpec, SubnetSpec, Timestamp, Want};
+use crate::{
+    Attachment, Code, Count, Family, Mac, PoolSpec, Refusal, Request, ReservationSpec, SubnetSpec, Timestamp,
+    Want,
+};
+
+const COOLING: &str = "cooling";
 
 /// Of a list, so many are named; the count says how many there are.
 const LISTED_SHOWN: usize = 4;
 
 /// One refusal for several targets: the first that waiting could mend, else the first.
 pub(super) fn all(refusals: Vec<Refusal>) -> Refusal {
-    let more = refusals.len().saturating_sub(1);
     let best = refusals.iter().position(|refusal| refusal.code == Code::Full).unwrap_or(0);
     let mut refusals = refusals;
     if refusals.is_empty() {
@@ -23,48 +27,88 @@ pub(super) fn all(refusals: Vec<Refusal>) -> Refusal {
             "name a subnet or a pool",
         );
     }
-    let mut refusal = refusals.swap_remove(best);
-    if more > 0 {
-        let others: Vec<String> = refusals.iter().map(Refusal::to_string).collect();
-        refusal.text = format!("{}; also: {}", refusal.text, others.join("; "));
+    let first = refusals.remove(best);
+    if refusals.is_empty() {
+        return first;
     }
-    refusal
+    let others: Vec<String> = refusals.iter().map(Refusal::to_string).collect();
+    let text = format!("{first}; also: {}", others.join("; "));
+    if first.code != Code::Full {
+        return Refusal::new(first.code, text, first.hint);
+    }
+    refusals.insert(0, first);
+    in_all(&text, &refusals)
 }
 
-pub(super) fn full(
-    state: &State,
-    request: &Request,
-    target: &Drawn,
-    family: Family,
-    regions: &[u32],
-    now: Timestamp,
-) -> Refusal {
-    let what = describe(state, target);
+/// Several that are full: their numbers together, and the hint of the first that waiting could mend.
+fn in_all(text: &str, refusals: &[Refusal]) -> Refusal {
+    let full = || refusals.iter().filter(|refusal| refusal.code == Code::Full);
+    let number = |count: &Count| count.value.parse::<u128>().unwrap_or(0);
+    let cools =
+        |refusal: &&Refusal| refusal.counts.iter().any(|count| count.what == COOLING && number(count) > 0);
+    let hint = full().find(cools).or(full().next()).map_or("", |refusal| &refusal.hint);
+    let mut sums: Vec<(&str, u128)> = Vec::new();
+    for count in full().flat_map(|refusal| &refusal.counts) {
+        match sums.iter_mut().find(|(what, _)| *what == count.what) {
+            Some((_, sum)) => *sum = sum.saturating_add(number(count)),
+            None => sums.push((&count.what, number(count))),
+        }
+    }
+    let refusal = Refusal::new(Code::Full, format!("{text}; in all"), hint);
+    sums.into_iter().fold(refusal, |refusal, (what, sum)| refusal.count(what, sum))
+}
+
+/// Nothing of a target is left; `regions` is what was drawn from.
+pub(super) fn full(planner: &Planner<'_>, target: &Drawn, family: Family, regions: &[u32]) -> Refusal {
+    let Planner { state, request, now, .. } = *planner;
     let mut total = 0_u128;
-    let (mut held, mut cooling) = (0, 0);
+    let (mut held, mut cooling, mut own) = (0, 0, 0_u64);
     for &number in regions {
         let region = state.layout.region(number);
         total = total.saturating_add(region.total);
         held += region.tally.held;
-        cooling += region.tally.released;
+        cooling += state.layout.cooling(&state.store, number, now);
+        let inside = |place: &Place| {
+            place.vrf == region.vrf
+                && region.ranges.iter().any(|&(first, last)| (first..=last).contains(&{ place.key }))
+        };
+        // What the request itself takes.
+        for &place in planner.taken.iter().filter(|place| inside(place)) {
+            let record = state.store.record_at(place);
+            let record = record.map(|index| state.store.records.get(index));
+            own += u64::from(record.is_none_or(|record| !record.state.is_held()));
+            cooling -= u64::from(record.is_some_and(|record| region.is_cooling(record, now)));
+        }
     }
     let first =
         regions.iter().filter_map(|&number| state.layout.next_free_in(&state.store, number, now)).min();
-    let hint = match first {
+    let hint = match first.filter(|_| cooling > 0) {
         Some(ms) => {
             format!("the first of them is free again in {} s; or add a subnet or pool behind it", seconds(ms))
         }
         None => "add a subnet or pool behind it, make it larger, or release what is not needed".to_owned(),
     };
-    let text = format!("{what} has no free {family} address for {}", request.owner);
-    Refusal::new(Code::Full, text, hint).count("in it", total).count("held", held).count("cooling", cooling)
+    let text = format!("{} no free {family} address for {}", describe(state, target, regions), request.owner);
+    let refusal = Refusal::new(Code::Full, text, hint).count("in it", total).count("held", held);
+    let refusal = refusal.count(COOLING, cooling);
+    if own > 0 { refusal.count("for its other interfaces", own) } else { refusal }
 }
 
-fn describe(state: &State, target: &Drawn) -> String {
-    if target.pool == NONE {
-        format!("subnet `{}`", state.objects.subnets.get(target.subnet).spec.name)
-    } else {
-        format!("pool `{}`", state.objects.pools.get(target.pool).spec.name)
+/// What was drawn from, as the subject of a sentence, with its verb.
+fn describe(state: &State, target: &Drawn, regions: &[u32]) -> String {
+    let name = |pool: u32| format!("`{}`", state.objects.pools.get(pool).spec.name);
+    let subnet = &state.objects.subnets.get(target.subnet).spec.name;
+    let pools: Vec<u32> = regions.iter().map(|&number| state.layout.region(number).pool).collect();
+    match pools[..] {
+        [pool] if pool != NONE && pool == target.pool => format!("pool {} has", name(pool)),
+        [pool] if pool != NONE => {
+            format!("pool {} of subnet `{subnet}`, whose selectors match, has", name(pool))
+        }
+        [_, _, ..] => {
+            let names: Vec<String> = pools.into_iter().map(name).collect();
+            format!("pools {} of subnet `{subnet}`, whose selectors match, have", names.join(", "))
+        }
+        _ => format!("subnet `{subnet}` has"),
     }
 }
 
@@ -121,6 +165,18 @@ pub(super) fn outside(state: &State, request: &Request, targets: &[Drawn], ip: I
         format!("{} asks for {ip}, which lies in none of the subnets that it may draw from", request.owner);
     let hint = format!("ask for an address of {}, or name its subnet", cidrs.join(", "));
     Refusal::new(Code::NotAllowed, text, hint).count("subnets looked at", targets.len())
+}
+
+/// An address asked for, and nothing else that says where to draw from.
+pub(super) fn nowhere(state: &State, request: &Request, vrf: &str, ip: IpAddr) -> Refusal {
+    let text = format!("{} asks for {ip}, which lies in no subnet of VRF `{vrf}`", request.owner);
+    Refusal::new(Code::Unknown, text, "ask for an address of a subnet, or make a subnet that has it")
+        .count("subnets", state.objects.subnets.all().count())
+}
+
+pub(super) fn other_family(request: &Request, ip: IpAddr, family: Family) -> Refusal {
+    let text = format!("{} asks for {ip} and requires {family}", request.owner);
+    Refusal::new(Code::Invalid, text, "ask for an address of that family, or leave the family out")
 }
 
 pub(super) fn list_outside(request: &Request, spec: &SubnetSpec, ips: &[IpAddr]) -> Refusal {
@@ -183,6 +239,16 @@ pub(super) fn taken(state: &State, request: &Request, place: Place, index: u32) 
     Refusal::new(Code::Taken, text, "ask for another address, or end its holder first")
 }
 
+pub(super) fn shared_mac(request: &Request, place: Place, asked: Mac, has: Option<Mac>) -> Refusal {
+    let has = has.map_or("no MAC".to_owned(), |mac| format!("MAC {mac}"));
+    let text = format!(
+        "{} asks for MAC {asked} at {}, which it shares with a holder that has {has} there",
+        request.owner,
+        place.address()
+    );
+    Refusal::new(Code::Invalid, text, "ask for the MAC that the address has, or for none")
+}
+
 pub(super) fn held_by_own(state: &State, request: &Request, place: Place, index: u32) -> Refusal {
     let allocation = state.store.allocation(index);
     let holder = allocation.attachments.first().map_or("nobody", |attachment| attachment.holder.as_str());
@@ -199,6 +265,13 @@ pub(super) fn cooling(state: &State, request: &Request, place: Place, index: u32
     let text = format!("{} asks for {}, which still cools after {owner}", request.owner, place.address());
     Refusal::new(Code::Taken, text, format!("ask again in {left} s, or for another address"))
         .count("seconds left", left)
+}
+
+pub(super) fn interface_twice(request: &Request, want: &Want) -> Refusal {
+    let Attachment { interface, network, .. } = &want.attachment;
+    let text = format!("{} asks twice for interface `{interface}` on network `{network}`", request.owner);
+    let hint = "ask once for each interface; one that draws from several subnets names another one in each of its wants";
+    Refusal::new(Code::Invalid, text, hint)
 }
 
 pub(super) fn twice_in_request(request: &Request, ip: IpAddr) -> Refusal {

@@ -29,16 +29,21 @@ impl Planner<'_> {
             return self.named_targets(want);
         }
         let mut targets = self.implied(want);
-        let asked = match &want.ips {
-            Asked::Nothing => &[][..],
-            Asked::Each(ips) | Asked::OneOf(ips) => ips,
+        let denied = match &want.ips {
+            Asked::Nothing => Vec::new(),
+            Asked::Each(ips) | Asked::OneOf(ips) => self.by_address(&mut targets, ips),
         };
-        self.by_address(&mut targets, asked)?;
-        if targets.is_empty() { Err(self.nothing_bound(want)) } else { Ok(targets) }
+        match (&want.ips, denied.is_empty()) {
+            (Asked::OneOf(_), _) | (_, true) if !targets.is_empty() => Ok(targets),
+            (_, true) => Err(self.nothing_bound(want)),
+            _ => Err(refuse::all(denied)),
+        }
     }
 
     /// Adds the subnets of addresses that are asked for but lie in no target: an explicit address needs nothing else.
-    fn by_address(&self, targets: &mut Targets, asked: &[IpAddr]) -> Result<(), Refusal> {
+    /// Returns what stands in the way of others.
+    fn by_address(&self, targets: &mut Targets, asked: &[IpAddr]) -> Vec<Refusal> {
+        let mut denied = Vec::new();
         let state = self.state;
         let objects = &state.objects;
         let vrf = match targets.first() {
@@ -47,18 +52,21 @@ impl Planner<'_> {
         };
         for &ip in asked {
             let Some(subnet) = vrf.and_then(|vrf| objects.subnet_ranges.find(vrf, key_of(ip))) else {
+                let vrf = vrf.map_or(DEFAULT_VRF, |vrf| state.store.vrfs.get(vrf));
+                denied.push(refuse::nowhere(state, self.request, vrf, ip));
                 continue;
             };
             if targets.iter().any(|target| target.subnet == subnet) {
                 continue;
             }
             let spec = &objects.subnets.get(subnet).spec;
-            if !self.permits(spec) {
-                return Err(refuse::not_bound(self.request, spec));
+            if self.permits(spec) {
+                targets.push(Drawn { subnet, pool: NONE, choice: Choice::Address });
+            } else {
+                denied.push(refuse::not_bound(self.request, spec));
             }
-            targets.push(Drawn { subnet, pool: NONE, choice: Choice::Address });
         }
-        Ok(())
+        denied
     }
 
     fn named_targets(&self, want: &Want) -> Result<Targets, Refusal> {

@@ -108,6 +108,13 @@ impl SubnetSpec {
                     "give the network whose addresses are yours to hand out, such as 10.40.0.0/16 or fd00:40::/64",
                 )?;
             }
+            if cidr.has_mapped() {
+                fault(
+                    &field,
+                    format!("`{cidr}` has the IPv4-mapped addresses in it (::ffff:0:0/96), which are IPv4's"),
+                    "give a network that is yours, such as fd00:40::/64",
+                )?;
+            }
             let multicast = MULTICAST.map(|(address, prefix)| Cidr::containing(address, prefix));
             if let Some(multicast) = multicast.iter().find(|multicast| multicast.overlaps(cidr)) {
                 fault(

@@ -104,6 +104,11 @@ fn cidrs() {
             "spec.cidrs[0]",
             "`fe00::/7` has multicast addresses in it (ff00::/8), which no interface can have",
         ),
+        (
+            cidrs(&["::/64"]),
+            "spec.cidrs[0]",
+            "`::/64` has the IPv4-mapped addresses in it (::ffff:0:0/96), which are IPv4's",
+        ),
         (cidrs(&["::/127"]), "spec.cidrs[0]", "`::` is the unspecified address, which no interface can have"),
         (
             cidrs(&["255.255.255.254/31"]),

@@ -1,9 +1,12 @@
 //! A small world to write rules down in: `world.ask("web").on("rack-a").get()`.
 
 use allotment_core::{
-    Allocation, AllocationState, Asked, Attachment, FamilyWant, Grant, MacWant, Object, Owner, Place,
-    PoolSpec, Refusal, Release, Request, ReservationSpec, State, SubnetSpec, Target, Timestamp, Want,
+    Allocation, AllocationState, Asked, Attachment, FamilyWant, Grant, GrantEntry, Labels, MacWant, Object,
+    ObjectError, ObjectKey, ObjectKind, Owner, Place, PoolSpec, Refusal, Release, ReleaseMode, Request,
+    ReservationSpec, Selector, State, SubnetSpec, Target, Timestamp, Want,
 };
+
+use crate::check;
 
 /// A state and its time, in milliseconds.
 pub(crate) struct World {
@@ -52,6 +55,24 @@ pub(crate) fn container(id: &str) -> Owner {
     Owner { kind: "Container".into(), namespace: String::new(), name: id.into(), uid: id.into() }
 }
 
+/// An owner that is the same under its name, whatever its uid.
+pub(crate) fn stateful(name: &str) -> Owner {
+    Owner { kind: "StatefulSet".into(), namespace: "shop".into(), name: name.into(), uid: "set".into() }
+}
+
+pub(crate) fn labels(labels: &[(&str, &str)]) -> Labels {
+    labels.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+pub(crate) fn selector(pairs: &[(&str, &str)]) -> Selector {
+    Selector { match_labels: labels(pairs), ..Selector::default() }
+}
+
+/// The addresses of one interface, joined by a blank.
+pub(crate) fn ips(entry: &GrantEntry) -> String {
+    entry.ips.iter().map(|ip| ip.address.to_string()).collect::<Vec<_>>().join(" ")
+}
+
 impl World {
     pub(crate) fn new(subnets: impl IntoIterator<Item = SubnetSpec>) -> World {
         let mut world = World { state: State::new(), now: 1_000_000 };
@@ -81,8 +102,36 @@ impl World {
         self.state.apply(&plan, &mut changed);
         assert!(changed.iter().all(|place| planned.contains(place)), "only what was planned changes");
         let grant = self.state.grant(&plan);
-        self.state.assert_consistent();
+        check::check(&self.state, Timestamp(self.now));
+        let again = self.state.plan(request, Timestamp(self.now)).expect("what was granted is granted again");
+        assert_eq!(self.state.grant(&again).entries.len(), grant.entries.len());
+        for (first, second) in grant.entries.iter().zip(self.state.grant(&again).entries) {
+            assert_eq!((ips(first), first.mac), (ips(&second), second.mac), "the same answer again");
+        }
+        let mut changed = Vec::new();
+        self.state.apply(&again, &mut changed);
+        assert_eq!(changed, [], "asking again changes nothing");
         Ok(grant)
+    }
+
+    pub(crate) fn put(&mut self, object: Object) -> Result<(), ObjectError> {
+        let result = self.state.put(object);
+        check::check(&self.state, Timestamp(self.now));
+        result
+    }
+
+    pub(crate) fn remove(&mut self, kind: ObjectKind, name: &str) -> Result<bool, ObjectError> {
+        let result = self.state.remove(&ObjectKey { kind, name: name.to_owned() });
+        check::check(&self.state, Timestamp(self.now));
+        result
+    }
+
+    /// What a process that was started anew would know.
+    pub(crate) fn restart(&mut self) {
+        let fresh = check::restarted(&self.state);
+        assert_eq!(check::all(&fresh), check::all(&self.state));
+        self.state = fresh;
+        check::check(&self.state, Timestamp(self.now));
     }
 
     /// CNI DEL of `eth0`; returns how many addresses changed.
@@ -91,10 +140,17 @@ impl World {
         self.release(&Release::Interface { container_id: id.into(), interface: "eth0".into(), network })
     }
 
+    /// Proof came that the holder of an address has ended, and the address is kept for its owner.
+    pub(crate) fn keep(&mut self, address: &str, holder: &str) {
+        let (vrf, address) = ("default".to_owned(), address.parse().unwrap());
+        let mode = ReleaseMode::Keep;
+        assert_eq!(self.release(&Release::Address { vrf, address, holder: holder.into(), mode }), 1);
+    }
+
     pub(crate) fn release(&mut self, release: &Release) -> usize {
         let mut changed = Vec::new();
         self.state.release(release, Timestamp(self.now), &mut changed);
-        self.state.assert_consistent();
+        check::check(&self.state, Timestamp(self.now));
         changed.len()
     }
 
@@ -109,7 +165,7 @@ impl World {
 
 impl Ask<'_> {
     pub(crate) fn want(&mut self) -> &mut Want {
-        &mut self.request.wants[0]
+        self.request.wants.last_mut().unwrap()
     }
 
     pub(crate) fn on(mut self, subnet: &str) -> Self {
@@ -152,17 +208,58 @@ impl Ask<'_> {
         self
     }
 
+    pub(crate) fn pod_labels(mut self, pairs: &[(&str, &str)]) -> Self {
+        self.request.pod_labels = labels(pairs);
+        self
+    }
+
+    pub(crate) fn namespace_labels(mut self, pairs: &[(&str, &str)]) -> Self {
+        self.request.namespace_labels = labels(pairs);
+        self
+    }
+
+    pub(crate) fn node_labels(mut self, pairs: &[(&str, &str)]) -> Self {
+        self.request.node_labels = labels(pairs);
+        self
+    }
+
+    /// On this network instead of `net`.
+    pub(crate) fn network(mut self, network: &str) -> Self {
+        self.want().attachment.network = network.into();
+        self
+    }
+
+    /// The pod that uses it, where that is not the container itself.
+    pub(crate) fn holder(mut self, holder: &str) -> Self {
+        self.want().attachment.holder = holder.into();
+        self
+    }
+
+    /// One interface more, on a network of its own; what follows is about that one.
+    pub(crate) fn and(mut self, network: &str, interface: &str) -> Self {
+        let first = &self.request.wants[0].attachment;
+        let attachment = Attachment { network: network.into(), interface: interface.into(), ..first.clone() };
+        self.request.wants.push(Want { attachment, ..Want::default() });
+        self
+    }
+
     pub(crate) fn grant(self) -> Result<Grant, Refusal> {
         self.world.grant(&self.request)
+    }
+
+    pub(crate) fn refusal(self) -> Refusal {
+        self.grant().expect_err("it should have been refused")
+    }
+
+    /// What one interface was given, in full.
+    pub(crate) fn entry(self) -> GrantEntry {
+        self.grant().unwrap().entries.remove(0)
     }
 
     /// The addresses given, joined by a blank; or the refusal's code.
     pub(crate) fn get(self) -> String {
         match self.grant() {
-            Ok(grant) => {
-                let ips: Vec<String> = grant.entries[0].ips.iter().map(|ip| ip.address.to_string()).collect();
-                ips.join(" ")
-            }
+            Ok(grant) => grant.entries.iter().map(ips).collect::<Vec<_>>().join(" + "),
             Err(refusal) => refusal.code.as_str().to_owned(),
         }
     }

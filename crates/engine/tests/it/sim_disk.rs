@@ -53,6 +53,11 @@ impl SimDisk {
         self.inner().random = seed | 1;
     }
 
+    /// Operations that write or sync, so far.
+    pub(crate) fn operations(&self) -> u64 {
+        self.inner().operations
+    }
+
     /// Plans a fault for the operation of this number, of those that write or sync.
     pub(crate) fn fail_at(&self, operation: u64, fault: Fault) {
         self.inner().fault = Some((operation, fault));

@@ -4,7 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use allotment_core::IpRange;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Where the objects are when nobody says otherwise (O1).
+const OBJECTS: &str = "/etc/allotment/objects";
 
 /// One IPAM for every network interface.
 ///
@@ -73,6 +77,10 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Sets addresses aside: writes the file of a Reservation.
+    Reserve(ReserveArgs),
+    /// Takes back what `reserve` has written.
+    Unreserve(UnreserveArgs),
     /// Writes all objects and allocations as JSON lines.
     Export,
     /// Takes over what `export` wrote: all of it, or nothing.
@@ -81,12 +89,51 @@ pub(crate) enum Command {
         #[arg(default_value = "-")]
         file: PathBuf,
     },
+    /// Prints a page of the reference.
+    #[command(hide = true)]
+    Reference { page: Page },
+}
+
+/// A page of the reference that is written from this program.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Page {
+    Commands,
+    Metrics,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReserveArgs {
+    /// The reservation's name.
+    pub(crate) name: String,
+    /// Addresses, `a-b` ranges or CIDRs of the subnet.
+    #[arg(required = true, value_name = "ADDRESS")]
+    pub(crate) addresses: Vec<IpRange>,
+    #[arg(long)]
+    pub(crate) subnet: String,
+    /// Whom they are for: `Kind/namespace/name`. Without it, nobody.
+    #[arg(long, required_unless_present = "reason")]
+    pub(crate) owner: Option<String>,
+    /// Why nobody else gets them.
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// The daemon's folder of objects.
+    #[arg(long, default_value = OBJECTS, value_name = "DIR")]
+    pub(crate) objects: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnreserveArgs {
+    /// The reservation's name.
+    pub(crate) name: String,
+    /// The daemon's folder of objects.
+    #[arg(long, default_value = OBJECTS, value_name = "DIR")]
+    pub(crate) objects: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct StandaloneArgs {
     /// The folder of YAML objects; need not exist yet.
-    #[arg(long, default_value = "/etc/allotment/objects", value_name = "DIR")]
+    #[arg(long, default_value = OBJECTS, value_name = "DIR")]
     pub(crate) objects: PathBuf,
     /// The folder of the ledger.
     #[arg(long, default_value = "/var/lib/allotment", value_name = "DIR")]

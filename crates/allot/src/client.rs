@@ -74,9 +74,9 @@ impl Client {
         self.ask(Method::GET, "/v1/ready", &[], None).await.map(drop)
     }
 
-    /// Whether anybody listens on the socket.
-    pub(crate) async fn answers(&self) -> bool {
-        UnixStream::connect(&self.socket).await.is_ok()
+    /// Whether anybody listens on the socket; `Err` says why not.
+    pub(crate) async fn answers(&self) -> Result<(), Failure> {
+        UnixStream::connect(&self.socket).await.map(drop).map_err(|error| self.no_daemon(&error))
     }
 
     async fn ask(
@@ -139,7 +139,7 @@ impl Client {
         }
     }
 
-    /// What an answer other than 200 means: 400 is wrong usage, any other 4xx a refusal, 5xx trouble.
+    /// What an answer other than 200 means: 409 is a refusal, everything else is trouble.
     async fn error(&self, answer: Response<Incoming>) -> Failure {
         let status = answer.status();
         let mut body = answer.into_body();
@@ -152,15 +152,19 @@ impl Client {
         }
         let body = serde_json::from_slice(&whole).unwrap_or_else(|_| ErrorBody {
             error: format!("the daemon at {} answered {status}", self.socket.display()),
-            hint: String::new(),
+            hint: match status {
+                StatusCode::FORBIDDEN => "only root may ask; run this as root",
+                StatusCode::NOT_FOUND => "use an `allot` of the daemon's version",
+                _ => "see the daemon's log",
+            }
+            .to_owned(),
             details: Vec::new(),
         });
-        if status == StatusCode::BAD_REQUEST {
-            Failure::unable(body.error, body.hint)
-        } else if status.is_client_error() {
-            Failure::Refused { text: body.error, details: body.details, hint: body.hint }
-        } else {
-            Failure::unable(body.error, body.hint)
+        match status {
+            StatusCode::CONFLICT => {
+                Failure::Refused { text: body.error, details: body.details, hint: body.hint }
+            }
+            _ => Failure::unable(body.error, body.hint),
         }
     }
 

@@ -4,10 +4,12 @@ mod check;
 mod list;
 mod questions;
 mod ready;
+mod reserve;
 mod transfer;
 
 pub(crate) use check::check;
 pub(crate) use list::{ips, named};
 pub(crate) use questions::{audit, who_has, why};
 pub(crate) use ready::ready;
+pub(crate) use reserve::{reserve, unreserve};
 pub(crate) use transfer::{export, import};

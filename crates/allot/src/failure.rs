@@ -3,6 +3,8 @@
 use std::io;
 use std::process::ExitCode;
 
+use crate::output;
+
 /// A command's answer, when it could be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -63,12 +65,12 @@ impl Failure {
 }
 
 fn say(text: &str, details: &[String], hint: &str, code: u8) -> ExitCode {
-    eprintln!("error: {text}");
+    output::note(&format!("error: {text}"));
     for line in details {
-        eprintln!("  {line}");
+        output::note(&format!("  {line}"));
     }
     if !hint.is_empty() {
-        eprintln!("hint: {hint}");
+        output::note(&format!("hint: {hint}"));
     }
     ExitCode::from(code)
 }

@@ -11,6 +11,7 @@
 //! * [`objects`]: keeps what is in force in step with a folder of YAML.
 //! * [`serve`]: the endpoints behind the tool.
 //! * [`metrics`]: what is counted.
+//! * [`reference`]: the pages of the reference that are written from here.
 
 mod args;
 mod client;
@@ -20,6 +21,7 @@ mod logs;
 mod metrics;
 mod objects;
 mod output;
+mod reference;
 mod serve;
 mod standalone;
 mod tables;
@@ -69,6 +71,9 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::Why { owner, output } => commands::why(&client, owner, output.format).await,
         Command::Audit { output } => commands::audit(&client, output.format).await,
         Command::Check { files, output } => commands::check(&client, &files, output.format).await,
+        Command::Reserve(args) => commands::reserve(&client, args).await,
+        Command::Unreserve(args) => commands::unreserve(&client, args).await,
+        Command::Reference { page } => reference::print(page),
         Command::Export => commands::export(&client).await,
         Command::Import { file } => commands::import(&client, &file).await,
     }

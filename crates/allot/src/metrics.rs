@@ -19,8 +19,10 @@ use prometheus_client::registry::Registry;
 use crate::serve::Daemon;
 
 mod engine;
+mod table;
 
 pub(crate) use engine::EngineMetrics;
+pub(crate) use table::ALL;
 
 /// Every metric's name begins with it.
 pub(crate) const PREFIX: &str = "allotment";

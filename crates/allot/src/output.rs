@@ -26,6 +26,11 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
     writeln!(io::stdout().lock(), "{text}").map_err(|error| Failure::output(&error))
 }
 
+/// Something for the person beside the answer, on standard error. Whoever closed that does not want to know.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
 fn write<R: Tabular>(rows: &[R], format: Format, out: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Table => out.write_all(table(rows).as_bytes()),
@@ -52,6 +57,7 @@ fn table<R: Tabular>(rows: &[R]) -> String {
     table.load_style(TableStyle::new());
     table.set_header(shown.iter().map(|&column| R::HEAD[column]));
     for row in cells {
+        assert_eq!(row.len(), R::HEAD.len(), "one cell for each of {:?}", R::HEAD);
         table.add_row(
             shown.iter().map(|&column| if row[column].is_empty() { "-" } else { row[column].as_str() }),
         );

@@ -1,8 +1,10 @@
-//! The engine on the embedded ledger, in process: group commit against one commit per allocation, and the rebuild of a
-//! million allocations. `cargo bench -p allotment-engine`, with `-- --json` for machines.
+//! The engine on the embedded ledger, in process: group commit against one commit per allocation on the same ledger,
+//! and the rebuild of a million allocations. `cargo bench -p allotment-engine`; `-- --json` prints a line for machines.
+#![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
+#![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
 use std::fs;
-use std::io::Write as _;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use allotment_engine::conformance::{World, ended, pod, subnet};
 use allotment_engine::{EmbeddedLedger, Engine, Handle, Options};
+use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 /// Addresses held on the /16 while it is churned: half of it.
@@ -21,195 +23,209 @@ const MEASURE: Duration = Duration::from_secs(3);
 /// Allocations of the rebuild.
 const REBUILD: u64 = 1_000_000;
 
-#[derive(Debug)]
-struct Row {
-    mode: &'static str,
-    callers: u64,
-    calls_per_second: f64,
-    p50_micros: u128,
-    p99_micros: u128,
-    worst_micros: u128,
-    commits: u64,
-    bytes_written_per_call: f64,
-    file_bytes: u64,
-}
-
 fn main() {
     let json = std::env::args().any(|arg| arg == "--json");
     let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the target folder can be written");
     let (filesystem, fdatasync) = (filesystem_of(folder.path()), fdatasync_median(folder.path()));
-    if !json {
-        println!(
-            "filesystem {filesystem}, median of a bare fdatasync after 4 KiB: {} µs",
-            fdatasync.as_micros()
-        );
-        println!(
-            "release of a random held address + allocate, on a churned /16 with {HELD} held; both are durable"
-        );
-        println!(
-            "{:<12}{:>8}{:>10}{:>9}{:>9}{:>9}{:>9}{:>10}{:>9}",
-            "", "callers", "calls/s", "p50 µs", "p99 µs", "max µs", "commits", "B/call", "file MB"
-        );
-    }
+    let prefilled = folder.path().join("prefilled");
+    prefill(&prefilled);
     let mut rows = Vec::new();
     for callers in [1, 8, 64, 512] {
         for (mode, batch, linger) in
             [("one by one", 1, Duration::ZERO), ("grouped", 1024, Options::default().linger)]
         {
-            let row = churn(folder.path(), mode, callers, Options { batch, linger, ..Options::default() });
-            if !json {
-                println!(
-                    "{:<12}{:>8}{:>10.0}{:>9}{:>9}{:>9}{:>9}{:>10.0}{:>9.1}",
-                    row.mode,
-                    row.callers,
-                    row.calls_per_second,
-                    row.p50_micros,
-                    row.p99_micros,
-                    row.worst_micros,
-                    row.commits,
-                    row.bytes_written_per_call,
-                    row.file_bytes as f64 / 1e6
-                );
-            }
-            rows.push(row);
+            let options = Options { batch, linger, ..Options::default() };
+            rows.push(churn(&prefilled, mode, callers, HELD, options));
         }
     }
-    let ratio = |callers| {
-        let of = |mode| {
-            rows.iter()
-                .find(|row| row.callers == callers && row.mode == mode)
-                .map_or(f64::NAN, |row| row.calls_per_second)
-        };
-        of("grouped") / of("one by one")
-    };
-    if !json {
-        println!("grouped / one by one at 64 callers: {:.1} ×", ratio(64));
+    let million = folder.path().join("million");
+    let rebuilds = rebuild(&million);
+    rows.push(churn(&million, "grouped, 1 M", 64, REBUILD, Options::default()));
+    if json {
+        let micros = fdatasync.as_secs_f64() * 1e6;
+        println!(
+            "{}",
+            json!({"filesystem": filesystem, "fdatasyncMicros": micros, "churn": rows, "rebuild": rebuilds})
+        );
+        return;
     }
-    rebuild(folder.path());
+    println!("{filesystem}; a bare fdatasync of 4 KiB takes {fdatasync:.1?} (median)");
+    println!(
+        "\nrelease of a random held address, then allocate, both durable; a churned /16 with {HELD} held:"
+    );
+    print(
+        &rows,
+        &[
+            "mode",
+            "callers",
+            "callsPerSecond",
+            "p50Micros",
+            "p99Micros",
+            "maxMicros",
+            "batch",
+            "commitMicros",
+            "bytesPerCall",
+            "fileMB",
+        ],
+    );
+    println!("\nrebuild of {REBUILD} allocations, state filled:");
+    print(&rebuilds, &["mode", "seconds", "checkSeconds", "fileMB"]);
+    let rate = |mode: &str| {
+        let row = rows.iter().find(|row| row["callers"] == 64 && row["mode"] == mode);
+        row.and_then(|row| row["callsPerSecond"].as_f64()).expect("it was measured")
+    };
+    println!(
+        "\nat 64 callers, grouped is {:.1} × one by one (bar: 20)",
+        rate("grouped") / rate("one by one")
+    );
 }
 
-/// The names of what is held now, shared out among the callers.
-fn churn(folder: &Path, mode: &'static str, callers: u64, options: Options) -> Row {
-    let folder = TempDir::new_in(folder).expect("a folder in a folder");
-    prefill(folder.path());
-    let ledger = EmbeddedLedger::open(folder.path()).expect("it was made just now");
+fn print(rows: &[Value], columns: &[&str]) {
+    let line = |cells: Vec<String>| {
+        let cells = cells
+            .iter()
+            .zip(columns)
+            .map(|(cell, column)| format!("{cell:>width$}", width = column.len().max(12)));
+        println!("  {}", cells.collect::<Vec<_>>().join("  "));
+    };
+    line(columns.iter().map(ToString::to_string).collect());
+    for row in rows {
+        let cell = |column: &&str| match &row[*column] {
+            Value::String(text) => text.clone(),
+            Value::Number(number) if number.is_f64() => format!("{:.2}", number.as_f64().expect("it is one")),
+            other => other.to_string(),
+        };
+        line(columns.iter().map(cell).collect());
+    }
+}
+
+/// Callers who release what they hold and allocate anew, on a copy of a prepared ledger.
+fn churn(prepared: &Path, mode: &str, callers: u64, held: u64, options: Options) -> Value {
+    let folder =
+        TempDir::new_in(prepared.parent().expect("it is in a folder")).expect("a folder in a folder");
+    let file = folder.path().join("ledger.redb");
+    fs::copy(prepared.join("ledger.redb"), &file).expect("copied");
+    let ledger = EmbeddedLedger::open(folder.path()).expect("it is well");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {
-        let handle = Engine::open_with(ledger, options).expect("it was made just now");
-        let next = Arc::new(AtomicU64::new(HELD));
-        let (commits, written) = (handle.metrics().commits.get(), bytes_written());
-        let began = Instant::now();
+        let handle = Engine::open_with(ledger, options).expect("it is well");
+        let next = Arc::new(AtomicU64::new(held));
+        let (written, began) = (bytes_written(), Instant::now());
         let mut tasks = JoinSet::new();
         for caller in 0..callers {
-            tasks.spawn(caller_loop(handle.clone(), caller, callers, Arc::clone(&next), began + MEASURE));
+            let names: Vec<u64> = (0..held).filter(|n| n % callers == caller).collect();
+            tasks.spawn(one_caller(handle.clone(), names, caller, Arc::clone(&next), began + MEASURE));
         }
-        let mut latencies: Vec<Duration> = tasks.join_all().await.into_iter().flatten().collect();
+        let mut latencies = tasks.join_all().await.concat();
         let took = began.elapsed();
+        let written = bytes_written() - written;
         latencies.sort_unstable();
-        let row = Row {
-            mode,
-            callers,
-            calls_per_second: latencies.len() as f64 / took.as_secs_f64(),
-            p50_micros: latencies[latencies.len() / 2].as_micros(),
-            p99_micros: latencies[latencies.len() * 99 / 100].as_micros(),
-            worst_micros: latencies[latencies.len() - 1].as_micros(),
-            commits: {
-                let m = handle.metrics();
-                eprintln!(
-                    "avg commit {} us, avg batch {}",
-                    m.commit_micros.sum() / m.commits.get().max(1),
-                    m.batch.sum() / m.commits.get().max(1)
-                );
-                handle.metrics().commits.get() - commits
-            },
-            bytes_written_per_call: (bytes_written() - written) as f64 / latencies.len() as f64,
-            file_bytes: fs::metadata(folder.path().join("ledger.redb")).expect("it is there").len(),
-        };
+        let metrics = handle.metrics();
+        let per_commit = |sum: u64| sum as f64 / metrics.commits.get() as f64;
+        let row = json!({
+            "mode": mode,
+            "callers": callers,
+            "callsPerSecond": (latencies.len() as f64 / took.as_secs_f64()).round(),
+            "p50Micros": micros(latencies[latencies.len() / 2]),
+            "p99Micros": micros(latencies[latencies.len() * 99 / 100]),
+            "maxMicros": micros(latencies[latencies.len() - 1]),
+            "batch": per_commit(metrics.batch.sum()),
+            "commitMicros": per_commit(metrics.commit_micros.sum()),
+            "bytesPerCall": written / latencies.len() as u64,
+            "fileMB": megabytes(&file),
+        });
         handle.stop().await;
         row
     })
 }
 
-async fn caller_loop(
+async fn one_caller(
     handle: Handle,
-    caller: u64,
-    callers: u64,
+    mut held: Vec<u64>,
+    seed: u64,
     next: Arc<AtomicU64>,
     end: Instant,
 ) -> Vec<Duration> {
-    let mut held: Vec<u64> = (0..HELD).filter(|n| n % callers == caller).collect();
-    let mut random = caller * 2 + 1;
+    let mut draw = draws(seed);
     let mut latencies = Vec::new();
+    let deadline = end + Duration::from_mins(1);
     while Instant::now() < end {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let which = usize::try_from(random >> 33).expect("31 bits") % held.len();
-        let release = ended(held[which]);
-        let deadline = end + Duration::from_secs(60);
+        let which = draw(held.len());
         let began = Instant::now();
-        handle.release(release, deadline).await.expect("released");
+        let released = handle.release(ended(held[which]), deadline).await.expect("released");
         latencies.push(began.elapsed());
+        assert_eq!(released.len(), 1, "it was held");
         held[which] = next.fetch_add(1, Ordering::Relaxed);
         let request = pod(held[which], "a");
         let began = Instant::now();
-        handle.allocate(request, deadline).await.expect("half of it is free");
+        handle.allocate(request, deadline).await.expect("there are free ones");
         latencies.push(began.elapsed());
     }
     latencies
 }
 
-/// A /16 of which every address was used once and half are held, at random places.
+/// A /16 of which every address was used once, and half are held by pods 0 to `HELD`.
 fn prefill(folder: &Path) {
-    let mut world =
-        World::load(EmbeddedLedger::open(folder).expect("an empty folder")).expect("an empty ledger");
+    const OTHERS: u64 = 1 << 40;
+    fs::create_dir(folder).expect("a folder in a folder");
+    let mut world = World::load(EmbeddedLedger::open(folder).expect("an empty folder")).expect("it is empty");
     world.put(subnet("a", "default", &["10.0.0.0/16"])).expect("committed");
-    let mut held: Vec<u64> = Vec::new();
-    let mut random = 1u64;
-    for first in (0..65_000).step_by(1000) {
-        let requests: Vec<_> = (first..first + 1000).map(|n| pod(n + 1_000_000, "a")).collect();
-        world.allocate(&requests).expect("committed");
-        held.extend(first + 1_000_000..first + 1_001_000);
+    let mut held: Vec<u64> = (OTHERS..OTHERS + 65_000).collect();
+    for part in held.chunks(1000) {
+        world.allocate(&part.iter().map(|&n| pod(n, "a")).collect::<Vec<_>>()).expect("committed");
     }
-    while held.len() as u64 > 0 {
-        let mut releases = Vec::new();
-        for _ in 0..1000.min(held.len()) {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let n = held.swap_remove(usize::try_from(random >> 33).expect("31 bits") % held.len());
-            releases.push(ended(n));
-        }
-        world.release(&releases).expect("committed");
+    let mut draw = draws(7);
+    while !held.is_empty() {
+        let mut one = || ended(held.swap_remove(draw(held.len())));
+        world.release(&(0..1000).map(|_| one()).collect::<Vec<_>>()).expect("committed");
     }
     for first in (0..HELD).step_by(1024) {
         world.allocate(&(first..first + 1024).map(|n| pod(n, "a")).collect::<Vec<_>>()).expect("committed");
     }
 }
 
-fn rebuild(folder: &Path) {
-    let folder = TempDir::new_in(folder).expect("a folder in a folder");
-    let mut world =
-        World::load(EmbeddedLedger::open(folder.path()).expect("an empty folder")).expect("an empty ledger");
+/// How long it takes until a million allocations can be served again. Leaves them in `folder`.
+fn rebuild(folder: &Path) -> Vec<Value> {
+    let killed = folder.join("killed");
+    fs::create_dir_all(&killed).expect("a folder in a folder");
+    let mut world = World::load(EmbeddedLedger::open(folder).expect("an empty folder")).expect("it is empty");
     world.put(subnet("a", "default", &["10.0.0.0/8"])).expect("committed");
-    let began = Instant::now();
-    for first in (0..REBUILD).step_by(4096) {
-        let last = (first + 4096).min(REBUILD);
-        world.allocate(&(first..last).map(|n| pod(n, "a")).collect::<Vec<_>>()).expect("committed");
+    for first in (0..REBUILD).step_by(1000) {
+        world.allocate(&(first..first + 1000).map(|n| pod(n, "a")).collect::<Vec<_>>()).expect("committed");
     }
-    println!("{REBUILD} allocations made in {:?}", began.elapsed());
-    let copy = folder.path().join("copy");
-    fs::create_dir(&copy).expect("a folder in a folder");
-    fs::copy(folder.path().join("ledger.redb"), copy.join("ledger.redb")).expect("copied");
+    fs::copy(folder.join("ledger.redb"), killed.join("ledger.redb")).expect("copied");
     drop(world);
-    for (name, folder) in [("after a clean stop", folder.path()), ("after SIGKILL", &copy)] {
+    let mut rows = Vec::new();
+    for (mode, folder) in [("clean stop", folder), ("SIGKILL", &killed)] {
         let began = Instant::now();
         let ledger = EmbeddedLedger::open(folder).expect("it is well");
-        let opened = began.elapsed();
+        let checked = began.elapsed();
         let world = World::load(ledger).expect("it is well");
-        println!(
-            "rebuild {name}: {:?}, {opened:?} of it opening and checking; {:?} records, file {} MB",
-            began.elapsed(),
-            world.state.len(),
-            fs::metadata(folder.join("ledger.redb")).expect("it is there").len() / 1_000_000
+        let seconds = began.elapsed().as_secs_f64();
+        assert_eq!(world.state.len() as u64, REBUILD);
+        let file = megabytes(&folder.join("ledger.redb"));
+        rows.push(
+            json!({"mode": mode, "seconds": seconds, "checkSeconds": checked.as_secs_f64(), "fileMB": file}),
         );
     }
+    rows
+}
+
+/// Numbers below a bound, the same in every run.
+fn draws(seed: u64) -> impl FnMut(usize) -> usize {
+    let mut state = seed;
+    move |bound| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).expect("31 bits") % bound
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).expect("it is no age")
+}
+
+fn megabytes(file: &Path) -> f64 {
+    fs::metadata(file).expect("it is there").len() as f64 / 1e6
 }
 
 /// Bytes that this process caused to be written to disks so far.
@@ -221,7 +237,6 @@ fn bytes_written() -> u64 {
 
 /// The type of the filesystem that a folder is on.
 fn filesystem_of(folder: &Path) -> String {
-    let folder = folder.canonicalize().expect("it is there");
     let mounts = fs::read_to_string("/proc/self/mounts").expect("Linux has it");
     let mounts = mounts.lines().filter_map(|line| {
         let mut fields = line.split(' ').skip(1);
@@ -232,12 +247,11 @@ fn filesystem_of(folder: &Path) -> String {
 }
 
 fn fdatasync_median(folder: &Path) -> Duration {
-    let mut file = fs::File::create(folder.join("sync")).expect("it can be written");
-    file.write_all(&vec![0; 4 << 20]).expect("it can be written");
+    let file = fs::File::create(folder.join("sync")).expect("it can be written");
+    file.write_all_at(&vec![0; 4 << 20], 0).expect("it can be written");
     file.sync_all().expect("it can be synced");
     let once = |n: u64| {
-        std::os::unix::fs::FileExt::write_all_at(&file, &[1; 4096], n % 1024 * 4096)
-            .expect("it can be written");
+        file.write_all_at(&[1; 4096], n % 1024 * 4096).expect("it can be written");
         let began = Instant::now();
         file.sync_data().expect("it can be synced");
         began.elapsed()

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use allotment_core::{Cidr, Dns, Family, GrantEntry, Object, ObjectKey, ObjectKind, Request, State};
+use allotment_core::{Cidr, Dns, Family, GrantEntry, Object, ObjectKey, ObjectKind, Order, Request, State};
 use allotment_engine::EngineError;
 use allotment_wire::CniCall;
 use allotment_wire::cni::{self, AddResult, AskedIp, CniArgs, Error, Net, NetConf, ResultIp, Section, code};
@@ -20,7 +20,10 @@ impl CniService {
         let conf = NetConf::parse(&call.config)?;
         let args = CniArgs::parse(&call.args)?;
         self.admit_add(deadline).await?;
-        let seen = netns::observe(call.netns.clone(), call.ifname.clone()).await;
+        let seen = netns::observe(&call.netns, &call.ifname);
+        if seen.netns.is_none() {
+            self.metrics.cni.unseen.inc();
+        }
         let mut request = request::frame(call, &conf, &args, seen)?;
         let result = match &conf.ipam.section {
             Section::Ours(_) => {
@@ -116,6 +119,10 @@ fn other_prefix(state: &State, net: Net) -> Option<(Net, String, Cidr)> {
         let Some(located) = state.locate(vrf, net.address) else { continue };
         let key = ObjectKey { kind: ObjectKind::Subnet, name: located.subnet };
         let Some(Object::Subnet(spec)) = state.object(&key) else { continue };
+        // What a configuration implies is nobody else's network.
+        if spec.order == Order::NextAfterLast {
+            continue;
+        }
         match spec.cidr(Family::of(net.address)) {
             Some(cidr) if cidr.prefix() == net.prefix => return None,
             Some(&cidr) => found = Some((net, key.name, cidr)),

@@ -37,13 +37,15 @@ pub fn folder() -> Option<PathBuf> {
 pub fn run_inside() -> Result<ExitCode> {
     let scratch = Scratch::new()?;
     // Before any other thread starts, so that all inherit it: the signals arrive at `wait` and nowhere else.
-    let mut signals = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        signals.add(signal);
-    }
+    let signals = ends();
     signals.thread_block().context("signals cannot be blocked")?;
     let child = start(scratch.path())?;
     wait(child, signals)
+}
+
+/// What ends a program from outside.
+fn ends() -> SigSet {
+    SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])
 }
 
 /// The file of this program, even after it was built anew while this ran.
@@ -112,6 +114,8 @@ pub fn settle() -> Result<()> {
     if folder().is_none() || std::process::id() != 1 {
         bail!("not inside: `run_inside` has to start this process");
     }
+    // Blocked outside, and processes inherit that: a daemon would never hear that it is to stop.
+    ends().thread_unblock().context("signals cannot be unblocked")?;
     for path in ["/run", "/var/lib"] {
         mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), Some("mode=0755"))
             .with_context(|| format!("a tmpfs cannot be mounted on {path}"))?;

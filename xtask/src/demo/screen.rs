@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use allotment_lab::{run, shown};
-use anyhow::Result;
+use allotment_lab::shown;
+use anyhow::{Context, Result, ensure};
 
 #[expect(clippy::print_stdout, reason = "a demo is there to be read")]
 pub(super) fn say(text: &str) {
@@ -32,10 +32,13 @@ impl Screen {
     }
 }
 
-/// Shows a command and what it prints.
+/// Shows a command and what it says, on either stream.
 pub(super) fn show(command: &mut Command) -> Result<()> {
     command_line(&shown(command));
-    text(run(command)?.trim_end());
+    let output = command.output().with_context(|| shown(command))?;
+    let words = [output.stderr, output.stdout].concat();
+    text(String::from_utf8_lossy(&words).trim_end());
+    ensure!(output.status.success(), "`{}` ended with {}", shown(command), output.status);
     Ok(())
 }
 

@@ -147,8 +147,8 @@ impl Stage {
         screen::command_line("kill -9 $(pidof allot); allot standalone … &");
         let outcome = crash::run(&self.lab, &mut self.daemon)?;
         screen::text(&format!(
-            "{} ADDs were answered before the kill, {} were tried again after it.\n\
-             {} addresses for {} pods: every one is in the ledger for whom it was given, none was given twice.",
+            "ADDs answered before it died: {}. Told to try again, and served after it was back: {}.\n\
+             {} addresses of {} pods: each is in the ledger for whom it was given, none was given twice.",
             outcome.before,
             outcome.retried,
             outcome.addresses,

@@ -17,12 +17,12 @@ pub(crate) async fn check(client: &Client, paths: &[PathBuf], format: Format) ->
     for path in paths {
         read(path, &mut files)?;
     }
-    let rows: Vec<CheckRow> = if client.answers().await {
-        let body = serde_json::to_vec(&files).expect("names and texts can be written");
-        client.post("/v1/check", "application/json", body).await?
-    } else {
-        eprintln!("note: no daemon answers, so the files are checked against each other alone");
-        check_files(&files, allotment_core::State::new()).await
+    let rows = match client.answers().await {
+        Ok(()) => ask(client, &files).await?,
+        Err(why) => {
+            output::note(&format!("note: the files are checked against each other alone: {why}"));
+            check_files(&files, allotment_core::State::new()).await
+        }
     };
     if format == Format::Table {
         for row in &rows {
@@ -32,12 +32,18 @@ pub(crate) async fn check(client: &Client, paths: &[PathBuf], format: Format) ->
             }
         }
         if rows.is_empty() {
-            eprintln!("nothing is wrong");
+            output::note("nothing is wrong");
         }
     } else {
         output::print(&rows, format)?;
     }
     Ok(if rows.is_empty() { Verdict::Done } else { Verdict::Found })
+}
+
+/// Asks the daemon.
+pub(super) async fn ask(client: &Client, files: &[CheckFile]) -> Result<Vec<CheckRow>, Failure> {
+    let body = serde_json::to_vec(files).expect("names and texts can be written");
+    client.post("/v1/check", "application/json", body).await
 }
 
 /// `file:line: object: field: text`, as compilers write it.

@@ -57,13 +57,13 @@ pub(crate) async fn named<R: Named>(client: &Client, args: &NamedArgs) -> Result
     output::print(&rows, args.output.format)?;
     if args.output.format == Format::Table {
         if known.is_empty() {
-            eprintln!("no {} is declared", R::WHAT);
+            output::note(&format!("no {} is declared", R::WHAT));
         }
         note_problems(client).await?;
     }
     let missing: Vec<_> = args.names.iter().filter(|&name| !known.contains(name)).collect();
     for name in &missing {
-        eprintln!("error: there is no {} `{name}`; there are {}", R::WHAT, listed(&known));
+        output::note(&format!("error: there is no {} `{name}`; there are {}", R::WHAT, listed(&known)));
     }
     Ok(if missing.is_empty() { Verdict::Done } else { Verdict::Found })
 }
@@ -72,7 +72,7 @@ pub(crate) async fn named<R: Named>(client: &Client, args: &NamedArgs) -> Result
 async fn note_problems(client: &Client) -> Result<(), Failure> {
     let problems: Vec<CheckRow> = client.get("/v1/problems", &[]).await?;
     for row in problems {
-        eprintln!("not in force: {}", super::check::line(&row));
+        output::note(&format!("not in force: {}", super::check::line(&row)));
     }
     Ok(())
 }
@@ -119,7 +119,7 @@ pub(crate) async fn ips(client: &Client, args: &IpArgs) -> Result<Verdict, Failu
     let rows: Vec<IpRow> = client.get("/v1/ips", &query).await?;
     output::print(&rows, args.output.format)?;
     if rows.is_empty() && args.output.format == Format::Table {
-        eprintln!("no such address is in use");
+        output::note("no such address is in use");
     }
     Ok(Verdict::Done)
 }

@@ -63,7 +63,7 @@ pub(crate) async fn audit(client: &Client, format: Format) -> Result<Verdict, Fa
     output::print(&findings, format)?;
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
     if format == Format::Table {
-        eprintln!("{errors} errors, {} warnings", findings.len() - errors);
+        output::note(&format!("{errors} errors, {} warnings", findings.len() - errors));
     }
     Ok(if errors > 0 { Verdict::Found } else { Verdict::Done })
 }

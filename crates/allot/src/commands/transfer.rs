@@ -8,6 +8,7 @@ use allotment_wire::ImportRow;
 
 use crate::client::Client;
 use crate::failure::{Failure, Verdict};
+use crate::output;
 
 /// Writes everything as JSON lines to standard output.
 pub(crate) async fn export(client: &Client) -> Result<Verdict, Failure> {
@@ -27,9 +28,10 @@ pub(crate) async fn import(client: &Client, file: &Path) -> Result<Verdict, Fail
     let lines =
         read.map_err(|error| Failure::unable(format!("{} cannot be read: {error}", file.display()), ""))?;
     let row: ImportRow = client.post("/v1/import", "application/x-ndjson", lines).await?;
-    eprintln!(
+    let text = format!(
         "imported {} objects and {} addresses; {} were there already",
         row.objects, row.addresses, row.unchanged
     );
+    output::note(&text);
     Ok(Verdict::Done)
 }

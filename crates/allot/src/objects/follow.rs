@@ -10,10 +10,10 @@ use allotment_api::Problem;
 use allotment_core::{Object, ObjectKey};
 use allotment_engine::{EngineError, Handle};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::remember::Remembered;
-use super::settle::settle;
+use super::settle::{Blocked, Settled, settle};
 use super::steps::{Step, steps};
 use super::wanted::{Wanted, row};
 use super::watch::Watcher;
@@ -33,18 +33,16 @@ pub(crate) struct Follower {
     remembered: Remembered,
     watcher: Watcher,
     problems: watch::Sender<Arc<[Problem]>>,
-    /// What the log has already been told: the problem, and what was wanted when it arose.
-    said: BTreeSet<(String, Option<u64>, String)>,
-}
-
-/// What a pass leaves to do.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Left {
-    Nothing,
-    /// Something was refused, or a file could not be read.
-    Refused,
-    /// The engine could not do its part.
-    Failed,
+    /// What made no sense when the folder was read last.
+    faults: Vec<Problem>,
+    /// What was refused, to be tried again.
+    blocked: Vec<Blocked>,
+    /// When the folder has to be read again.
+    due: Instant,
+    /// What the log has already been told.
+    said: BTreeSet<String>,
+    /// Whether it was said that the engine cannot do its part.
+    complained: bool,
 }
 
 impl Follower {
@@ -55,7 +53,11 @@ impl Follower {
             remembered: Remembered::open(data)?,
             watcher: Watcher::new(folder),
             problems: watch::channel(Arc::from([])).0,
+            faults: Vec::new(),
+            blocked: Vec::new(),
+            due: Instant::now(),
             said: BTreeSet::new(),
+            complained: false,
         })
     }
 
@@ -65,7 +67,7 @@ impl Follower {
 
     /// Reads the folder for the first time, and again until the engine has taken what can be taken.
     pub(crate) async fn begin(&mut self) {
-        while self.pass().await == Left::Failed {
+        while !self.read().await {
             sleep(RETRY).await;
         }
     }
@@ -73,40 +75,74 @@ impl Follower {
     /// Follows the folder, for ever.
     pub(crate) async fn follow(&mut self) {
         loop {
-            let left = self.pass().await;
-            let pause = if left == Left::Nothing { REREAD } else { RETRY };
-            tokio::select! {
-                () = self.watcher.changed() => {}
-                () = sleep(pause) => {}
+            let is_due = tokio::select! {
+                () = self.watcher.changed() => true,
+                () = sleep_until(self.due) => true,
+                () = sleep(RETRY), if !self.blocked.is_empty() => false,
+            };
+            if is_due {
+                self.read().await;
+            } else {
+                self.retry().await;
             }
         }
     }
 
-    /// Reads the folder and brings it into force, as far as that goes.
-    async fn pass(&mut self) -> Left {
+    /// Reads the folder and brings it into force, as far as that goes. `false`: the engine could not do its part.
+    async fn read(&mut self) -> bool {
         self.watcher.arm();
         let (folder, expected) = (self.folder.clone(), !self.remembered.files().is_empty());
         let wanted = tokio::task::spawn_blocking(move || Wanted::read(&folder, expected)).await;
-        let wanted = wanted.expect("reading files does not panic");
-        match self.bring_into_force(wanted).await {
-            Ok(left) => left,
-            Err(error) => {
-                tracing::error!(%error, "the objects cannot be brought into force now; trying again");
-                Left::Failed
-            }
-        }
+        let done = self.bring_into_force(wanted.expect("reading files does not panic")).await;
+        self.due = Instant::now() + if done.is_ok() { REREAD } else { RETRY };
+        self.ended(done)
     }
 
-    async fn bring_into_force(&mut self, wanted: Wanted) -> Result<Left, Interrupted> {
+    /// Tries again what was refused. Once any of it is done, the folder is read anew.
+    async fn retry(&mut self) {
+        let steps = self.blocked.iter().map(|blocked| blocked.step.clone()).collect();
+        let settled = settle(&mut self.handle, steps).await;
+        if !settled.done.is_empty() {
+            self.due = Instant::now();
+        }
+        let taken = self.take(settled);
+        self.ended(taken.map_err(Interrupted::from));
+    }
+
+    /// `false`: the engine could not do its part. That is said once.
+    fn ended(&mut self, done: Result<(), Interrupted>) -> bool {
+        match done {
+            Ok(()) => self.complained = false,
+            Err(error) if !self.complained => {
+                tracing::error!(%error, "the objects cannot be brought into force now; trying again and again");
+                self.complained = true;
+            }
+            Err(_) => {}
+        }
+        !self.complained
+    }
+
+    async fn bring_into_force(&mut self, wanted: Wanted) -> Result<(), Interrupted> {
         let in_force = self.in_force().await?;
         // A name is remembered before its object comes into force and forgotten after it has gone: a crash in between
         // leaves a name too many, which does no harm.
         self.remembered.update(|files| {
-            files.extend(
-                wanted.objects.iter().map(|(key, declared)| (key.clone(), declared.file().to_owned())),
-            );
+            let declared = wanted.objects.iter();
+            files.extend(declared.map(|(key, declared)| (key.clone(), declared.file().to_owned())));
         })?;
-        let settled = settle(&mut self.handle, steps(&in_force, self.remembered.files(), &wanted)).await;
+        let steps = steps(&in_force, self.remembered.files(), &wanted);
+        let settled = settle(&mut self.handle, steps).await;
+        self.faults = wanted.problems;
+        self.take(settled)?;
+        let in_force = self.in_force().await?;
+        self.remembered.update(|files| {
+            files.retain(|key, _| wanted.objects.contains_key(key) || in_force.contains_key(key));
+        })?;
+        Ok(())
+    }
+
+    /// Tells what came of the steps.
+    fn take(&mut self, settled: Settled) -> Result<(), EngineError> {
         for step in &settled.done {
             match step {
                 Step::Put(declared) => {
@@ -116,50 +152,47 @@ impl Follower {
             }
         }
         if let Some(error) = settled.failed {
-            return Err(error.into());
+            return Err(error);
         }
-        let in_force = self.in_force().await?;
-        self.remembered.update(|files| {
-            files.retain(|key, _| wanted.objects.contains_key(key) || in_force.contains_key(key));
-        })?;
-        let problems: Arc<[Problem]> = wanted.problems.into_iter().chain(settled.blocked).collect();
-        self.log(&problems);
-        let left = if problems.is_empty() { Left::Nothing } else { Left::Refused };
-        self.problems.send_replace(problems);
-        Ok(left)
+        self.blocked = settled.blocked;
+        self.log();
+        let blocked = self.blocked.iter().map(|blocked| &blocked.problem);
+        self.problems.send_replace(self.faults.iter().chain(blocked).cloned().collect());
+        Ok(())
     }
 
     async fn in_force(&self) -> Result<BTreeMap<ObjectKey, Object>, EngineError> {
         self.handle.read(|state, _| state.objects().map(|object| (object.key(), object)).collect()).await
     }
 
-    /// Each problem once, for as long as it lasts. Its numbers change with every holder that leaves, so they do not count.
-    fn log(&mut self, problems: &[Problem]) {
-        let mut now = BTreeSet::new();
-        for row in problems.iter().map(row) {
-            let place = row.field.clone().unwrap_or_else(|| row.file.clone());
-            let id = (format!("{}: {:?}", row.file, row.object), row.line, place);
-            if !self.said.contains(&id) {
-                tracing::warn!(
-                    file = row.file,
-                    line = row.line,
-                    object = row.object,
-                    field = row.field,
-                    hint = row.hint,
-                    "not in force, what was accepted last stays: {}",
-                    row.text
-                );
+    /// Each problem once, for as long as the same is wanted: its numbers change with every holder that leaves.
+    fn log(&mut self) {
+        let faults = self.faults.iter().map(|fault| (fault.to_string(), fault));
+        let blocked = self.blocked.iter().map(|blocked| (blocked.step.id(), &blocked.problem));
+        let problems: BTreeMap<String, &Problem> = faults.chain(blocked).collect();
+        for (id, problem) in &problems {
+            if self.said.contains(id) {
+                continue;
             }
-            now.insert(id);
+            let row = row(problem);
+            tracing::warn!(
+                file = row.file,
+                line = row.line,
+                object = row.object,
+                field = row.field,
+                hint = row.hint,
+                "not in force, what was accepted last stays: {}",
+                row.text
+            );
         }
-        if !self.said.is_empty() && now.is_empty() {
+        if !self.said.is_empty() && problems.is_empty() {
             tracing::info!(folder = %self.folder.display(), "everything declared is in force again");
         }
-        self.said = now;
+        self.said = problems.into_keys().collect();
     }
 }
 
-/// Why a pass ended half-way.
+/// Why the folder is not in force yet.
 #[derive(Debug, thiserror::Error)]
 enum Interrupted {
     #[error(transparent)]

@@ -17,6 +17,14 @@ pub(crate) enum Step {
 }
 
 impl Step {
+    /// What is wanted, whatever stands in its way.
+    pub(crate) fn id(&self) -> String {
+        match self {
+            Step::Remove(key, _) => format!("no {key}"),
+            Step::Put(declared) => serde_json::to_string(&declared.value).expect("an object is plain data"),
+        }
+    }
+
     pub(crate) fn key(&self) -> ObjectKey {
         match self {
             Step::Remove(key, _) => key.clone(),

@@ -3,17 +3,15 @@
 mod examine;
 mod live;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use allotment_core::{Allocation, Timestamp};
-use allotment_engine::Handle;
+use allotment_core::{Allocation, State, Timestamp};
+use allotment_engine::{Handle, Pages};
 use allotment_wire::Finding;
 
 use self::live::Live;
 use super::atlas::Atlas;
 use super::clock;
-use super::ips::{Filter, Walk};
 use super::reply::Trouble;
 
 /// An ADD or a DEL under way looks like a fault for as long as it lasts. So what is found has to be there still after
@@ -22,7 +20,7 @@ const SECOND_LOOK: Duration = Duration::from_secs(1);
 
 /// Everything that one look sees.
 pub(crate) struct Seen {
-    pub(crate) atlas: Arc<Atlas>,
+    pub(crate) atlas: Atlas,
     pub(crate) allocations: Vec<Allocation>,
     pub(crate) live: Live,
     /// By the machine's clock, not the ledger's, which never goes back (C8).
@@ -40,12 +38,8 @@ pub(crate) async fn audit(handle: &Handle) -> Result<Vec<Finding>, Trouble> {
 }
 
 async fn look(handle: &Handle) -> Result<Seen, Trouble> {
-    let atlas = Arc::new(Atlas::read(handle).await?);
-    let mut walk = Walk::new(handle, Arc::clone(&atlas), Filter::everything());
-    let mut allocations = Vec::new();
-    while let Some(page) = walk.next().await? {
-        allocations.extend(page.into_iter().map(|(allocation, _)| allocation));
-    }
+    let atlas = Atlas::read(handle).await?;
+    let allocations = Pages::new(handle, |_, _| true, State::at).collect().await?;
     let live = Live::look(&allocations).await.map_err(|error| {
         Trouble::unable(
             format!("the network namespaces of this machine cannot be looked through: {error}"),

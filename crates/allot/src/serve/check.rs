@@ -30,7 +30,8 @@ pub(crate) async fn check_files(files: &[CheckFile], state: State) -> Vec<CheckR
         state.objects().map(|object| (object.key(), object)).collect();
     let steps = steps(&in_force, &BTreeMap::new(), &wanted);
     let settled = settle(&mut Scratch(state), steps).await;
-    wanted.problems.into_iter().chain(settled.blocked).map(|problem| row(&problem)).collect()
+    let blocked = settled.blocked.into_iter().map(|blocked| blocked.problem);
+    wanted.problems.into_iter().chain(blocked).map(|problem| row(&problem)).collect()
 }
 
 /// Whether a block has addresses of the named subnets: only their holders can be in the way.

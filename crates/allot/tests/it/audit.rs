@@ -13,14 +13,14 @@ impl Netns {
     /// Nothing, with a word why, where namespaces cannot be made.
     fn new(name: &str) -> Option<Netns> {
         let netns = Netns(format!("allot-it-{}-{name}", std::process::id()));
-        if !nix::unistd::geteuid().is_root() || !netns.ip(&["netns", "add", &netns.0]) {
-            println!("skipped: it takes root and `ip` to make a network namespace");
+        if !nix::unistd::geteuid().is_root() || !Netns::ip(&["netns", "add", &netns.0]) {
+            eprintln!("skipped: it takes root and `ip` to make a network namespace");
             return None;
         }
         Some(netns)
     }
 
-    fn ip(&self, args: &[&str]) -> bool {
+    fn ip(args: &[&str]) -> bool {
         Command::new("ip").args(args).status().is_ok_and(|status| status.success())
     }
 
@@ -30,13 +30,13 @@ impl Netns {
 
     /// Puts an address on an interface in it.
     fn take(&self, address: &str) {
-        assert!(self.ip(&["-n", &self.0, "address", "add", &format!("{address}/32"), "dev", "lo"]));
+        assert!(Netns::ip(&["-n", &self.0, "address", "add", &format!("{address}/32"), "dev", "lo"]));
     }
 }
 
 impl Drop for Netns {
     fn drop(&mut self) {
-        self.ip(&["netns", "del", &self.0]);
+        Netns::ip(&["netns", "del", &self.0]);
     }
 }
 

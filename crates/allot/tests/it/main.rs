@@ -9,5 +9,6 @@ mod list;
 mod metrics;
 mod objects;
 mod questions;
+mod reserve;
 mod start;
 mod transfer;

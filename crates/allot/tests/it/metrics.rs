@@ -1,5 +1,6 @@
 //! `--metrics`.
 
+use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream};
 
 use serde_json::json;
@@ -56,4 +57,28 @@ fn health_and_readiness() {
         assert_eq!(get(&address, path).0, 200, "{path}");
     }
     assert_eq!(get(&address, "/nosuch").0, 404);
+}
+
+/// The names of everything that is shown, as samples have them.
+fn shown(text: &str) -> BTreeSet<String> {
+    let types: Vec<(&str, &str)> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
+    let name = |&(name, kind): &(&str, &str)| match kind {
+        "counter" => format!("{name}_total"),
+        "info" => format!("{name}_info"),
+        _ => name.to_owned(),
+    };
+    types.iter().map(name).collect()
+}
+
+#[test]
+fn the_reference_has_every_metric_and_no_other() {
+    let (daemon, address) = counted();
+    daemon.add("a", "lan");
+    let page = daemon.tool(&["reference", "metrics"]).out;
+    let told: BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned()))
+        .collect();
+    assert_eq!(told, shown(&get(&address, "/metrics").1));
 }

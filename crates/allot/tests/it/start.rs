@@ -158,3 +158,18 @@ fn releases_left_while_it_was_down_are_done_before_it_is_ready() {
         fs::read_dir(daemon.path("pending-del")).unwrap().next().is_none().then_some(())
     });
 }
+
+#[test]
+fn a_log_that_nobody_reads_is_no_reason_to_end() {
+    let daemon = Daemon::stopped(&[]);
+    let mut child = daemon.standalone().stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    assert_eq!(daemon.tool(&["ready", "--timeout", "30s"]).code, 0);
+    daemon.write("lan.yaml", &subnet("lan", "10.0.0.0/24"));
+    daemon.wait_for_cidr("lan", "10.0.0.0/24");
+    daemon.write("lan.yaml", "kind: {");
+    wait_for("it follows", || daemon.tool(&["subnet"]).err.contains("not in force").then_some(()));
+    assert_eq!(daemon.add("a", "lan"), ["10.0.0.2"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -1,5 +1,7 @@
 //! Address spaces in the states in which clusters leave them.
 
+use std::collections::HashSet;
+
 use allotment_core::{
     Attachment, Mac, MacWant, Object, Owner, Place, Release, ReleaseMode, Request, State, SubnetSpec, Target,
     Timestamp, Want,
@@ -138,11 +140,17 @@ impl Space {
         }
     }
 
-    /// Pairs made ahead. Each releases an address that was held before the batch began.
+    /// Pairs made ahead. Each releases an address that was held before the batch began. What is done here must touch
+    /// little memory: it would push the state out of the processor's caches.
     pub(crate) fn batch(&mut self, pairs: usize) -> Batch {
-        let mut free: Vec<usize> = (0..self.held.len()).collect();
+        let mut chosen = HashSet::new();
         let pairs = (0..pairs).map(|_| {
-            let at = free.swap_remove(usize::try_from(random(&mut self.seed)).unwrap() % free.len());
+            let at = loop {
+                let at = usize::try_from(random(&mut self.seed)).unwrap() % self.held.len();
+                if chosen.insert(at) {
+                    break at;
+                }
+            };
             self.made += 1;
             (request(self.made), at, self.release_of(at))
         });

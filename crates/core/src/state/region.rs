@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 
+use super::Place;
 use super::block::{Bits, bit, combine, offsets, set_bit};
 use super::hash::stable;
 use super::ranges::{self, Range};
@@ -36,6 +37,14 @@ pub(super) struct Segment {
 pub(super) struct Tally {
     pub(super) held: u64,
     pub(super) released: u64,
+}
+
+/// An address to hand out next.
+pub(super) struct Chosen {
+    pub(super) key: Key,
+    pub(super) pick: Pick,
+    /// Its record where it had to be looked at.
+    pub(super) record: Option<u32>,
 }
 
 pub(super) struct Region {
@@ -132,9 +141,9 @@ impl Region {
     }
 
     /// The lowest address that was never used and is not `taken`.
-    fn fresh(&self, store: &Store, taken: &[Key]) -> Option<Key> {
+    fn fresh(&self, store: &Store, taken: &[Place]) -> Option<Key> {
         let mut key = self.cursor?;
-        while taken.contains(&key) {
+        while taken.contains(&Place { vrf: self.vrf, key }) {
             key = self.never_used(store, key.checked_add(1)?)?;
         }
         Some(key)
@@ -320,6 +329,13 @@ impl Layout {
         }
     }
 
+    /// Asks for the record behind which the next released one of a segment is hung.
+    pub(super) fn prefetch_tail(&self, store: &Store, segment: Option<u32>) {
+        if let Some(segment) = segment {
+            store.records.prefetch(self.segments[segment as usize].tail);
+        }
+    }
+
     /// Hangs a released record at the end of its segment's list.
     pub(super) fn hang_up(&mut self, store: &mut Store, place: u32, record: u32) {
         let segment = &mut self.segments[place as usize];
@@ -344,6 +360,8 @@ impl Layout {
             self.drain(store, number, place);
         }
         let (prev, next) = store.unlink(record);
+        // It is handed out next, most likely.
+        store.prefetch_change(next);
         let since = store.records.get(record).since;
         let segment = &mut self.segments[place as usize];
         segment.released -= 1;
@@ -411,44 +429,45 @@ impl Layout {
         store: &Store,
         number: u32,
         now: Timestamp,
-        taken: &[Key],
+        taken: &[Place],
         attachment: &Attachment,
-    ) -> Option<(Key, Pick)> {
+    ) -> Option<Chosen> {
         let region = self.region(number);
+        let by = |pick| move |key| Chosen { key, pick, record: None };
         match region.order {
             Order::Oldest => self.pick_oldest(store, region, now, taken),
-            Order::Sequential => self.pick_from(store, region, 0, now, taken).map(|key| (key, Pick::Lowest)),
+            Order::Sequential => self.pick_from(store, region, 0, now, taken).map(by(Pick::Lowest)),
             Order::Random => {
                 let start = region.at(u128::from(stable(attachment)) % region.total.max(1))?;
-                self.pick_around(store, region, start, now, taken).map(|key| (key, Pick::Hashed))
+                self.pick_around(store, region, start, now, taken).map(by(Pick::Hashed))
             }
             Order::NextAfterLast => {
                 let start = region.last.map_or(0, |last| last.saturating_add(1));
-                self.pick_around(store, region, start, now, taken).map(|key| (key, Pick::Next))
+                self.pick_around(store, region, start, now, taken).map(by(Pick::Next))
             }
         }
     }
 
-    fn pick_oldest(
-        &self,
-        store: &Store,
-        region: &Region,
-        now: Timestamp,
-        taken: &[Key],
-    ) -> Option<(Key, Pick)> {
+    fn pick_oldest(&self, store: &Store, region: &Region, now: Timestamp, taken: &[Place]) -> Option<Chosen> {
         let fresh = region.fresh(store, taken);
-        let cooled = || self.oldest_cooled(store, region, now, taken).map(|key| (key, Pick::Oldest));
+        let chosen = |key| Chosen { key, pick: Pick::Fresh, record: None };
         let opens = |key| match region.cursor {
             Some(cursor) if cursor == key => region.cursor_opens,
             _ => store.blocks.find(region.vrf, key).is_none(),
         };
         match fresh.filter(|&key| region.total <= EAGER_MAX || !opens(key)) {
-            Some(key) => Some((key, Pick::Fresh)),
-            None => cooled().or(fresh.map(|key| (key, Pick::Fresh))),
+            Some(key) => Some(chosen(key)),
+            None => self.oldest_cooled(store, region, now, taken).or(fresh.map(chosen)),
         }
     }
 
-    fn oldest_cooled(&self, store: &Store, region: &Region, now: Timestamp, taken: &[Key]) -> Option<Key> {
+    fn oldest_cooled(
+        &self,
+        store: &Store,
+        region: &Region,
+        now: Timestamp,
+        taken: &[Place],
+    ) -> Option<Chosen> {
         let of_segment = |place: u32, count: u32| {
             let segment = &self.segments[place as usize];
             let mut next = segment.head;
@@ -458,9 +477,8 @@ impl Layout {
                 }
                 let record = store.records.get(next);
                 let key = store.blocks.get(segment.block).base | u128::from(record.offset);
-                if !taken.contains(&key) {
-                    store.prefetch_change(next);
-                    return Some(key);
+                if !taken.contains(&Place { vrf: region.vrf, key }) {
+                    return Some(Chosen { key, pick: Pick::Oldest, record: Some(next) });
                 }
                 next = record.next;
             }
@@ -483,7 +501,7 @@ impl Layout {
         region: &Region,
         from: Key,
         now: Timestamp,
-        taken: &[Key],
+        taken: &[Place],
     ) -> Option<Key> {
         let usable = |number: u32, span: Bits| {
             let block = store.blocks.get(number);
@@ -502,7 +520,7 @@ impl Layout {
             free
         };
         let mut key = region.walk(store, from, usable)?;
-        while taken.contains(&key) {
+        while taken.contains(&Place { vrf: region.vrf, key }) {
             key = region.walk(store, key.checked_add(1)?, usable)?;
         }
         Some(key)
@@ -515,7 +533,7 @@ impl Layout {
         region: &Region,
         from: Key,
         now: Timestamp,
-        taken: &[Key],
+        taken: &[Place],
     ) -> Option<Key> {
         self.pick_from(store, region, from, now, taken)
             .or_else(|| self.pick_from(store, region, 0, now, taken))

@@ -1,7 +1,7 @@
 //! Every namespace that something on this machine still leads to.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +11,6 @@ use nix::errno::Errno;
 
 use allotment_core::Netns;
 
-use super::apart;
 use super::identity::{Open, boot_id, cookie};
 use super::interfaces::{Interface, here};
 
@@ -24,30 +23,35 @@ type Id = (u64, u64);
 ///
 /// An error, when something could not be looked at, proves nothing about any of them.
 pub async fn gone(recorded: Vec<Netns>) -> io::Result<Vec<bool>> {
-    apart(move || {
+    aside(move || {
         let census = Census::take()?;
         let mut cookies = HashMap::new();
         recorded.iter().map(|netns| census.is_gone(netns, &mut cookies)).collect()
     })
-    .await?
+    .await
 }
 
 /// What is on the interfaces of every namespace of this machine but the daemon's own. One that ends meanwhile is left
 /// out.
 pub async fn contents() -> io::Result<Vec<(Netns, Vec<Interface>)>> {
-    apart(|| {
+    aside(|| {
         let census = Census::take()?;
         let own = fs::metadata("/proc/self/ns/net")?;
         let others = census.found.iter().filter(|(id, _)| **id != (own.dev(), own.ino()));
         others.filter_map(|(_, path)| unless_absent(look_into(path)).transpose()).collect()
     })
-    .await?
+    .await
+}
+
+/// Some thousand system calls are no work for a thread that serves calls.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
 fn look_into(path: &Path) -> io::Result<(Netns, Vec<Interface>)> {
     let open = Open::at(path)?;
-    open.enter()?;
-    Ok((open.netns(path.display().to_string(), cookie()), here()?))
+    let (cookie, interfaces) = open.visit(|| (cookie(), here()))?;
+    Ok((open.netns(path.display().to_string(), cookie), interfaces?))
 }
 
 /// Where the live namespaces could be found at one moment.
@@ -58,6 +62,7 @@ struct Census {
 impl Census {
     fn take() -> io::Result<Census> {
         let mut found = HashMap::new();
+        let mut hidden = Vec::new();
         for entry in fs::read_dir("/proc")? {
             let process = entry?.path();
             if !process.file_name().is_some_and(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit))
@@ -68,8 +73,17 @@ impl Census {
             match unless_absent(fs::metadata(&path)) {
                 Ok(Some(data)) => _ = found.entry((data.dev(), data.ino())).or_insert(path),
                 Ok(None) => {}
-                Err(_) if is_at_home(&process) => {}
-                Err(error) => return Err(error),
+                Err(error) => hidden.push((process, error)),
+            }
+        }
+        let seen: HashSet<u64> = if hidden.is_empty() {
+            HashSet::new()
+        } else {
+            found.values().filter_map(|path| files_of(path.ancestors().nth(2)?)).collect()
+        };
+        for (process, error) in hidden {
+            if files_of(&process).is_some_and(|files| !seen.contains(&files)) {
+                return Err(error);
             }
         }
         // Mounts outlive processes, so they are the better way in.
@@ -77,7 +91,6 @@ impl Census {
         Ok(Census { found })
     }
 
-    /// Moves the calling thread from namespace to namespace.
     fn is_gone(&self, netns: &Netns, cookies: &mut HashMap<Id, Option<u64>>) -> io::Result<bool> {
         if netns.boot != boot_id() {
             return Ok(true);
@@ -92,8 +105,7 @@ impl Census {
             }
             let Some(recorded) = netns.cookie else { return Ok(false) };
             if let Entry::Vacant(unseen) = cookies.entry(id) {
-                open.enter()?;
-                unseen.insert(cookie());
+                unseen.insert(open.visit(cookie)?);
             }
             // The number is the recorded one; the namespace is another one only if its cookie says so.
             return Ok(cookies[&id].is_some_and(|seen| seen != recorded));
@@ -102,11 +114,10 @@ impl Census {
     }
 }
 
-/// Whether a process is in the daemon's own namespace. The files under `net` belong to the namespace and can be compared
-/// even where its identity is kept from us: a process with more capabilities than ours, such as an init.
-fn is_at_home(process: &Path) -> bool {
-    let inode = |path: &Path| fs::metadata(path.join("net/dev")).map(|data| data.ino());
-    matches!((inode(process), inode(Path::new("/proc/self"))), (Ok(a), Ok(b)) if a == b)
+/// A number of the namespace that a process is in. The files under `net` belong to the namespace, and can be compared even
+/// where its identity is kept from us: of a process with more capabilities than ours, such as an init.
+fn files_of(process: &Path) -> Option<u64> {
+    fs::metadata(process.join("net/dev")).map(|data| data.ino()).ok()
 }
 
 /// Tells "nothing is there", which is an answer, from "it could not be looked at", which is none: with all file

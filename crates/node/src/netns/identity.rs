@@ -6,15 +6,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, getsockopt, socket};
 use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
 use nix::{getsockopt_impl, sockopt_impl};
 
 use allotment_core::{Mac, Netns};
 
-use super::apart;
 use super::interfaces::mac_of;
+use super::visit::visit;
 
 sockopt_impl!(NetnsCookie, GetOnly, libc::SOL_SOCKET, libc::SO_NETNS_COOKIE, u64);
 
@@ -50,9 +49,9 @@ impl Open {
         Netns { boot: boot_id().to_owned(), device: self.device, inode: self.inode, cookie, path }
     }
 
-    /// Moves the calling thread there; only on a thread of [`apart`].
-    pub(super) fn enter(&self) -> io::Result<()> {
-        Ok(setns(&self.file, CloneFlags::CLONE_NEWNET)?)
+    /// Does `look` in the namespace.
+    pub(super) fn visit<T>(&self, look: impl FnOnce() -> T) -> io::Result<T> {
+        visit(&self.file, look)
     }
 }
 
@@ -71,32 +70,22 @@ pub struct Seen {
     pub mac: Option<Mac>,
 }
 
-/// Looks at the namespace at `path` and at `interface` in it. What cannot be seen is left out: the main plugin opens the
-/// namespace itself and reports better than we could what is wrong with it.
-pub async fn observe(path: String, interface: String) -> Seen {
+/// Looks at the namespace at `path` and at `interface` in it: some ten system calls. What cannot be seen is left out: the
+/// main plugin opens the namespace itself and reports better than we could what is wrong with it.
+pub fn observe(path: &str, interface: &str) -> Seen {
     if path.is_empty() {
         return Seen::default();
     }
-    let look = move || {
-        let open = Open::at(Path::new(&path))?;
-        let mut netns = open.netns(path, None);
-        let mac = match open.enter() {
-            Ok(()) => {
-                netns.cookie = cookie();
-                mac_of(&interface)
-            }
-            Err(error) => {
-                tracing::debug!(netns = netns.path, %error, "the namespace cannot be entered");
-                None
-            }
-        };
-        io::Result::Ok(Seen { netns: Some(netns), mac })
-    };
-    match apart(look).await.flatten() {
-        Ok(seen) => seen,
+    let open = match Open::at(Path::new(path)) {
+        Ok(open) => open,
         Err(error) => {
-            tracing::debug!(%error, "the namespace cannot be looked at");
-            Seen::default()
+            tracing::debug!(netns = path, %error, "the namespace cannot be looked at");
+            return Seen::default();
         }
-    }
+    };
+    let (cookie, mac) = open.visit(|| (cookie(), mac_of(interface))).unwrap_or_else(|error| {
+        tracing::debug!(netns = path, %error, "the namespace cannot be entered");
+        (None, None)
+    });
+    Seen { netns: Some(open.netns(path.to_owned(), cookie)), mac }
 }

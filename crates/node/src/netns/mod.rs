@@ -4,16 +4,14 @@
 //! * [`gone`]: whether anything on this machine still leads to a recorded namespace.
 //! * [`contents`]: what is on the interfaces of every namespace, for the audit.
 
-mod apart;
 mod census;
 mod identity;
 mod interfaces;
+mod visit;
 
 pub use census::{contents, gone};
 pub use identity::{Seen, observe};
 pub use interfaces::Interface;
-
-use apart::apart;
 
 /// Whether a namespace was recorded since the machine was booted: those of earlier boots are gone.
 pub(crate) fn of_this_boot(netns: &allotment_core::Netns) -> bool {

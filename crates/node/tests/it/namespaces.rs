@@ -56,29 +56,29 @@ pub(crate) fn give_interface(namespace: &Namespace, mac: &str, address: &str) {
     namespace.ip("link set eth0 up");
 }
 
-async fn evidence(namespace: &Namespace) -> Netns {
-    observe(namespace.path(), "lo".to_owned()).await.netns.unwrap()
+fn evidence(namespace: &Namespace) -> Netns {
+    observe(&namespace.path(), "lo").netns.unwrap()
 }
 
-#[tokio::test]
-async fn an_add_sees_namespace_and_mac() {
+#[test]
+fn an_add_sees_namespace_and_mac() {
     let Some(namespace) = Namespace::new() else { return };
     give_interface(&namespace, "02:00:5e:00:00:0a", "10.9.8.7/24");
-    let seen = observe(namespace.path(), "eth0".to_owned()).await;
+    let seen = observe(&namespace.path(), "eth0");
     assert_eq!(seen.mac.unwrap().to_string(), "02:00:5e:00:00:0a");
     let netns = seen.netns.unwrap();
     assert_eq!(netns.path, namespace.path());
     assert!(netns.cookie.is_some(), "this kernel has cookies");
-    let ptp = observe(namespace.path(), "net1".to_owned()).await;
+    let ptp = observe(&namespace.path(), "net1");
     assert_eq!((ptp.netns, ptp.mac), (Some(netns), None), "the interface is not there yet");
-    assert_eq!(observe(namespace.path(), "lo".to_owned()).await.mac, None, "a loopback has no MAC");
+    assert_eq!(observe(&namespace.path(), "lo").mac, None, "a loopback has no MAC");
 }
 
-#[tokio::test]
-async fn what_is_no_namespace_is_no_evidence() {
+#[test]
+fn what_is_no_namespace_is_no_evidence() {
     let file = tempfile::NamedTempFile::new().unwrap();
     for path in [file.path().to_str().unwrap(), "/run/netns/allotment-node-none", "/proc/self/ns/", ""] {
-        let seen = observe(path.to_owned(), "eth0".to_owned()).await;
+        let seen = observe(path, "eth0");
         assert_eq!((seen.netns, seen.mac), (None, None), "{path}");
     }
 }
@@ -86,13 +86,13 @@ async fn what_is_no_namespace_is_no_evidence() {
 #[tokio::test]
 async fn a_namespace_is_gone_when_nothing_leads_to_it() {
     let Some(namespace) = Namespace::new() else { return };
-    let netns = evidence(&namespace).await;
+    let netns = evidence(&namespace);
     assert_eq!(gone(vec![netns.clone()]).await.unwrap(), [false]);
     // A process keeps it when the mount is gone, as a pause container does.
     let mut process =
         Command::new("ip").args(["netns", "exec", &namespace.name, "sleep", "1000"]).spawn().unwrap();
     let inside = format!("/proc/{}/ns/net", process.id());
-    while observe(inside.clone(), "lo".to_owned()).await.netns.map(|seen| seen.cookie) != Some(netns.cookie) {
+    while observe(&inside, "lo").netns.map(|seen| seen.cookie) != Some(netns.cookie) {
         tokio::task::yield_now().await;
     }
     drop(namespace);
@@ -106,7 +106,7 @@ async fn a_namespace_is_gone_when_nothing_leads_to_it() {
 #[tokio::test]
 async fn another_namespace_under_the_same_number_and_path_is_not_the_recorded_one() {
     let Some(namespace) = Namespace::new() else { return };
-    let now = evidence(&namespace).await;
+    let now = evidence(&namespace);
     let before = Netns { cookie: now.cookie.map(|cookie| cookie - 1), ..now.clone() };
     let unknown = Netns { cookie: None, ..now.clone() };
     assert_eq!(gone(vec![now, before, unknown]).await.unwrap(), [false, true, false]);
@@ -116,7 +116,7 @@ async fn another_namespace_under_the_same_number_and_path_is_not_the_recorded_on
 async fn the_contents_of_a_namespace() {
     let Some(namespace) = Namespace::new() else { return };
     give_interface(&namespace, "02:00:5e:00:00:0b", "10.9.8.6/24");
-    let netns = evidence(&namespace).await;
+    let netns = evidence(&namespace);
     let found = contents().await.unwrap();
     let (_, interfaces) = found.iter().find(|(found, _)| found.cookie == netns.cookie).unwrap();
     let eth0 = interfaces.iter().find(|interface| interface.name == "eth0").unwrap();

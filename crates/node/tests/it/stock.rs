@@ -164,12 +164,15 @@ async fn static_records_what_it_is_told() {
     assert_eq!(world.active().await.len(), 3);
     assert_eq!(world.call(add("c2")).await.unwrap_err().code, 101, "a duplicate within the network");
     world.call(add("c2").config("name", "wan")).await.unwrap();
+    let bare = with_ipam("ADD", "c5", json!({"type": "static"}))
+        .set("args", "IP=10.20.0.1/24,10.30.0.1/24;GATEWAY=10.20.0.9");
+    assert_eq!(world.add(bare).await.unwrap(), ["10.20.0.1/24", "10.30.0.1/24"]);
     let replaced = add("c3").config("runtimeConfig", json!({"ips": ["10.10.0.9/24"]}));
     assert_eq!(world.add(replaced).await.unwrap(), ["10.10.0.9/24"]);
     world.call(with_ipam("CHECK", "c1", ipam.clone()).config("prevResult", expect)).await.unwrap();
     world.call(with_ipam("DEL", "c1", ipam.clone())).await.unwrap();
     world.call(add("c4")).await.unwrap();
-    assert_eq!(world.active().await.len(), 7);
+    assert_eq!(world.active().await.len(), 9);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

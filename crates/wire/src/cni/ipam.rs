@@ -120,6 +120,8 @@ impl Ipam {
         let theirs = host_local.or(fixed).or(present(&[ROUTES]));
         let section = match (present(&OURS), theirs) {
             (Some(ours), Some(theirs)) => return Err(mixed(ours, theirs, "host-local's or static's")),
+            // Of `static`, whose addresses the runtime may bring, nothing but the name can be left.
+            (None, None) if kind == "static" => Section::Static(Static::default()),
             (_, None) => Section::Ours(Wish::read(field)?),
             (None, Some(_)) => match (host_local, fixed) {
                 (Some(one), Some(other)) => return Err(mixed(one, other, "static's")),

@@ -89,7 +89,7 @@ fn a_broken_call_is_refused(world: &World) -> Result<()> {
     let mut wrong = config.clone();
     wrong["ipam"]["subnets"] = json!("lan");
     let answer = add(&lab, &wrong, "c1", &pod)?;
-    ensure!(answer.error_code()? == 7 && answer.stdout.contains("subnets"), "{answer}");
+    ensure!(answer.error_code()? == 6 && answer.stdout.contains("ipam.subnets"), "{answer}");
     let mut unknown = config.clone();
     unknown["ipam"]["subnets"] = json!(["nowhere"]);
     let answer = add(&lab, &unknown, "c1", &pod)?;

@@ -1,8 +1,7 @@
-use std::sync::Arc;
-
 use allotment_core::{Attachment, Choice, Object, Rule, SubnetSpec, Timestamp};
 
 use super::*;
+use crate::serve::atlas::Atlas;
 use crate::serve::audit::live::Live;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -61,7 +60,7 @@ fn healthy() -> Seen {
         ..Live::default()
     };
     Seen {
-        atlas: Arc::new([Object::Subnet(subnet)].into_iter().collect()),
+        atlas: [Object::Subnet(subnet)].into_iter().collect(),
         allocations: vec![held(5), held(6)],
         live,
         clock: NOW,
@@ -86,11 +85,11 @@ fn nothing_is_wrong_where_nothing_is_wrong() {
 #[test]
 fn outside_its_subnet() {
     check(
-        |seen| seen.atlas = Arc::default(),
+        |seen| seen.atlas = Atlas::default(),
         &[("outside-subnet", "10.0.0.5"), ("outside-subnet", "10.0.0.6")],
     );
     let cooled = |seen: &mut Seen| {
-        seen.atlas = Arc::default();
+        seen.atlas = Atlas::default();
         seen.live = Live::default();
         seen.allocations.iter_mut().for_each(|allocation| allocation.state = AllocationState::Cooling);
     };

@@ -6,14 +6,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use allotment_core::{
-    Allocation, BlockId, Grant, Object, ObjectError, ObjectKey, Refusal, Release, Request, State, Timestamp,
+    Allocation, Grant, Object, ObjectError, ObjectKey, Refusal, Release, Request, State, Timestamp,
 };
 use tokio::sync::{oneshot, watch};
 
 use crate::draft::Draft;
 use crate::metrics::Metrics;
 use crate::task::{Ask, Item, Look};
-use crate::transfer::Page;
 
 /// Asks the engine; cheap to clone. The engine stops when the last one is dropped.
 #[derive(Clone)]
@@ -102,12 +101,6 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.send(Item::Read(Box::new(Look { look: read, answer })))?;
         answered.await.unwrap_or(Err(EngineError::Stopped))
-    }
-
-    /// The allocations of the next few blocks behind `after`; from the beginning without it. What changes between two
-    /// pages is seen in the state it has when its page is read.
-    pub async fn page(&self, after: Option<BlockId>) -> Result<Page, EngineError> {
-        self.read(move |state, _| Page::read(state, after)).await
     }
 
     /// Finishes what is queued, then stops. Later calls answer `Stopped`.

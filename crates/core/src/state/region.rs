@@ -121,10 +121,32 @@ impl Region {
         None
     }
 
+    /// The address that came last to somebody who has it still: as near to the last handed out as records tell.
+    fn last_held(&self, store: &Store) -> Option<Key> {
+        let held = self.ranges.iter().flat_map(|&range| {
+            store.blocks.within(self.vrf, range.0, range.1).flat_map(move |number| {
+                let block = store.blocks.get(number);
+                let held = combine(&block.held, &span_within(block.base, range), |held, span| held & span);
+                offsets(held)
+                    .filter_map(move |offset| Some((block.record(offset)?, block.base | u128::from(offset))))
+            })
+        });
+        held.max_by_key(|&(record, key)| (store.records.get(record).since, key)).map(|(_, key)| key)
+    }
+
     fn never_used(&self, store: &Store, from: Key) -> Option<Key> {
         self.walk(store, from, |block, span| {
             combine(&span, &store.blocks.get(block).used, |span, used| span & !used)
         })
+    }
+
+    /// The lowest address that was never used and is not `taken`.
+    fn fresh(&self, store: &Store, taken: &[Place]) -> Option<Key> {
+        let mut key = self.cursor?;
+        while taken.contains(&Place { vrf: self.vrf, key }) {
+            key = self.never_used(store, key.checked_add(1)?)?;
+        }
+        Some(key)
     }
 
     fn advance(&mut self, store: &Store) {
@@ -222,6 +244,9 @@ impl Layout {
         }
         let region = self.regions[number as usize].as_mut().expect("put there above");
         region.advance(store);
+        if region.order == Order::NextAfterLast {
+            region.last = region.last_held(store);
+        }
         number
     }
 
@@ -424,18 +449,15 @@ impl Layout {
     }
 
     fn pick_oldest(&self, store: &Store, region: &Region, now: Timestamp, taken: &[Place]) -> Option<Chosen> {
-        let fresh = || {
-            let mut key = region.cursor?;
-            while taken.contains(&Place { vrf: region.vrf, key }) {
-                key = region.never_used(store, key.checked_add(1)?)?;
-            }
-            Some(Chosen { key, pick: Pick::Fresh, record: None })
+        let fresh = region.fresh(store, taken);
+        let chosen = |key| Chosen { key, pick: Pick::Fresh, record: None };
+        let opens = |key| match region.cursor {
+            Some(cursor) if cursor == key => region.cursor_opens,
+            _ => store.blocks.find(region.vrf, key).is_none(),
         };
-        let cooled = || self.oldest_cooled(store, region, now, taken);
-        if region.total > EAGER_MAX && region.cursor_opens {
-            cooled().or_else(fresh)
-        } else {
-            fresh().or_else(cooled)
+        match fresh.filter(|&key| region.total <= EAGER_MAX || !opens(key)) {
+            Some(key) => Some(chosen(key)),
+            None => self.oldest_cooled(store, region, now, taken).or(fresh.map(chosen)),
         }
     }
 

@@ -76,9 +76,10 @@ impl Census {
                 Err(error) => hidden.push((process, error)),
             }
         }
-        let seen: HashSet<u64> = match hidden.is_empty() {
-            true => HashSet::new(),
-            false => found.values().filter_map(|path| files_of(path.ancestors().nth(2)?)).collect(),
+        let seen: HashSet<u64> = if hidden.is_empty() {
+            HashSet::new()
+        } else {
+            found.values().filter_map(|path| files_of(path.ancestors().nth(2)?)).collect()
         };
         for (process, error) in hidden {
             if files_of(&process).is_some_and(|files| !seen.contains(&files)) {

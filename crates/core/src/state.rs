@@ -15,6 +15,7 @@ mod arena;
 mod block;
 mod codec;
 mod declare;
+mod form;
 mod hash;
 mod intern;
 mod ledger;

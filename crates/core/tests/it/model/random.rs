@@ -1,7 +1,6 @@
 //! Long sequences of operations at random, on subnets of every order and size, with pools, reservations and several VRFs.
 
 use allotment_core::{Attachment, Object, Refusal, Request, Target, Timestamp, Want};
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::pair::{Op, Pair};
 use super::steps::{Step, op, steps, subnets};
@@ -56,18 +55,5 @@ fn run(steps: &[Step]) {
 
 #[test]
 fn long_sequences() {
-    // Always the same ones; PROPTEST_CASES asks for that many new ones.
-    let mut runner = if std::env::var_os("PROPTEST_CASES").is_some() {
-        TestRunner::new(Config { failure_persistence: None, ..Config::default() })
-    } else {
-        let config = Config { failure_persistence: None, cases: 24, ..Config::default() };
-        TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
-    };
-    let result = runner.run(&steps(), |steps| {
-        run(&steps);
-        Ok(())
-    });
-    if let Err(error) = result {
-        panic!("{error}");
-    }
+    crate::cases::run(24, &steps(), |steps| run(&steps));
 }

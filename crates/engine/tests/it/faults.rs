@@ -116,7 +116,10 @@ impl Trial {
             found.assert_same(before, &format!("{self:?}: all or nothing of it is there"));
         }
         step(&mut world, self.n).unwrap_or_else(|error| panic!("{self:?}: {error}"));
+        // Now the machine stops: what was reported committed has to be safe by itself.
+        disk.stop();
         drop(world);
+        disk.restart(self.seed + 1);
         let world = open(&disk);
         world.content().assert_same(after, &format!("{self:?}: done again"));
         Some(happened)

@@ -231,4 +231,5 @@ async fn what_was_answered_is_there_after_a_restart() {
     world.metrics.register(&mut registry);
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
     assert!(text.contains(r#"cni_calls_total{command="ADD",code="0"} 1"#), "{text}");
+    assert!(text.contains("cni_adds_unseen_total 1"), "{text}");
 }

@@ -10,7 +10,7 @@ use crate::sim_disk::{Fault, SimDisk};
 
 /// So short that every commit folds, and rows are trimmed.
 const JOURNAL: u64 = 1500;
-const STEPS: u64 = 24;
+const STEPS: u64 = 13;
 
 fn open(disk: &SimDisk) -> World<EmbeddedLedger> {
     let ledger = EmbeddedLedger::open_disk(Arc::new(disk.clone()), "the disk").unwrap();
@@ -73,8 +73,8 @@ fn nothing_is_lost_and_nothing_is_half_there() {
         }
     }
     let [lost, kept] = outcomes;
-    assert!(lost > 1000, "{lost} failed commits were not in the ledger afterwards");
-    assert!(kept > 100, "{kept} commits were in the ledger though they failed or just before the stop");
+    assert!(lost > 500, "{lost} failed commits were not in the ledger afterwards");
+    assert!(kept > 30, "{kept} commits were in the ledger though they failed or just before the stop");
 }
 
 /// One fault at one operation of one step.

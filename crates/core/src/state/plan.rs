@@ -2,10 +2,10 @@
 
 use smallvec::SmallVec;
 
+use super::choose::Chosen;
 use super::objects::family_index;
 use super::record::NONE;
 use super::refuse;
-use super::region::Chosen;
 use super::store::OwnerProbe;
 use super::targets::Drawn;
 use super::text::STRING_MAX;

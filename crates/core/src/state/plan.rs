@@ -2,11 +2,11 @@
 
 use smallvec::SmallVec;
 
+use super::choose::Chosen;
 use super::form;
 use super::objects::family_index;
 use super::record::NONE;
 use super::refuse;
-use super::region::Chosen;
 use super::store::OwnerProbe;
 use super::targets::Drawn;
 use super::{Place, State};

@@ -60,7 +60,8 @@ fn uid(pod: u64) -> String {
 
 /// The request of a pod as the controller makes it: namespace, name, uid, one interface with a MAC.
 fn request(pod: u64) -> Request {
-    let [_, _, _, b, c, d, e, f] = pod.to_be_bytes();
+    let mut mac = [2; 6];
+    mac[1..].copy_from_slice(&pod.to_be_bytes()[3..]);
     let owner = Owner {
         kind: "Pod".into(),
         namespace: format!("team-{}", pod % 40),
@@ -77,7 +78,7 @@ fn request(pod: u64) -> Request {
     let want = Want {
         attachment,
         targets: vec![Target::Subnet("s".into())],
-        mac: Some(MacWant::Asked(Mac([2, b, c, d, e, f]))),
+        mac: Some(MacWant::Asked(Mac(mac))),
         ..Want::default()
     };
     Request { namespace: owner.namespace.clone(), owner, wants: vec![want], ..Request::default() }
@@ -191,6 +192,5 @@ impl Space {
 
 fn pod_of(request: &Request) -> u64 {
     let Some(MacWant::Asked(mac)) = request.wants[0].mac else { return 0 };
-    let [_, b, c, d, e, f] = mac.0;
-    u64::from_be_bytes([0, 0, 0, b, c, d, e, f])
+    mac.0[1..].iter().fold(0, |pod, &byte| pod << 8 | u64::from(byte))
 }

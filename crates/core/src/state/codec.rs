@@ -9,7 +9,7 @@
 //! ```
 
 use super::text::{self, Reader};
-use crate::{Allocation, AllocationState, Attachment, Choice, Mac, Netns, Owner, Pick, Rule, Timestamp};
+use crate::{AllocationState, Attachment, Choice, Mac, Netns, Owner, Pick, Rule, Timestamp};
 
 pub(super) const FLAG_MAC: u8 = 1;
 pub(super) const FLAG_ATTACHMENT: u8 = 2;
@@ -146,33 +146,6 @@ pub(super) fn read_second(reader: &mut Reader<'_>) -> Option<Attachment> {
     let mut netns = None;
     read_netns(reader, &mut netns)?;
     Some(Attachment { holder, container_id, network, interface, node, netns })
-}
-
-impl Allocation {
-    /// The record's bytes, as [`crate::State::load`] takes them. Only the first two attachments are kept.
-    pub fn to_record(&self) -> Vec<u8> {
-        let mut flags = 0;
-        let first = self.attachments.first();
-        if first.is_some() {
-            flags |= FLAG_ATTACHMENT;
-        }
-        let second = self.attachments.get(1);
-        if second.is_some() {
-            flags |= FLAG_SECOND;
-        }
-        let mut out = Vec::with_capacity(160);
-        Head { state: self.state, rule: self.rule, flags, since: self.since, mac: self.mac }.write(&mut out);
-        text::push(&mut out, &self.owner.kind);
-        text::push(&mut out, &self.owner.namespace);
-        for part in first.map_or(["", "", ""], |a| [&a.network, &a.interface, &a.node]) {
-            text::push(&mut out, part);
-        }
-        push_text(&mut out, &self.owner, first);
-        if let Some(second) = second {
-            push_second(&mut out, second);
-        }
-        out
-    }
 }
 
 #[cfg(test)]

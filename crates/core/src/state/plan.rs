@@ -82,9 +82,9 @@ impl State {
         for (at, want) in request.wants.iter().enumerate() {
             planner.check_apart(want, &request.wants[..at])?;
             plan.entries.push(Planned { picks: Picks::new(), mac: None });
-            let Some((planned, before)) = plan.entries.split_last_mut() else { break };
-            planner.want(want, &mut planned.picks)?;
-            planned.mac = planner.mac(want, &planned.picks, before, probe)?;
+            let Some((entry, before)) = plan.entries.split_last_mut() else { break };
+            planner.want(want, &mut entry.picks)?;
+            entry.mac = planner.mac(want, &entry.picks, before, probe)?;
         }
         Ok(plan)
     }
@@ -380,9 +380,9 @@ impl Planner<'_> {
     fn shared(&self, want: &Want, picks: &Picks) -> Option<(Place, Option<crate::Mac>)> {
         let store = &self.state.store;
         let second = |index| store.second(index).is_some_and(|second| second.same(&want.attachment));
-        picks.iter().find_map(|picked| {
+        picks.iter().filter(|picked| picked.how != How::Enter).find_map(|picked| {
             let index = store.record_at(picked.place)?;
-            let shares = picked.how == How::Join || picked.how == How::Keep && second(index);
+            let shares = picked.how == How::Join || second(index);
             shares.then(|| (picked.place, store.records.get(index).mac()))
         })
     }

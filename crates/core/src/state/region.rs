@@ -382,6 +382,9 @@ impl Layout {
                     if head != NONE {
                         region.waiting.insert((store.records.get(head).since, place));
                     }
+                    if let Some(&(_, following)) = region.waiting.first() {
+                        store.records.prefetch(self.segments[following as usize].head);
+                    }
                 }
             }
             _ if prev == NONE => {
@@ -490,6 +493,11 @@ impl Layout {
                 (region.waiting.iter())
                     .take_while(|(since, _)| now.since(*since) >= region.cooling_ms)
                     .find_map(|&(_, place)| of_segment(place, u32::MAX))
+                    .inspect(|chosen| {
+                        if let Some(record) = chosen.record {
+                            store.prefetch_change(record);
+                        }
+                    })
             })
             .or_else(|| region.draining.and_then(|(place, _)| of_segment(place, u32::MAX)))
     }

@@ -159,7 +159,8 @@ impl Store {
                         || self.second(index).is_some_and(|second| second.container_id == container_id))
             })
             .collect();
-        found.sort_unstable();
+        // By address: of what is released at one moment the lowest has been free for longest, after a restart too.
+        found.sort_unstable_by_key(|&index| self.place_of(index));
         found.dedup();
         found
     }

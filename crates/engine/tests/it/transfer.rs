@@ -1,11 +1,11 @@
-//! Reading everything in pages, and taking it over elsewhere.
+//! Reading everything in pages, and adopting it elsewhere.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use allotment_core::Allocation;
+use allotment_core::{Allocation, Asked, Code, State};
 use allotment_engine::conformance::{Content, ended, pod, subnet};
-use allotment_engine::{EmbeddedLedger, Engine, Handle};
+use allotment_engine::{EmbeddedLedger, Engine, EngineError, Handle, Pages};
 
 use crate::gate::new_disk;
 use crate::sim_disk::SimDisk;
@@ -30,21 +30,19 @@ async fn content(handle: &Handle) -> Content {
     handle.read(|state, _| Content::of(state)).await.unwrap()
 }
 
+/// Everything, and in how many pages it came.
 async fn export(handle: &Handle) -> (Vec<Allocation>, usize) {
-    let (mut all, mut pages, mut after) = (Vec::new(), 0, None);
-    loop {
-        let page = handle.page(after).await.unwrap();
-        all.extend(page.allocations);
+    let (mut all, mut pages) = (Vec::new(), 0);
+    let mut walk = Pages::new(handle, |_, _| true, State::at);
+    while let Some(page) = walk.next().await.unwrap() {
+        all.extend(page.items);
         pages += 1;
-        after = page.next;
-        if after.is_none() {
-            return (all, pages);
-        }
     }
+    (all, pages)
 }
 
 #[tokio::test]
-async fn an_export_imported_elsewhere_is_the_same() {
+async fn an_export_adopted_elsewhere_is_the_same() {
     let (from, _) = engine().await;
     let mut asked = tokio::task::JoinSet::new();
     for n in 0..3000 {
@@ -54,23 +52,24 @@ async fn an_export_imported_elsewhere_is_the_same() {
     asked.join_all().await;
     from.release(ended(5), soon()).await.unwrap();
     let (exported, pages) = export(&from).await;
-    assert_eq!((exported.len(), pages), (6000, 3), "12 blocks of each family, 8 in a page");
+    assert_eq!(exported.len(), 6000);
+    assert!(pages >= 20, "no page has more than a few hundred records, so {pages} are too few");
 
     let (to, disk) = engine().await;
     for part in exported.chunks(1000) {
         assert_eq!(to.adopt(part.to_vec()).await.unwrap(), 1000);
     }
-    content(&to).await.assert_same(&content(&from).await, "imported");
+    content(&to).await.assert_same(&content(&from).await, "adopted");
     let commits = to.metrics().commits.get();
     assert_eq!(to.adopt(exported).await.unwrap(), 0, "again it is nothing new");
     assert_eq!(to.metrics().commits.get(), commits);
-    // What was imported is held: the same pod has what it had, another one gets something else.
+    // What was adopted is held: the same pod has what it had, another one gets something else.
     let known = to.allocate(pod(7, "a"), soon()).await.unwrap();
     assert_eq!(known, from.allocate(pod(7, "a"), soon()).await.unwrap());
     to.allocate(pod(5000, "a"), soon()).await.unwrap();
-    let imported = content(&to).await;
+    let adopted = content(&to).await;
     to.stop().await;
-    content(&engine_on(&disk)).await.assert_same(&imported, "after a restart");
+    content(&engine_on(&disk)).await.assert_same(&adopted, "after a restart");
 }
 
 #[tokio::test]
@@ -80,24 +79,23 @@ async fn an_empty_ledger_is_one_empty_page() {
 }
 
 #[tokio::test]
-async fn a_list_is_taken_over_up_to_what_is_refused() {
+async fn what_is_refused_ends_it_and_what_came_before_stays() {
     let (from, _) = engine().await;
     for n in 0..3 {
         from.allocate(pod(n, "a"), soon()).await.unwrap();
     }
-    let (mut exported, _) = export(&from).await;
-    exported.retain(|allocation| allocation.address.is_ipv4());
+    let (exported, _) = export(&from).await;
     let (to, disk) = engine().await;
-    to.allocate(pod(9, "a"), soon()).await.unwrap();
-    to.release(ended(9), soon()).await.unwrap();
-    exported[1].address = "192.168.0.1".parse().unwrap();
+    // Somebody holds an address of the list.
+    let mut thief = pod(77, "a");
+    thief.wants[0].ips = Asked::Each(vec![exported[1].address]);
+    to.allocate(thief, soon()).await.unwrap();
+    let before = content(&to).await.allocations.len();
     let error = to.adopt(exported.clone()).await.unwrap_err();
-    assert_eq!(error.to_string(), "192.168.0.1 in VRF `default`: no subnet has it");
-    let taken = content(&to).await;
+    assert!(matches!(&error, EngineError::Refused(refusal) if refusal.code == Code::Taken), "{error}");
+    assert!(error.to_string().contains("10.0.0.3 in VRF `default`"), "{error}");
+    let found = content(&to).await;
+    assert_eq!(found.allocations.len(), before + 1);
     to.stop().await;
-    let again = engine_on(&disk);
-    content(&again).await.assert_same(&taken, "after a restart");
-    assert!(taken.allocations.contains(&exported[0]), "what stands before it was free here, and stays");
-    assert!(!taken.allocations.contains(&exported[2]));
-    again.allocate(pod(10, "a"), soon()).await.unwrap();
+    content(&engine_on(&disk)).await.assert_same(&found, "after a restart");
 }

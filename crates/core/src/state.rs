@@ -16,6 +16,7 @@ mod block;
 mod choose;
 mod codec;
 mod declare;
+mod form;
 mod hash;
 mod intern;
 mod layout;

@@ -74,7 +74,8 @@ pub struct SubnetSpec {
 pub struct IPPoolSpec {
     /// The Subnet it is a part of. Immutable.
     pub subnet: String,
-    /// What the pool has, inside the subnet; none overlaps another, nor another pool's.
+    /// What the pool has, inside the subnet; none overlaps another, nor another pool's. Of a family that the pool does not
+    /// have, its users get addresses from the rest of the subnet.
     pub ranges: Vec<IpRange>,
     /// Namespaces that may use the pool, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

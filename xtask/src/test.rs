@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{dist, needs, tidy, tree};
 
+mod instructions;
 mod tally;
 
 use tally::Tally;
@@ -24,13 +25,14 @@ pub(crate) enum System {
 type Part = (&'static str, fn() -> Result<Tally>);
 
 /// The quick ones first.
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("fmt", || command(tree::cargo().args(["fmt", "--all", "--check"]))),
     ("tidy", rules),
     ("clippy", clippy),
     ("unit and integration", crates),
     ("dist", programs),
     ("README", readme),
+    ("instructions", instructions::check),
     ("generated files", || command(ourselves()?.args(["gen", "--check"]))),
 ];
 

@@ -1,6 +1,6 @@
 //! The endpoints behind the tool; their table is in `allotment_wire`.
 //!
-//! Whatever may be long is read a page at a time ([`pages`]) and put together outside of the engine, with a copy of the
+//! Whatever may be long is read a page at a time ([`allotment_engine::Pages`]) and put together outside of the engine, with a copy of the
 //! objects ([`atlas`]).
 
 mod atlas;
@@ -10,7 +10,6 @@ mod copy;
 mod ips;
 mod objects;
 mod owners;
-mod pages;
 mod refusals;
 mod reply;
 mod rows;

@@ -13,10 +13,12 @@ mod adopt;
 mod apply;
 mod arena;
 mod block;
+mod choose;
 mod codec;
 mod declare;
 mod hash;
 mod intern;
+mod layout;
 mod ledger;
 mod named;
 mod objects;
@@ -47,7 +49,7 @@ pub use query::{Located, Usage};
 #[derive(Default)]
 pub struct State {
     objects: objects::Objects,
-    layout: region::Layout,
+    layout: layout::Layout,
     store: store::Store,
     /// Subnets without regions: they are laid out by `settle`.
     stale: BTreeSet<u32>,
@@ -63,12 +65,14 @@ impl State {
     /// random. No decision depends on it.
     pub fn with_seed(seed: u64) -> State {
         let mut state = State::default();
-        state.store.seed = hash::Seed(seed);
+        state.store.set_seed(hash::Seed(seed));
         state
     }
 }
 
-/// An address in its VRF, as this state numbers them: cheap to copy, meaningless to another state.
+/// An address in its VRF, as this state numbers them: cheap to copy, meaningless to another state. Packed, because plans
+/// are moved about: the alignment of a `u128` would make it 32 bytes instead of 20.
+#[repr(C, packed(4))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     vrf: u32,

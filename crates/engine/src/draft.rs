@@ -4,6 +4,7 @@ use allotment_core::{
     Allocation, Grant, Object, ObjectError, ObjectKey, Place, Refusal, Release, Request, State, Timestamp,
 };
 
+use crate::task::Subject;
 use crate::{Batch, EngineError};
 
 /// The state with a batch applied that is not committed yet.
@@ -29,6 +30,12 @@ impl<'a> Draft<'a> {
 
     pub(crate) fn finish(self) -> (Batch, Undo) {
         (self.batch, Undo(self.before))
+    }
+
+    /// Lets the state ask for the memory that the next decisions will read.
+    pub(crate) fn announce<'s>(&self, subjects: impl Iterator<Item = &'s dyn Subject> + Clone) {
+        self.state.warm_requests(subjects.clone().filter_map(|subject| subject.request()));
+        self.state.warm_releases(subjects.filter_map(|subject| subject.release()));
     }
 
     pub(crate) fn allocate(&mut self, request: &Request) -> Result<Grant, Refusal> {

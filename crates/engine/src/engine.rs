@@ -27,6 +27,9 @@ const QUEUE: usize = 8192;
 /// Decisions in one commit at most, so that a commit stays short and its journal row small.
 const BATCH: usize = 1024;
 
+/// Decisions whose memory is asked for ahead: their lines fit in the nearest cache.
+const ANNOUNCED: usize = 64;
+
 /// How often a batch is planned again after conflicts before its callers are told.
 const ATTEMPTS: usize = 5;
 
@@ -183,10 +186,14 @@ impl<L: Ledger + 'static> Engine<L> {
             let now = self.now();
             let mut draft = Draft::new(&mut self.state, now);
             let mut held = Vec::with_capacity(tasks.len());
-            for mut task in tasks {
-                task.decide(&mut draft);
-                // What was decided on committed state alone can be told at once, refusals above all.
-                if draft.is_clean() { task.answer(&self.metrics) } else { held.push(task) }
+            let mut waiting = tasks.into_iter();
+            while waiting.len() > 0 {
+                draft.announce(waiting.as_slice().iter().take(ANNOUNCED).map(|task| task.subject()));
+                for mut task in waiting.by_ref().take(ANNOUNCED) {
+                    task.decide(&mut draft);
+                    // What was decided on committed state alone can be told at once, refusals above all.
+                    if draft.is_clean() { task.answer(&self.metrics) } else { held.push(task) }
+                }
             }
             let (batch, undo) = draft.finish();
             if batch.is_empty() {

@@ -6,14 +6,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use allotment_core::{
-    Allocation, BlockId, Grant, Object, ObjectError, ObjectKey, Refusal, Release, Request, State, Timestamp,
+    Allocation, Grant, Object, ObjectError, ObjectKey, Refusal, Release, Request, State, Timestamp,
 };
 use tokio::sync::{oneshot, watch};
 
 use crate::draft::Draft;
 use crate::metrics::Metrics;
-use crate::task::{Ask, Item, Look};
-use crate::transfer::Page;
+use crate::task::{Ask, Item, Look, Subject};
 
 /// Asks the engine; cheap to clone. The engine stops when the last one is dropped.
 #[derive(Clone)]
@@ -69,28 +68,28 @@ impl Handle {
 
     /// Allocates, durably. Dropping the future before its turn comes withdraws the request.
     pub async fn allocate(&self, request: Request, deadline: Instant) -> Result<Grant, EngineError> {
-        self.ask(Some(deadline), move |draft| Ok(draft.allocate(&request)?)).await
+        self.ask(Some(deadline), request, |draft, request| Ok(draft.allocate(request)?)).await
     }
 
     /// Releases, durably; returns what the released addresses were before.
     pub async fn release(&self, release: Release, deadline: Instant) -> Result<Vec<Allocation>, EngineError> {
-        self.ask(Some(deadline), move |draft| Ok(draft.release(&release))).await
+        self.ask(Some(deadline), release, |draft, release| Ok(draft.release(release))).await
     }
 
     /// Puts an object; the same content again changes nothing.
     pub async fn put(&self, object: Object) -> Result<(), EngineError> {
-        self.ask(None, move |draft| Ok(draft.put(&object)?)).await
+        self.ask(None, object, |draft, object| Ok(draft.put(object)?)).await
     }
 
     /// Removes an object; `false` when there was none.
     pub async fn remove(&self, key: ObjectKey) -> Result<bool, EngineError> {
-        self.ask(None, move |draft| Ok(draft.remove(&key)?)).await
+        self.ask(None, key, |draft, key| Ok(draft.remove(key)?)).await
     }
 
     /// Takes over allocations that another ledger made, durably, one after the other; the first one that is refused ends
     /// it, and those before it stay. Returns how many were not here yet.
     pub async fn adopt(&self, allocations: Vec<Allocation>) -> Result<usize, EngineError> {
-        self.ask(None, move |draft| Ok(draft.adopt(&allocations)?)).await
+        self.ask(None, allocations, |draft, allocations| Ok(draft.adopt(allocations)?)).await
     }
 
     /// Runs `read` between two batches, on what is committed. Keep it short: allocations wait for it.
@@ -102,12 +101,6 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.send(Item::Read(Box::new(Look { look: read, answer })))?;
         answered.await.unwrap_or(Err(EngineError::Stopped))
-    }
-
-    /// The allocations of the next few blocks behind `after`; from the beginning without it. What changes between two
-    /// pages is seen in the state it has when its page is read.
-    pub async fn page(&self, after: Option<BlockId>) -> Result<Page, EngineError> {
-        self.read(move |state, _| Page::read(state, after)).await
     }
 
     /// Finishes what is queued, then stops. Later calls answer `Stopped`.
@@ -127,13 +120,14 @@ impl Handle {
         &self.shared.metrics
     }
 
-    async fn ask<T, F>(&self, deadline: Option<Instant>, decide: F) -> Result<T, EngineError>
+    async fn ask<S, T, F>(&self, deadline: Option<Instant>, subject: S, decide: F) -> Result<T, EngineError>
     where
+        S: Subject + Send + 'static,
         T: Send + 'static,
-        F: FnMut(&mut Draft<'_>) -> Result<T, EngineError> + Send + 'static,
+        F: FnMut(&mut Draft<'_>, &S) -> Result<T, EngineError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        self.send(Item::Change(Box::new(Ask { decide, deadline, answer, decided: None })))?;
+        self.send(Item::Change(Box::new(Ask { subject, decide, deadline, answer, decided: None })))?;
         answered.await.unwrap_or(Err(EngineError::Stopped))
     }
 

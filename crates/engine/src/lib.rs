@@ -7,8 +7,8 @@
 //! ```
 //!
 //! * [`Engine`], [`Handle`]: the thread that owns state and ledger, and how others talk to it. `task` is what waits in
-//!   the queue, `draft` a batch in the making, `linger` how long it waits for more, `transfer` what export and import
-//!   need; [`Metrics`] counts.
+//!   the queue, `draft` a batch in the making, `linger` how long it waits for more; [`Pages`] reads long
+//!   lists without keeping anybody waiting, [`Metrics`] counts.
 //! * [`Ledger`]: what remembers; [`embedded`] is the one in a file, and [`conformance`] what every one must do.
 //!
 //! No grant leaves the engine before its commit. What is absent and must stay so: rules about addresses (core has
@@ -22,13 +22,13 @@ mod handle;
 mod ledger;
 mod linger;
 mod metrics;
+mod pages;
 mod panics;
 mod task;
-mod transfer;
 
 pub use embedded::EmbeddedLedger;
 pub use engine::{Engine, Options};
 pub use handle::{End, EngineError, Handle};
 pub use ledger::{Batch, CommitError, Ledger, LedgerError};
 pub use metrics::{BATCH_BUCKETS, Counter, Histogram, MICROS_BUCKETS, Metrics};
-pub use transfer::Page;
+pub use pages::{Page, Pages};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use allotment_core::{State, Timestamp};
+use allotment_core::{Allocation, Object, ObjectKey, Release, Request, State, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::EngineError;
@@ -21,6 +21,9 @@ pub(crate) trait Task: Send {
 
     fn is_late(&self, now: Instant) -> bool;
 
+    /// What it will ask of the rules: a batch is told to core before it is decided.
+    fn subject(&self) -> &dyn Subject;
+
     /// Decides it on the draft and remembers the outcome.
     fn decide(&mut self, draft: &mut Draft<'_>);
 
@@ -31,17 +34,46 @@ pub(crate) trait Task: Send {
     fn fail(self: Box<Self>, error: EngineError);
 }
 
-/// A [`Task`] made of a function.
-pub(crate) struct Ask<F, T> {
+/// What somebody asks for.
+pub(crate) trait Subject {
+    fn request(&self) -> Option<&Request> {
+        None
+    }
+
+    fn release(&self) -> Option<&Release> {
+        None
+    }
+}
+
+impl Subject for Request {
+    fn request(&self) -> Option<&Request> {
+        Some(self)
+    }
+}
+
+impl Subject for Release {
+    fn release(&self) -> Option<&Release> {
+        Some(self)
+    }
+}
+
+impl Subject for Object {}
+impl Subject for ObjectKey {}
+impl Subject for Vec<Allocation> {}
+
+/// A [`Task`] made of what is asked for and a function.
+pub(crate) struct Ask<S, F, T> {
+    pub(crate) subject: S,
     pub(crate) decide: F,
     pub(crate) deadline: Option<Instant>,
     pub(crate) answer: oneshot::Sender<Result<T, EngineError>>,
     pub(crate) decided: Option<Result<T, EngineError>>,
 }
 
-impl<F, T> Task for Ask<F, T>
+impl<S, F, T> Task for Ask<S, F, T>
 where
-    F: FnMut(&mut Draft<'_>) -> Result<T, EngineError> + Send,
+    S: Subject + Send,
+    F: FnMut(&mut Draft<'_>, &S) -> Result<T, EngineError> + Send,
     T: Send,
 {
     fn is_withdrawn(&self) -> bool {
@@ -52,8 +84,12 @@ where
         self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
+    fn subject(&self) -> &dyn Subject {
+        &self.subject
+    }
+
     fn decide(&mut self, draft: &mut Draft<'_>) {
-        self.decided = Some((self.decide)(draft));
+        self.decided = Some((self.decide)(draft, &self.subject));
     }
 
     fn answer(self: Box<Self>, metrics: &Metrics) {

@@ -21,6 +21,9 @@ impl CniService {
         let args = CniArgs::parse(&call.args)?;
         self.admit_add(deadline).await?;
         let seen = netns::observe(&call.netns, &call.ifname);
+        if seen.netns.is_none() {
+            self.metrics.cni.unseen.inc();
+        }
         let mut request = request::frame(call, &conf, &args, seen)?;
         let result = match &conf.ipam.section {
             Section::Ours(_) => {

@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use allotment_core::{Allocation, AllocationState, Release};
+use allotment_core::{Allocation, AllocationState, Release, State};
+use allotment_engine::Pages;
 use allotment_wire::CniCall;
 use allotment_wire::cni::{NetConf, ValidAttachment};
 
+use crate::answer;
 use crate::service::{Answer, CALL_LIMIT, CniService};
 use crate::together::together;
-use crate::{answer, ledger};
 
 impl CniService {
     /// Releases every attachment to this network that the list lacks (SPEC 1.1.0, section 4, "GC"). Without a list nothing is
@@ -21,9 +22,10 @@ impl CniService {
         let network = conf.name;
         let pick = {
             let network = network.clone();
-            move |allocation: Allocation| stale(&allocation, &network, &valid)
+            move |state: &State, place| stale(&state.at(place)?, &network, &valid)
         };
-        let stale = ledger::collect(&self.engine, pick).await.map_err(|why| self.failed(why))?;
+        let stale =
+            Pages::new(&self.engine, |_, _| true, pick).collect().await.map_err(|why| self.failed(why))?;
         let stale: HashSet<ValidAttachment> = stale.into_iter().flatten().collect();
         let release = |ValidAttachment { container_id, ifname }| {
             tracing::info!(

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use allotment_core::{Cidr, IpRange, Object, Order, SubnetSpec};
+use allotment_core::{Cidr, IpRange, Object, Order, State, SubnetSpec};
 use allotment_engine::{EngineError, Handle};
 use allotment_wire::cni::{Error, code};
 
@@ -57,29 +57,36 @@ impl Implied {
         }
         drop(guard);
         let mut guard = self.in_force.write().await;
-        if !guard.contains_key(vrf) {
-            let name = vrf.to_owned();
-            let known = engine.read(move |state, _| {
-                let subnets = state.objects().filter_map(|object| match object {
-                    Object::Subnet(spec) if spec.vrf == name => Some(spec),
-                    _ => None,
-                });
-                subnets.collect()
-            });
-            guard.insert(vrf.to_owned(), known.await?);
-        }
-        let known = guard.get_mut(vrf).expect("it was put in just now");
+        // Taken out meanwhile: if this breaks off, nothing is believed of the VRF until it is read again.
+        let mut known = match guard.remove(vrf) {
+            Some(known) => known,
+            None => read(engine, vrf).await?,
+        };
         for ground in grounds {
-            let spec = adapt(known, vrf, ground)?;
+            let spec = adapt(&known, vrf, ground)?;
             if !known.contains(&spec) {
                 engine.put(Object::Subnet(spec.clone())).await?;
                 known.retain(|old| old.name != spec.name);
                 known.push(spec);
             }
         }
-        let subnets = find_all(known, grounds).expect("every ground was put in force just now");
+        let subnets = find_all(&known, grounds).expect("every ground was put in force just now");
+        guard.insert(vrf.to_owned(), known);
         Ok(Lent { subnets, _guard: RwLockWriteGuard::downgrade(guard) })
     }
+}
+
+/// The subnets of a VRF, as the ledger has them.
+async fn read(engine: &Handle, vrf: &str) -> Result<Vec<SubnetSpec>, EngineError> {
+    let vrf = vrf.to_owned();
+    let subnets = move |state: &State, _| {
+        let subnets = state.objects().filter_map(|object| match object {
+            Object::Subnet(spec) if spec.vrf == vrf => Some(spec),
+            _ => None,
+        });
+        subnets.collect()
+    };
+    engine.read(subnets).await
 }
 
 /// The subnets that have these grounds in force, one each.

@@ -26,7 +26,6 @@ mod gc;
 mod host_local;
 mod http;
 mod implied;
-mod ledger;
 mod metrics;
 pub mod netns;
 mod pending;

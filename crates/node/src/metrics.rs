@@ -22,6 +22,7 @@ pub struct NodeMetrics {
 #[derive(Clone)]
 pub(crate) struct CniMetrics {
     calls: Family<CallLabels, Counter>,
+    pub(crate) unseen: Counter,
     seconds: Family<CommandLabels, Histogram, fn() -> Histogram>,
 }
 
@@ -59,6 +60,7 @@ impl Default for CniMetrics {
     fn default() -> CniMetrics {
         CniMetrics {
             calls: Family::default(),
+            unseen: Counter::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
         }
     }
@@ -90,6 +92,11 @@ impl NodeMetrics {
             "cni_calls",
             "CNI calls answered, by command and CNI code; code 0 is success",
             cni.calls,
+        );
+        registry.register(
+            "cni_adds_unseen",
+            "ADDs whose network namespace could not be seen, so that the sweep cannot tell when it is gone",
+            cni.unseen,
         );
         registry.register_with_unit(
             "cni_call_duration",

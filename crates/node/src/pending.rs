@@ -39,6 +39,9 @@ pub(crate) enum ReplayError {
     Engine { waiting: usize, source: EngineError },
     #[error("{waiting} releases that came while nobody could do them are still waiting")]
     Unfinished { waiting: usize },
+    /// It would be done again later, when the same container may have an address again.
+    #[error("the release in {} is done, but the file cannot be removed: {source}", .file.display())]
+    Stuck { file: PathBuf, source: io::Error },
 }
 
 impl Pending {
@@ -59,15 +62,15 @@ impl Pending {
         fs::rename(part, self.folder.join(name))
     }
 
-    /// Does what waits, through `release`. A file is removed when its release is durable; one that makes no sense is
-    /// moved aside and holds nobody up.
-    pub(crate) async fn replay<R, F>(&self, release: R) -> Result<(), ReplayError>
+    /// Does what waits, through `release`, and says how many releases those were. A file is removed when its release is
+    /// durable; one that makes no sense is moved aside and holds nobody up.
+    pub(crate) async fn replay<R, F>(&self, release: R) -> Result<usize, ReplayError>
     where
         R: Fn(CniCall) -> F,
         F: Future<Output = Result<(), EngineError>> + Send + 'static,
     {
         if self.waiting()?.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let _turn = self.turn.lock().await;
         let files = self.waiting()?;
@@ -84,7 +87,7 @@ impl Pending {
                 }
             }
         }
-        let mut failed = None;
+        let (mut done, mut failed, mut stuck) = (0, None, None);
         let work = |(path, call)| {
             let releasing = release(call);
             async move { (path, releasing.await) }
@@ -92,8 +95,11 @@ impl Pending {
         together(calls, work, |(path, outcome): (PathBuf, _)| match outcome {
             Ok(()) => {
                 self.metrics.replayed.inc();
-                left -= 1;
-                remove(&path);
+                done += 1;
+                match remove(&path) {
+                    Ok(()) => left -= 1,
+                    Err(source) => stuck = Some(ReplayError::Stuck { file: path, source }),
+                }
                 true
             }
             Err(error) => {
@@ -103,10 +109,11 @@ impl Pending {
         })
         .await;
         self.metrics.waiting.set(i64::try_from(left).unwrap_or(i64::MAX));
-        match failed {
-            None if left == 0 => Ok(()),
-            None => Err(ReplayError::Unfinished { waiting: left }),
-            Some(source) => Err(ReplayError::Engine { waiting: left, source }),
+        match (failed, stuck) {
+            (Some(source), _) => Err(ReplayError::Engine { waiting: left, source }),
+            (None, Some(stuck)) => Err(stuck),
+            (None, None) if left > 0 => Err(ReplayError::Unfinished { waiting: left }),
+            (None, None) => Ok(done),
         }
     }
 
@@ -162,11 +169,9 @@ fn read(path: &Path) -> Result<Option<CniCall>, String> {
     Ok(Some(call))
 }
 
-fn remove(path: &Path) {
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        // It is done again next time, which changes nothing; but an ADD of the same container in between would lose.
-        tracing::error!(file = %path.display(), %error, "a release is done but its file cannot be removed");
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }

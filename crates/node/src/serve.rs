@@ -15,8 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::socket::Socket;
 
 /// Connections served at once; others wait in the kernel. A node has some hundred containers, each with one call at a
-/// time.
-const MAX_CONNECTIONS: usize = 1024;
+/// time; a process may have 1024 files open unless told otherwise.
+const MAX_CONNECTIONS: usize = 512;
 
 /// How long calls under way may take after the end was asked for. Each has a shorter deadline of its own.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(15);

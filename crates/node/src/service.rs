@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use allotment_core::{Owner, Refusal, Release};
 use allotment_engine::{EngineError, Handle};
-use allotment_wire::cni::{Error, NetConf, code};
+use allotment_wire::cni::{Error, NetConf, Version, code};
 use allotment_wire::{CniCall, Command};
 
 use crate::answer;
@@ -41,7 +41,7 @@ pub struct CniService {
     pub(crate) decided: Decided,
     pub(crate) implied: Implied,
     pending: Pending,
-    metrics: NodeMetrics,
+    pub(crate) metrics: NodeMetrics,
     draining: AtomicBool,
     /// Why the ledger could not be written the last time, and when that was; nothing since it could.
     unwritable: Mutex<Option<(Instant, String)>>,
@@ -92,7 +92,8 @@ impl CniService {
     pub async fn call(self: &Arc<Self>, call: CniCall) -> Answer {
         let began = Instant::now();
         let command = call.command;
-        let version = call.config.get("cniVersion").and_then(Value::as_str).unwrap_or("1.1.0").to_owned();
+        let version =
+            call.config.get("cniVersion").and_then(Value::as_str).and_then(|text| text.parse().ok());
         let answer = match command {
             Command::Add => self.add(&call).await,
             Command::Del => self.del(call).await,
@@ -101,7 +102,7 @@ impl CniService {
             Command::Status => self.status().await,
         };
         self.metrics.cni.count(command, answer.as_ref().err().map_or(0, |error| error.code), began.elapsed());
-        answer.map_err(|error| Error { cni_version: version, ..error })
+        answer.map_err(|error| Error { cni_version: version.unwrap_or(Version::V1_1_0).to_string(), ..error })
     }
 
     /// Whether an ADD may begin: not while stopping, and not before what waits is released, as that may be of the same
@@ -124,7 +125,14 @@ impl CniService {
             let engine = self.engine.clone();
             async move { release(&engine, &call).await }
         });
-        replayed.await.map_err(|error| answer::later(error.to_string()))
+        match replayed.await {
+            Ok(0) => Ok(()),
+            Ok(_) => {
+                self.written();
+                Ok(())
+            }
+            Err(error) => Err(answer::later(error.to_string())),
+        }
     }
 
     /// Releases one interface of one sandbox. Success whenever nothing is held afterwards or will be as soon as the engine
@@ -138,14 +146,19 @@ impl CniService {
                 service.written();
                 return Ok(None);
             };
+            let why = service.failed(why);
             match service.pending.keep(&call) {
                 Ok(()) => {
-                    tracing::warn!(error = %why, container_id = call.container_id, "a DEL has to wait and is kept");
+                    tracing::warn!(
+                        error = why.msg,
+                        container_id = call.container_id,
+                        "a DEL has to wait and is kept"
+                    );
                     Ok(None)
                 }
                 Err(error) => {
-                    let msg = format!("{why}; nor can the release be kept for later: {error}");
-                    Err(Error { msg, ..service.failed(why) })
+                    let msg = format!("{}; nor can the release be kept for later: {error}", why.msg);
+                    Err(Error { msg, ..why })
                 }
             }
         });

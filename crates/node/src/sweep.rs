@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 
 use allotment_core::{Allocation, AllocationState, Netns, Release};
-use allotment_engine::{EngineError, Handle};
+use allotment_engine::{EngineError, Handle, Pages};
 
 use crate::metrics::{NodeMetrics, SweepMetrics};
-use crate::{ledger, netns};
+use crate::netns;
 
 /// Time between two looks; a namespace has to be gone in two of them, one after the other.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(30);
@@ -89,11 +89,16 @@ impl Sweep {
 
     /// Every sandbox with an active address and evidence of its namespace.
     async fn recorded(&self) -> Result<Vec<Sandbox>, EngineError> {
-        let pages = ledger::collect(&self.engine, |allocation| {
-            (allocation.state == AllocationState::Active).then_some(allocation.attachments)
-        });
+        let pages = Pages::new(
+            &self.engine,
+            |_, _| true,
+            |state, place| {
+                let allocation = state.at(place)?;
+                (allocation.state == AllocationState::Active).then_some(allocation.attachments)
+            },
+        );
         let mut found = HashSet::new();
-        for attachment in pages.await?.into_iter().flatten() {
+        for attachment in pages.collect().await?.into_iter().flatten() {
             if let Some(netns) = attachment.netns
                 && !attachment.container_id.is_empty()
             {

@@ -28,8 +28,23 @@ pub(super) fn sleeping(path: &Path, text: &str) -> Complaints {
         find(path, text, &[concat!("#[ig", "nore")], "a test that cannot run here says why and is skipped");
     let is_test = path.components().any(|part| part.as_os_str() == "it") || path.ends_with("tests.rs");
     if is_test {
-        let sleeps = [concat!("thread::", "sleep"), concat!("time::", "sleep")];
-        complaints.extend(find(path, text, &sleeps, "wait for a condition instead"));
+        complaints.extend(sleeps(path, text));
+    }
+    complaints
+}
+
+/// Sleeps anywhere but in a function that waits for a condition; its name says so.
+fn sleeps(path: &Path, text: &str) -> Complaints {
+    let words = [concat!("thread::", "sleep"), concat!("time::", "sleep")];
+    let mut waits = false;
+    let mut complaints = Complaints::new();
+    for (number, line) in text.lines().enumerate() {
+        if let Some((_, name)) = line.split_once("fn ") {
+            waits = name.starts_with("wait_");
+        }
+        if !waits && words.iter().any(|word| line.contains(word)) {
+            complaints.push(at(path, number, "wait for a condition, in a function `wait_…`"));
+        }
     }
     complaints
 }
@@ -103,7 +118,12 @@ mod tests {
         assert_eq!(sleeping(any, concat!("#[ig", "nore]")).len(), 1);
         let sleep = concat!("thread::", "sleep(x)");
         assert_eq!(sleeping(any, sleep).len(), 0);
-        assert_eq!(sleeping(Path::new("crates/x/tests/it/a.rs"), sleep).len(), 1);
+        let test = Path::new("crates/x/tests/it/a.rs");
+        assert_eq!(sleeping(test, sleep).len(), 1);
+        assert_eq!(
+            sleeping(test, &format!("fn wait_for() {{\n{sleep}\n}}\nfn a() {{\n{sleep}\n}}")).len(),
+            1
+        );
     }
 
     #[test]

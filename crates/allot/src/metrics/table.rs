@@ -17,7 +17,7 @@ const fn metric(
     Metric { name, kind, labels, meaning }
 }
 
-pub(crate) const ALL: [Metric; 22] = [
+pub(crate) const ALL: [Metric; 23] = [
     metric(
         "addresses",
         "gauge",
@@ -25,6 +25,12 @@ pub(crate) const ALL: [Metric; 22] = [
         "addresses by state: `held`, `cooling`, `free`",
     ),
     metric("build_info", "gauge", &["version"], "always 1"),
+    metric(
+        "cni_adds_unseen_total",
+        "counter",
+        &[],
+        "ADDs whose network namespace the daemon could not see; the sweep never releases them",
+    ),
     metric("cni_call_duration_seconds", "histogram", &["command"], "from a CNI call's arrival to its answer"),
     metric("cni_calls_total", "counter", &["command", "code"], "CNI calls answered; code 0 is success"),
     metric(

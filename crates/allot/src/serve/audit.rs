@@ -7,13 +7,12 @@ mod live;
 use std::time::Duration;
 
 use allotment_core::{Allocation, State, Timestamp};
-use allotment_engine::Handle;
+use allotment_engine::{Handle, Pages};
 use allotment_wire::Finding;
 
 use self::live::Live;
 use super::atlas::Atlas;
 use super::clock;
-use super::pages::Pages;
 use super::reply::Trouble;
 
 /// An ADD or a DEL under way looks like a fault for as long as it lasts. So what is found has to be there still after
@@ -41,11 +40,7 @@ pub(crate) async fn audit(handle: &Handle) -> Result<Vec<Finding>, Trouble> {
 
 async fn look(handle: &Handle) -> Result<Seen, Trouble> {
     let atlas = Atlas::read(handle).await?;
-    let mut pages = Pages::new(handle, |_, _| true, State::at);
-    let mut allocations = Vec::new();
-    while let Some(page) = pages.next().await? {
-        allocations.extend(page.items);
-    }
+    let allocations = Pages::new(handle, |_, _| true, State::at).collect().await?;
     let live = Live::look(&allocations).await.map_err(|error| {
         Trouble::unable(
             format!("the network namespaces of this machine cannot be looked through: {error}"),

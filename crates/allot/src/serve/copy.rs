@@ -1,9 +1,8 @@
 //! A copy of the engine's state to try changes on.
 
 use allotment_core::{BlockId, Object, Place, State, Timestamp};
-use allotment_engine::Handle;
+use allotment_engine::{Handle, Pages};
 
-use super::pages::Pages;
 use super::reply::Trouble;
 
 /// A copy of all objects and of the records in the blocks that `keep` wants, with the engine's time. Read a page at a

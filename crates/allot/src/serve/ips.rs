@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use allotment_core::{Allocation, BlockId, Family, IpRange, State};
-use allotment_engine::{EngineError, Handle};
+use allotment_engine::{EngineError, Handle, Pages};
 use allotment_wire::IpRow;
 use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
@@ -14,7 +14,6 @@ use futures_util::stream::try_unfold;
 
 use super::atlas::Atlas;
 use super::owners::OwnerPattern;
-use super::pages::Pages;
 use super::reply::Trouble;
 use super::rows;
 

@@ -6,13 +6,12 @@ use allotment_core::{
     Allocation, AllocationState, BlockId, Family, IpRange, Object, ObjectKey, ObjectKind, Order, Place,
     PoolSpec, ReservationSpec, State, SubnetSpec, Timestamp, Usage,
 };
-use allotment_engine::{EngineError, Handle};
+use allotment_engine::{EngineError, Handle, Pages};
 use allotment_wire::{PoolRow, ReservationRow, SubnetRow};
 
 use super::Daemon;
 use super::atlas::Atlas;
 use super::ips::meets;
-use super::pages::Pages;
 use super::rows;
 
 /// One row a subnet and family.
@@ -145,12 +144,7 @@ async fn active(handle: &Handle, vrf: String, ranges: Vec<IpRange>) -> Result<us
         let reserved = ranges.iter().any(|range| range.contains(address));
         (reserved && state.at(place)?.state == AllocationState::Active).then_some(())
     };
-    let mut pages = Pages::new(handle, blocks, active);
-    let mut count = 0;
-    while let Some(page) = pages.next().await? {
-        count += page.items.len();
-    }
-    Ok(count)
+    Ok(Pages::new(handle, blocks, active).collect().await?.len())
 }
 
 /// How many addresses are kept for an owner but in use by nobody. Core counts them among the held.

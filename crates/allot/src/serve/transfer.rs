@@ -7,7 +7,7 @@
 //! ```
 
 use allotment_core::{Allocation, Object, State};
-use allotment_engine::{EngineError, Handle};
+use allotment_engine::{EngineError, Handle, Pages};
 use allotment_wire::ImportRow;
 use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
@@ -16,7 +16,6 @@ use futures_util::stream::try_unfold;
 use serde::{Deserialize, Serialize};
 
 use super::copy::copy;
-use super::pages::Pages;
 use super::reply::Trouble;
 
 /// Allocations taken over in one commit.

@@ -6,6 +6,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::cast_precision_loss,
     reason = "a benchmark prints, and stops where it cannot go on"
 )]
 

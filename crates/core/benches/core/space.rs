@@ -1,5 +1,7 @@
 //! Address spaces in the states in which clusters leave them.
 
+use std::collections::HashSet;
+
 use allotment_core::{
     Attachment, Mac, MacWant, Object, Owner, Place, Release, ReleaseMode, Request, State, SubnetSpec, Target,
     Timestamp, Want,
@@ -58,7 +60,8 @@ fn uid(pod: u64) -> String {
 
 /// The request of a pod as the controller makes it: namespace, name, uid, one interface with a MAC.
 fn request(pod: u64) -> Request {
-    let [_, _, _, b, c, d, e, f] = pod.to_be_bytes();
+    let mut mac = [2; 6];
+    mac[1..].copy_from_slice(&pod.to_be_bytes()[3..]);
     let owner = Owner {
         kind: "Pod".into(),
         namespace: format!("team-{}", pod % 40),
@@ -75,7 +78,7 @@ fn request(pod: u64) -> Request {
     let want = Want {
         attachment,
         targets: vec![Target::Subnet("s".into())],
-        mac: Some(MacWant::Asked(Mac([2, b, c, d, e, f]))),
+        mac: Some(MacWant::Asked(Mac(mac))),
         ..Want::default()
     };
     Request { namespace: owner.namespace.clone(), owner, wants: vec![want], ..Request::default() }
@@ -138,11 +141,17 @@ impl Space {
         }
     }
 
-    /// Pairs made ahead. Each releases an address that was held before the batch began.
+    /// Pairs made ahead. Each releases an address that was held before the batch began. What is done here must touch
+    /// little memory: it would push the state out of the processor's caches.
     pub(crate) fn batch(&mut self, pairs: usize) -> Batch {
-        let mut free: Vec<usize> = (0..self.held.len()).collect();
+        let mut chosen = HashSet::new();
         let pairs = (0..pairs).map(|_| {
-            let at = free.swap_remove(usize::try_from(random(&mut self.seed)).unwrap() % free.len());
+            let at = loop {
+                let at = usize::try_from(random(&mut self.seed)).unwrap() % self.held.len();
+                if chosen.insert(at) {
+                    break at;
+                }
+            };
             self.made += 1;
             (request(self.made), at, self.release_of(at))
         });
@@ -183,6 +192,5 @@ impl Space {
 
 fn pod_of(request: &Request) -> u64 {
     let Some(MacWant::Asked(mac)) = request.wants[0].mac else { return 0 };
-    let [_, b, c, d, e, f] = mac.0;
-    u64::from_be_bytes([0, 0, 0, b, c, d, e, f])
+    mac.0[1..].iter().fold(0, |pod, &byte| pod << 8 | u64::from(byte))
 }

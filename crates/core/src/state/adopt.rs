@@ -26,7 +26,6 @@ impl State {
         let entry = Entry {
             owner: &allocation.owner,
             owner_tag: self.store.seed.owner(allocation.owner.key()),
-            packed_uid: None,
             attachment: allocation.attachments.first(),
             mac: allocation.mac,
             state: allocation.state,

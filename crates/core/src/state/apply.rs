@@ -30,12 +30,11 @@ impl State {
 
     fn give(&mut self, plan: &Plan<'_>, attachment: &Attachment, mac: Option<Mac>, picked: &Picked) {
         let place = picked.place;
-        let (block, fresh) = self.store.blocks.find_or_add(place.vrf, place.key);
-        if fresh {
-            self.attach_block(place.vrf, block);
-        }
+        let (block, record) = match picked.record {
+            Some(record) => (self.store.records.get(record).block, picked.record),
+            None => self.block_and_record(place),
+        };
         let segment = self.layout.segment_at(&self.store, block, place.offset());
-        let record = self.store.blocks.get(block).record(place.offset());
         let was_held = record.is_some_and(|record| self.store.records.get(record).state.is_held());
         if let (Some(record), Some(segment), false) = (record, segment, was_held) {
             self.layout.take_down(&mut self.store, segment, record, picked.rule.pick);
@@ -43,14 +42,13 @@ impl State {
         let entry = Entry {
             owner: &plan.request.owner,
             owner_tag: plan.probe.tag,
-            packed_uid: plan.probe.packed_uid(),
             attachment: Some(attachment),
             mac,
             state: AllocationState::Active,
             rule: picked.rule,
             since: plan.now,
         };
-        self.store.enter_in(place, block, &entry);
+        self.store.enter_in(block, place.offset(), record, &entry);
         if was_held {
             return;
         }
@@ -62,6 +60,15 @@ impl State {
             None if picked.subnet != NONE => self.objects.subnets.get_mut(picked.subnet).outside += 1,
             None => {}
         }
+    }
+
+    /// The block of an address, made where there is none, and the address's record.
+    fn block_and_record(&mut self, place: Place) -> (u32, Option<u32>) {
+        let (block, fresh) = self.store.blocks.find_or_add(place.vrf, place.key);
+        if fresh {
+            self.attach_block(place.vrf, block);
+        }
+        (block, self.store.blocks.get(block).record(place.offset()))
     }
 
     /// Makes the segments of a new block.
@@ -116,16 +123,7 @@ impl State {
     ) {
         let owner_tag = self.store.seed.owner(owner.key());
         let state = AllocationState::Active;
-        let entry = Entry {
-            owner,
-            owner_tag,
-            packed_uid: None,
-            attachment: Some(attachment),
-            mac,
-            state,
-            rule,
-            since,
-        };
+        let entry = Entry { owner, owner_tag, attachment: Some(attachment), mac, state, rule, since };
         self.store.enter(place, &entry);
     }
 

@@ -34,10 +34,11 @@ impl Arena {
             .map_or(&[], |chunk| &chunk[start..start + usize::from(text.granules) * GRANULE])
     }
 
-    /// Asks for the first line of a text.
+    /// Asks for the first and the last line of a text: most have no other.
     pub(super) fn prefetch(&self, text: Text) {
-        if let Some(first) = self.get(text).first() {
+        if let [first, .., last] = self.get(text) {
             prefetch(first);
+            prefetch(last);
         }
     }
 
@@ -51,7 +52,7 @@ impl Arena {
         Text { start, granules: u16::try_from(granules).expect("at most CHUNK") }
     }
 
-    /// Replaces a text, in place where the length allows.
+    /// Replaces a text, if there is one; in place where the length allows.
     pub(super) fn replace(&mut self, old: Text, bytes: &[u8]) -> Text {
         if bytes.len().div_ceil(GRANULE).max(1) == usize::from(old.granules) {
             let (chunk, at) = split(old.start);

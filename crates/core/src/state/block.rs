@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
-
+use super::hash::Seed;
 use super::prefetch::prefetch;
 use super::record::NONE;
+use super::table::Table;
 use crate::address::Key;
 
 /// One bit per address of a block.
@@ -57,6 +56,8 @@ pub(super) struct Block {
     /// The records of the used addresses, ascending: an address's rank among them is its index here, so a sparse block
     /// of a large IPv6 subnet costs little.
     slots: Vec<u32>,
+    /// How many addresses are used below each word of `used`.
+    before: [u8; 4],
     /// First of the segments that lie in this block; see `region`.
     pub(super) segment: u32,
 }
@@ -65,8 +66,7 @@ impl Block {
     fn rank(&self, offset: u8) -> usize {
         let word = usize::from(offset >> 6);
         let below = self.used[word] & ((1 << (offset & 63)) - 1);
-        let before: u32 = self.used[..word].iter().map(|word| word.count_ones()).sum();
-        (before + below.count_ones()) as usize
+        usize::from(self.before[word]) + below.count_ones() as usize
     }
 
     pub(super) fn record(&self, offset: u8) -> Option<u32> {
@@ -85,6 +85,9 @@ impl Block {
         let rank = self.rank(offset);
         self.slots.insert(rank, record);
         set_bit(&mut self.used, offset, true);
+        for before in &mut self.before[usize::from(offset >> 6) + 1..] {
+            *before += 1;
+        }
     }
 
     pub(super) fn records(&self) -> &[u32] {
@@ -93,7 +96,7 @@ impl Block {
 
     /// Forgets every record, and returns their numbers.
     pub(super) fn clear(&mut self) -> Vec<u32> {
-        (self.used, self.held) = ([0; 4], [0; 4]);
+        (self.used, self.held, self.before) = ([0; 4], [0; 4], [0; 4]);
         std::mem::take(&mut self.slots)
     }
 }
@@ -101,8 +104,9 @@ impl Block {
 /// All blocks, by number, by place and in order.
 #[derive(Default)]
 pub(super) struct Blocks {
+    pub(super) seed: Seed,
     list: Vec<Block>,
-    places: HashMap<(u32, Key), u32, FixedState>,
+    places: Table,
     order: BTreeMap<(u32, Key), u32>,
 }
 
@@ -116,7 +120,11 @@ impl Blocks {
     }
 
     pub(super) fn find(&self, vrf: u32, key: Key) -> Option<u32> {
-        self.places.get(&(vrf, key & !0xff)).copied()
+        let base = key & !0xff;
+        self.places.find(self.seed.block(vrf, base)).find(|&number| {
+            let block = self.get(number);
+            block.base == base && block.vrf == vrf
+        })
     }
 
     /// The block of an address; `true` when it is new.
@@ -126,8 +134,16 @@ impl Blocks {
         }
         let number = u32::try_from(self.list.len()).expect("memory ends before 2^32 blocks");
         let base = key & !0xff;
-        self.list.push(Block { base, vrf, used: [0; 4], held: [0; 4], slots: Vec::new(), segment: NONE });
-        self.places.insert((vrf, base), number);
+        self.list.push(Block {
+            base,
+            vrf,
+            used: [0; 4],
+            held: [0; 4],
+            slots: Vec::new(),
+            before: [0; 4],
+            segment: NONE,
+        });
+        self.places.insert(self.seed.block(vrf, base), number);
         self.order.insert((vrf, base), number);
         (number, true)
     }

@@ -8,8 +8,8 @@
 //!   (flag 4) second holder: holder container network interface node netns
 //! ```
 
-use super::text::{self, Buffer, Reader};
-use crate::{Allocation, AllocationState, Attachment, Choice, Mac, Netns, Owner, Pick, Rule, Timestamp};
+use super::text::{self, Reader};
+use crate::{AllocationState, Attachment, Choice, Mac, Netns, Owner, Pick, Rule, Timestamp};
 
 pub(super) const FLAG_MAC: u8 = 1;
 pub(super) const FLAG_ATTACHMENT: u8 = 2;
@@ -64,16 +64,8 @@ impl Head {
 }
 
 /// Appends the part of a record that is kept as text in memory.
-pub(super) fn push_text(
-    out: &mut Buffer,
-    owner: &Owner,
-    uid: Option<&[u8]>,
-    attachment: Option<&Attachment>,
-) {
-    match uid {
-        Some(packed) => out.extend(packed),
-        None => text::push(out, &owner.uid),
-    }
+pub(super) fn push_text(out: &mut Vec<u8>, owner: &Owner, attachment: Option<&Attachment>) {
+    text::push(out, &owner.uid);
     text::push(out, &owner.name);
     let (holder, container_id) = attachment.map_or(("", ""), |a| (&a.holder, &a.container_id));
     text::push_or_same(out, holder, &owner.uid);
@@ -81,12 +73,12 @@ pub(super) fn push_text(
     push_netns(out, attachment.and_then(|attachment| attachment.netns.as_ref()));
 }
 
-fn push_netns(out: &mut Buffer, netns: Option<&Netns>) {
+fn push_netns(out: &mut Vec<u8>, netns: Option<&Netns>) {
     let Some(netns) = netns else { return out.push(0) };
     out.push(1);
-    out.extend(&netns.device.to_le_bytes());
-    out.extend(&netns.inode.to_le_bytes());
-    out.extend(&netns.cookie.unwrap_or(0).to_le_bytes());
+    out.extend_from_slice(&netns.device.to_le_bytes());
+    out.extend_from_slice(&netns.inode.to_le_bytes());
+    out.extend_from_slice(&netns.cookie.unwrap_or(0).to_le_bytes());
     text::push(out, &netns.boot);
     text::push(out, &netns.path);
 }
@@ -141,7 +133,7 @@ pub(super) fn skip_text<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
     Some(&before[..before.len() - reader.rest().len()])
 }
 
-pub(super) fn push_second(out: &mut Buffer, second: &Attachment) {
+pub(super) fn push_second(out: &mut Vec<u8>, second: &Attachment) {
     for part in [&second.holder, &second.container_id, &second.network, &second.interface, &second.node] {
         text::push(out, part);
     }
@@ -154,36 +146,6 @@ pub(super) fn read_second(reader: &mut Reader<'_>) -> Option<Attachment> {
     let mut netns = None;
     read_netns(reader, &mut netns)?;
     Some(Attachment { holder, container_id, network, interface, node, netns })
-}
-
-impl Allocation {
-    /// The record's bytes, as [`crate::State::load`] takes them. Only the first two attachments are kept.
-    pub fn to_record(&self) -> Vec<u8> {
-        let mut flags = 0;
-        let first = self.attachments.first();
-        if first.is_some() {
-            flags |= FLAG_ATTACHMENT;
-        }
-        let second = self.attachments.get(1);
-        if second.is_some() {
-            flags |= FLAG_SECOND;
-        }
-        let mut out = Vec::with_capacity(160);
-        Head { state: self.state, rule: self.rule, flags, since: self.since, mac: self.mac }.write(&mut out);
-        let mut texts = Buffer::new();
-        text::push(&mut texts, &self.owner.kind);
-        text::push(&mut texts, &self.owner.namespace);
-        let place = first.map_or(["", "", ""], |a| [&a.network, &a.interface, &a.node]);
-        for part in place {
-            text::push(&mut texts, part);
-        }
-        push_text(&mut texts, &self.owner, None, first);
-        if let Some(second) = second {
-            push_second(&mut texts, second);
-        }
-        out.extend_from_slice(texts.bytes());
-        out
-    }
 }
 
 #[cfg(test)]

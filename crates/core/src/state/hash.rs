@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 
+use crate::address::Key;
 use crate::{Attachment, Mac, OwnerKey};
 
 /// The seed of a state's indexes. Names come from users, so the process that opens the state should choose it; no
@@ -16,10 +17,11 @@ impl Seed {
         FixedState::with_seed(self.0).build_hasher()
     }
 
-    pub(super) fn word(self, word: &str) -> u64 {
+    /// Of a word, or a sandbox's id.
+    pub(super) fn word(self, word: &str) -> u32 {
         let mut hasher = self.hasher();
         hasher.write(word.as_bytes());
-        hasher.finish()
+        tag(hasher.finish())
     }
 
     /// Of what makes an owner the same.
@@ -39,9 +41,12 @@ impl Seed {
         tag(hasher.finish())
     }
 
-    /// Of a sandbox's id.
-    pub(super) fn sandbox(self, container_id: &str) -> u32 {
-        tag(self.word(container_id))
+    /// Of a block's place.
+    pub(super) fn block(self, vrf: u32, base: Key) -> u32 {
+        let mut hasher = self.hasher();
+        hasher.write_u128(base);
+        hasher.write_u32(vrf);
+        tag(hasher.finish())
     }
 
     pub(super) fn mac(self, mac: Mac) -> u32 {

@@ -1,15 +1,14 @@
 //! Words that many records share (kinds, namespaces, networks, interfaces, nodes, VRFs), stored once.
 
-use hashbrown::HashTable;
-
 use super::hash::Seed;
+use super::table::Table;
 
 /// Word → number and back. Numbers are never given back: the words of a cluster are few, and a record that is cooling
 /// still needs them.
 #[derive(Default)]
 pub(super) struct Interner {
     words: Vec<Box<str>>,
-    table: HashTable<u32>,
+    table: Table,
     /// The last answer: neighbouring requests mostly say the same words.
     recent: u32,
 }
@@ -19,6 +18,7 @@ impl Interner {
         &self.words[number as usize]
     }
 
+    #[inline]
     pub(super) fn find(&self, word: &str, seed: Seed) -> Option<u32> {
         if self.is_recent(word) {
             return Some(self.recent);
@@ -30,23 +30,26 @@ impl Interner {
         self.words.get(self.recent as usize).is_some_and(|recent| **recent == *word)
     }
 
-    fn look_up(&self, word: &str, hash: u64) -> Option<u32> {
-        self.table.find(hash, |&number| &*self.words[number as usize] == word).copied()
+    fn look_up(&self, word: &str, tag: u32) -> Option<u32> {
+        self.table.find(tag).find(|&number| &*self.words[number as usize] == word)
     }
 
+    #[inline]
     pub(super) fn intern(&mut self, word: &str, seed: Seed) -> u32 {
-        if self.is_recent(word) {
-            return self.recent;
+        if !self.is_recent(word) {
+            self.recent = self.find_or_add(word, seed);
         }
-        let hash = seed.word(word);
-        self.recent = self.look_up(word, hash).unwrap_or_else(|| {
+        self.recent
+    }
+
+    fn find_or_add(&mut self, word: &str, seed: Seed) -> u32 {
+        let tag = seed.word(word);
+        self.look_up(word, tag).unwrap_or_else(|| {
             let number = u32::try_from(self.words.len()).expect("fewer words than records");
             self.words.push(word.into());
-            let words = &self.words;
-            self.table.insert_unique(hash, number, |&other| seed.word(&words[other as usize]));
+            self.table.insert(tag, number);
             number
-        });
-        self.recent
+        })
     }
 
     pub(super) fn words(&self) -> impl Iterator<Item = &str> {

@@ -55,7 +55,7 @@ impl State {
     }
 
     /// Takes one record from the ledger. Call `settle` after the last one.
-    pub fn load(&mut self, vrf: &str, address: IpAddr, record: &[u8]) -> Result<Place, LoadError> {
+    pub fn load(&mut self, vrf: &str, address: IpAddr, record: &[u8]) -> Result<(), LoadError> {
         let place = Place { vrf: self.store.vrfs.intern(vrf, self.store.seed), key: key_of(address) };
         let error_at = || (vrf.to_owned(), address);
         if self.store.record_at(place).is_some() {
@@ -69,7 +69,7 @@ impl State {
             let (vrf, address) = error_at();
             return Err(LoadError::Damaged { vrf, address });
         }
-        Ok(place)
+        Ok(())
     }
 
     /// Ends loading: what addresses are drawn from is laid out anew.

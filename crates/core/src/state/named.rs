@@ -17,8 +17,13 @@ const RESERVED_SCAN_MAX: usize = 65_536;
 
 impl Planner<'_> {
     /// All of the addresses asked for; then the families that none of them belongs to.
-    pub(super) fn each(&mut self, want: &Want, targets: &[Drawn], ips: &[IpAddr]) -> Result<Picks, Refusal> {
-        let mut picks = Picks::new();
+    pub(super) fn each(
+        &mut self,
+        want: &Want,
+        targets: &[Drawn],
+        ips: &[IpAddr],
+        picks: &mut Picks,
+    ) -> Result<(), Refusal> {
         for &ip in ips {
             if let FamilyWant::Require(family) = want.family
                 && Family::of(ip) != family
@@ -37,10 +42,10 @@ impl Planner<'_> {
             picks.push(picked);
         }
         if want.family == FamilyWant::All {
-            self.complete(want, targets, &mut picks)?;
+            self.complete(want, targets, picks)?;
         }
         picks.sort_by_key(|picked| !picked.place.address().is_ipv4());
-        Ok(picks)
+        Ok(())
     }
 
     /// Draws the families that the addresses asked for leave open, from the subnets they lie in.
@@ -120,7 +125,7 @@ impl Planner<'_> {
         }
         let how = self.availability(want, place)?;
         let rule = Rule { choice: target.choice, pick };
-        Ok(Picked { place, subnet: target.subnet, pool, rule, how })
+        Ok(Picked { place, subnet: target.subnet, pool, record: None, rule, how })
     }
 
     /// Whether an address is free for this owner now.
@@ -185,7 +190,7 @@ impl Planner<'_> {
             let same = store.is_interface(index, &want.attachment);
             let pool = self.state.objects.pool_ranges.find(place.vrf, place.key).unwrap_or(NONE);
             let rule = Rule { choice: target.choice, pick: Pick::Returned };
-            let picked = |how| Picked { place, subnet: target.subnet, pool, rule, how };
+            let picked = |how| Picked { place, subnet: target.subnet, pool, record: Some(index), rule, how };
             let state = store.records.get(index).state;
             match state {
                 AllocationState::Active if same && want.join && store.second(index).is_none() => {
@@ -245,6 +250,9 @@ impl Planner<'_> {
     /// The first free address that is reserved for the owner in the target's subnet.
     pub(super) fn reserved(&self, target: &Drawn, family: Family) -> Option<Picked> {
         let objects = &self.state.objects;
+        if objects.reservations.is_empty() {
+            return None;
+        }
         let vrf = objects.subnets.get(target.subnet).vrf;
         let mine = objects
             .reserved_for(&self.request.owner)
@@ -265,7 +273,8 @@ impl Planner<'_> {
                 });
             let pool = objects.pool_ranges.find(vrf, place.key).unwrap_or(NONE);
             let rule = Rule { choice: target.choice, pick: Pick::Reservation };
-            free.then_some(Picked { place, subnet: target.subnet, pool, rule, how: How::Enter })
+            let how = How::Enter;
+            free.then_some(Picked { place, subnet: target.subnet, pool, record: None, rule, how })
         })
     }
 }

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use super::hash::Seed;
 use super::ranges::{Range, RangeMap};
 use crate::address::key_of;
-use crate::{Family, IpRange, Owner, PoolSpec, ReservationSpec, SubnetSpec};
+use crate::{Family, IpRange, Owner, OwnerKey, PoolSpec, ReservationSpec, SubnetSpec};
 
 /// A subnet in force.
 pub(super) struct Subnet {
@@ -68,6 +68,10 @@ impl<T> Registry<T> {
         self.items[number as usize].as_mut().expect("numbers are kept only of what is registered")
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     pub(super) fn by_name(&self, name: &str) -> Option<&T> {
         self.find(name).map(|number| self.get(number))
     }
@@ -114,7 +118,7 @@ pub(super) struct Objects {
     /// Default subnets.
     defaults: Vec<u32>,
     /// By a hash of the owner's kind, namespace and name.
-    by_owner: Words<u64>,
+    by_owner: Words<u32>,
 }
 
 pub(super) fn keys(ranges: &[IpRange]) -> Vec<Range> {
@@ -278,9 +282,7 @@ where
     }
 }
 
-fn owner_hash(owner: &Owner) -> u64 {
-    let seed = Seed::default();
-    seed.word(&owner.kind)
-        ^ seed.word(&owner.namespace).rotate_left(20)
-        ^ seed.word(&owner.name).rotate_left(40)
+fn owner_hash(owner: &Owner) -> u32 {
+    let Owner { kind, namespace, name, .. } = owner;
+    Seed::default().owner(OwnerKey::Name { kind, namespace, name })
 }

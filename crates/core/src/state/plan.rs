@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::choose::Chosen;
 use super::objects::family_index;
 use super::record::NONE;
 use super::refuse;
@@ -21,7 +22,7 @@ const WANTS_MAX: usize = 256;
 pub struct Plan<'a> {
     pub(super) request: &'a Request,
     pub(super) now: Timestamp,
-    pub(super) probe: OwnerProbe,
+    pub(super) probe: OwnerProbe<'a>,
     pub(super) entries: SmallVec<[Planned; 1]>,
 }
 
@@ -40,6 +41,8 @@ pub(super) struct Picked {
     pub(super) subnet: u32,
     /// The pool it was drawn from; `NONE` outside pools.
     pub(super) pool: u32,
+    /// The address's record where the plan has come across it.
+    pub(super) record: Option<u32>,
     pub(super) rule: Rule,
     pub(super) how: How,
 }
@@ -67,21 +70,23 @@ impl State {
     /// addresses returns them.
     pub fn plan<'a>(&self, request: &'a Request, now: Timestamp) -> Result<Plan<'a>, Refusal> {
         check_form(request)?;
-        let macs = request.wants.iter().filter_map(|want| want.mac.map(MacWant::mac));
-        self.store.prefetch_request(self.store.seed.owner(request.owner.key()), macs);
         let probe = self.store.probe(&request.owner);
+        self.store.prefetch_request(request, probe.tag);
         let now = now.max(self.store.newest);
         let mut planner =
             Planner { state: self, request, now, owned: SmallVec::new(), taken: SmallVec::new() };
-        planner.owned.extend(self.store.owned_by(&probe));
-        let mut entries = SmallVec::new();
+        for index in self.store.owned_by(probe) {
+            planner.owned.push(index);
+        }
+        let mut plan = Plan { request, now, probe, entries: SmallVec::new() };
         for (at, want) in request.wants.iter().enumerate() {
             planner.check_apart(want, &request.wants[..at])?;
-            let picks = planner.want(want)?;
-            let mac = planner.mac(want, &picks, &entries, &probe)?;
-            entries.push(Planned { picks, mac });
+            plan.entries.push(Planned { picks: Picks::new(), mac: None });
+            let Some((entry, before)) = plan.entries.split_last_mut() else { break };
+            planner.want(want, &mut entry.picks)?;
+            entry.mac = planner.mac(want, &entry.picks, before, probe)?;
         }
-        Ok(Plan { request, now, probe, entries })
+        Ok(plan)
     }
 }
 
@@ -158,28 +163,28 @@ pub(super) struct Planner<'s> {
 }
 
 impl Planner<'_> {
-    fn want(&mut self, want: &Want) -> Result<Picks, Refusal> {
-        let present = self.present(want);
-        if !present.is_empty() {
-            return self.keep(want, present);
+    /// Picks the addresses of a want; `picks` is empty.
+    fn want(&mut self, want: &Want, picks: &mut Picks) -> Result<(), Refusal> {
+        if !self.owned.is_empty() {
+            *picks = self.present(want);
+        }
+        if !picks.is_empty() {
+            return self.keep(want, picks);
         }
         let mut targets = self.targets(want)?;
         match &want.ips {
-            Asked::Each(ips) if !ips.is_empty() => self.each(want, &targets, ips),
+            Asked::Each(ips) if !ips.is_empty() => self.each(want, &targets, ips, picks),
             _ => {
                 if !self.owned.is_empty() {
                     self.own_first(want, &mut targets)?;
                 }
-                self.draw(want, &targets)
+                self.draw(want, &targets, picks)
             }
         }
     }
 
     /// What the attachment has already; of an interface that draws by several wants, what it has in this one's targets.
     fn present(&self, want: &Want) -> Picks {
-        if self.owned.is_empty() {
-            return Picks::new();
-        }
         let store = &self.state.store;
         let shared = self.is_shared(want);
         let mut picks: Picks = (self.owned.iter())
@@ -237,21 +242,22 @@ impl Planner<'_> {
         let place = self.state.store.place_of(index);
         let subnet = self.state.objects.subnet_ranges.find(place.vrf, place.key).unwrap_or(NONE);
         let pool = self.state.objects.pool_ranges.find(place.vrf, place.key).unwrap_or(NONE);
-        Picked { place, subnet, pool, rule: self.state.store.records.get(index).rule, how: How::Keep }
+        let rule = self.state.store.records.get(index).rule;
+        Picked { place, subnet, pool, record: Some(index), rule, how: How::Keep }
     }
 
-    fn keep(&mut self, want: &Want, mut present: Picks) -> Result<Picks, Refusal> {
+    fn keep(&mut self, want: &Want, present: &mut Picks) -> Result<(), Refusal> {
         if let Asked::Each(ips) = &want.ips {
             let has = |ip| present.iter().any(|picked| picked.place.address() == ip);
             if let Some(missing) = ips.iter().find(|&&ip| !has(ip)) {
-                return Err(refuse::differs(self.request, want, *missing, &present));
+                return Err(refuse::differs(self.request, want, *missing, present));
             }
             if self.is_shared(want) {
                 present.retain(|picked| ips.contains(&picked.place.address()));
             }
         }
         self.taken.extend(present.iter().map(|picked| picked.place));
-        Ok(present)
+        Ok(())
     }
 
     /// Puts the targets first in which the interface has something that comes back to it (C2). While another holder still
@@ -272,23 +278,30 @@ impl Planner<'_> {
     }
 
     /// Draws from the first target that can give what is wanted.
-    fn draw(&mut self, want: &Want, targets: &[Drawn]) -> Result<Picks, Refusal> {
+    fn draw(&mut self, want: &Want, targets: &[Drawn], picks: &mut Picks) -> Result<(), Refusal> {
         let mut refusals = Vec::new();
         for families in passes(want.family) {
             for target in targets {
                 let before = self.taken.len();
-                match self.fill(want, target, families) {
-                    Ok(picks) => return Ok(picks),
+                match self.fill(want, target, families, picks) {
+                    Ok(()) => return Ok(()),
                     Err(refusal) => refusals.push(refusal),
                 }
                 self.taken.truncate(before);
+                picks.clear();
             }
         }
         Err(refuse::all(refusals))
     }
 
     /// One address of each of the families that the target has.
-    fn fill(&mut self, want: &Want, target: &Drawn, families: &[Family]) -> Result<Picks, Refusal> {
+    fn fill(
+        &mut self,
+        want: &Want,
+        target: &Drawn,
+        families: &[Family],
+        picks: &mut Picks,
+    ) -> Result<(), Refusal> {
         let spec = &self.state.objects.subnets.get(target.subnet).spec;
         if let Asked::OneOf(ips) = &want.ips
             && !ips.iter().any(|ip| spec.cidrs.iter().any(|cidr| cidr.contains(*ip)))
@@ -296,13 +309,12 @@ impl Planner<'_> {
         {
             return Err(refuse::list_outside(self.request, spec, ips));
         }
-        let mut picks = Picks::new();
         for &family in families.iter().filter(|&&family| spec.cidr(family).is_some()) {
             let picked = self.pick(want, target, family)?;
             self.taken.push(picked.place);
             picks.push(picked);
         }
-        if picks.is_empty() { Err(refuse::no_family(self.request, spec, families)) } else { Ok(picks) }
+        if picks.is_empty() { Err(refuse::no_family(self.request, spec, families)) } else { Ok(()) }
     }
 
     /// One address: of the list, the owner's own, reserved for it, or by the subnet's order.
@@ -326,11 +338,10 @@ impl Planner<'_> {
     fn dynamic(&self, want: &Want, target: &Drawn, family: Family) -> Result<Picked, Refusal> {
         let regions = self.regions(target, family);
         let vrf = self.state.objects.subnets.get(target.subnet).vrf;
-        let taken: SmallVec<[_; 4]> =
-            self.taken.iter().filter(|place| place.vrf == vrf).map(|place| place.key).collect();
         for &number in &regions {
-            let found = self.state.layout.pick(&self.state.store, number, self.now, &taken, &want.attachment);
-            let Some((key, pick)) = found else { continue };
+            let found =
+                self.state.layout.pick(&self.state.store, number, self.now, &self.taken, &want.attachment);
+            let Some(Chosen { key, pick, record }) = found else { continue };
             let pool = self.state.layout.region(number).pool;
             let choice = if pool == NONE || pool == target.pool { target.choice } else { Choice::Selector };
             let rule = Rule { choice, pick };
@@ -338,11 +349,12 @@ impl Planner<'_> {
                 place: Place { vrf, key },
                 subnet: target.subnet,
                 pool,
+                record,
                 rule,
                 how: How::Enter,
             });
         }
-        Err(refuse::full(self, target, family, &regions, &taken))
+        Err(refuse::full(self, target, family, &regions))
     }
 
     /// The regions a target draws from: a named pool; pools whose selectors match; else what the pools leave (C3).
@@ -368,9 +380,9 @@ impl Planner<'_> {
     fn shared(&self, want: &Want, picks: &Picks) -> Option<(Place, Option<crate::Mac>)> {
         let store = &self.state.store;
         let second = |index| store.second(index).is_some_and(|second| second.same(&want.attachment));
-        picks.iter().find_map(|picked| {
+        picks.iter().filter(|picked| picked.how != How::Enter).find_map(|picked| {
             let index = store.record_at(picked.place)?;
-            let shares = picked.how == How::Join || picked.how == How::Keep && second(index);
+            let shares = picked.how == How::Join || second(index);
             shares.then(|| (picked.place, store.records.get(index).mac()))
         })
     }
@@ -381,7 +393,7 @@ impl Planner<'_> {
         want: &Want,
         picks: &Picks,
         before: &[Planned],
-        probe: &OwnerProbe,
+        probe: OwnerProbe<'_>,
     ) -> Result<Option<crate::Mac>, Refusal> {
         let store = &self.state.store;
         match (self.shared(want, picks), want.mac) {

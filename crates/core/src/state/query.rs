@@ -57,7 +57,7 @@ impl State {
     /// What an owner has, whatever its state.
     pub fn owned_by(&self, owner: &Owner) -> Vec<Allocation> {
         let probe = self.store.probe(owner);
-        self.store.owned_by(&probe).map(|index| self.store.allocation(index)).collect()
+        self.store.owned_by(probe).map(|index| self.store.allocation(index)).collect()
     }
 
     /// What a sandbox holds.

@@ -116,6 +116,11 @@ impl Record {
         self.set(HAS_SECOND, on);
     }
 
+    /// Whether anything leads to it beside its owner and its place.
+    pub(super) fn is_indexed(&self) -> bool {
+        self.has(IN_SANDBOX_INDEX | IN_MAC_INDEX | HAS_SECOND)
+    }
+
     pub(super) fn in_sandbox_index(&self) -> bool {
         self.has(IN_SANDBOX_INDEX)
     }
@@ -136,7 +141,7 @@ impl Record {
 /// Records by number, in chunks: growing never moves them.
 #[derive(Default)]
 pub(super) struct Slab {
-    chunks: Vec<Box<[Record]>>,
+    chunks: Vec<Box<[Record; CHUNK]>>,
     next: u32,
     free: Vec<u32>,
 }
@@ -162,7 +167,8 @@ impl Slab {
     pub(super) fn add(&mut self, record: Record) -> u32 {
         let index = self.free.pop().unwrap_or_else(|| {
             if self.next as usize == self.chunks.len() * CHUNK {
-                self.chunks.push(vec![Record::EMPTY; CHUNK].into_boxed_slice());
+                let chunk = vec![Record::EMPTY; CHUNK].into_boxed_slice();
+                self.chunks.push(chunk.try_into().ok().expect("it was made as long as a chunk"));
             }
             self.next += 1;
             self.next - 1

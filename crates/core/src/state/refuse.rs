@@ -6,7 +6,6 @@ use super::plan::{Picks, Planner};
 use super::record::NONE;
 use super::targets::Drawn;
 use super::{Place, State};
-use crate::address::Key;
 use crate::{
     Attachment, Code, Count, Family, Mac, PoolSpec, Refusal, Request, ReservationSpec, SubnetSpec, Timestamp,
     Want,
@@ -59,14 +58,8 @@ fn in_all(text: &str, refusals: &[Refusal]) -> Refusal {
     sums.into_iter().fold(refusal, |refusal, (what, sum)| refusal.count(what, sum))
 }
 
-/// Nothing of a target is left; `regions` is what was drawn from, `taken` what the request itself takes.
-pub(super) fn full(
-    planner: &Planner<'_>,
-    target: &Drawn,
-    family: Family,
-    regions: &[u32],
-    taken: &[Key],
-) -> Refusal {
+/// Nothing of a target is left; `regions` is what was drawn from.
+pub(super) fn full(planner: &Planner<'_>, target: &Drawn, family: Family, regions: &[u32]) -> Refusal {
     let Planner { state, request, now, .. } = *planner;
     let mut total = 0_u128;
     let (mut held, mut cooling, mut own) = (0, 0, 0_u64);
@@ -75,9 +68,13 @@ pub(super) fn full(
         total = total.saturating_add(region.total);
         held += region.tally.held;
         cooling += state.layout.cooling(&state.store, number, now);
-        let inside = |key: Key| region.ranges.iter().any(|&(first, last)| (first..=last).contains(&key));
-        for &key in taken.iter().filter(|&&key| inside(key)) {
-            let record = state.store.record_at(Place { vrf: region.vrf, key });
+        let inside = |place: &Place| {
+            place.vrf == region.vrf
+                && region.ranges.iter().any(|&(first, last)| (first..=last).contains(&{ place.key }))
+        };
+        // What the request itself takes.
+        for &place in planner.taken.iter().filter(|place| inside(place)) {
+            let record = state.store.record_at(place);
             let record = record.map(|index| state.store.records.get(index));
             own += u64::from(record.is_none_or(|record| !record.state.is_held()));
             cooling -= u64::from(record.is_some_and(|record| region.is_cooling(record, now)));

@@ -11,16 +11,17 @@ impl State {
         match release {
             Release::Interface { container_id, .. } | Release::Sandbox { container_id, .. } => {
                 for index in self.store.in_sandbox(container_id) {
-                    self.end(index, now, ReleaseMode::Cool, release, changed);
+                    self.end(index, self.store.place_of(index), now, ReleaseMode::Cool, release, changed);
                 }
             }
             Release::Address { vrf, address, mode, .. } => {
                 let Some(vrf) = self.store.vrfs.find(vrf, self.store.seed) else { return };
-                let Some(index) = self.store.record_at(Place { vrf, key: key_of(*address) }) else { return };
+                let place = Place { vrf, key: key_of(*address) };
+                let Some(index) = self.store.record_at(place) else { return };
                 let state = self.store.records.get(index).state;
                 let is_kept = state == AllocationState::Reserved && *mode == ReleaseMode::Keep;
                 if state.is_held() && !is_kept {
-                    self.end(index, now, *mode, release, changed);
+                    self.end(index, place, now, *mode, release, changed);
                 }
             }
         }
@@ -30,13 +31,16 @@ impl State {
     fn end(
         &mut self,
         index: u32,
+        place: Place,
         now: Timestamp,
         mode: ReleaseMode,
         release: &Release,
         changed: &mut Vec<Place>,
     ) {
         self.store.prefetch_change(index);
-        let place = self.store.place_of(index);
+        let segment =
+            self.layout.segment_at(&self.store, self.store.records.get(index).block, place.offset());
+        self.layout.prefetch_tail(&self.store, segment);
         if self.store.second(index).is_some() {
             let known = self.store.allocation(index);
             let left: Vec<_> =
@@ -57,7 +61,7 @@ impl State {
             ReleaseMode::Cool => AllocationState::Cooling,
             ReleaseMode::Keep => AllocationState::Reserved,
         };
-        self.vacate(place, index, state, now);
+        self.vacate(place, index, segment, state, now);
     }
 
     /// Whether a release means the only attachment of a record.
@@ -72,13 +76,19 @@ impl State {
         }
     }
 
-    fn vacate(&mut self, place: Place, index: u32, state: AllocationState, now: Timestamp) {
+    fn vacate(
+        &mut self,
+        place: Place,
+        index: u32,
+        segment: Option<u32>,
+        state: AllocationState,
+        now: Timestamp,
+    ) {
         self.store.vacate(index, state, now);
         if state.is_held() {
             return;
         }
-        let block = self.store.records.get(index).block;
-        if let Some(segment) = self.layout.segment_at(&self.store, block, place.offset()) {
+        if let Some(segment) = segment {
             self.layout.on_released(self.layout.region_of_segment(segment));
             self.layout.hang_up(&mut self.store, segment, index);
         } else if let Some(subnet) = self.objects.subnet_ranges.find(place.vrf, place.key) {

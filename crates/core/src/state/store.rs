@@ -10,9 +10,9 @@ use super::hash::Seed;
 use super::intern::Interner;
 use super::record::{NONE, Record, Slab};
 use super::table::Table;
-use super::text::{self, Buffer, Packed, Reader};
+use super::text::{self, Packed, Reader};
 use crate::address::address_of;
-use crate::{Allocation, AllocationState, Attachment, Mac, Owner, OwnerKey, Rule, Timestamp};
+use crate::{Allocation, AllocationState, Attachment, Mac, Owner, OwnerKey, Request, Rule, Timestamp};
 
 #[derive(Default)]
 pub(super) struct Store {
@@ -33,14 +33,14 @@ pub(super) struct Store {
     /// Second holders, by record: there is one only during a live migration.
     seconds: HashMap<u32, Attachment, foldhash::fast::FixedState>,
     pub(super) newest: Timestamp,
+    /// Where a record's text is put together.
+    scratch: Vec<u8>,
 }
 
 /// What an address is to say from now on.
 pub(super) struct Entry<'a> {
     pub(super) owner: &'a Owner,
     pub(super) owner_tag: u32,
-    /// The uid as it is stored, where that is known.
-    pub(super) packed_uid: Option<&'a [u8]>,
     pub(super) attachment: Option<&'a Attachment>,
     pub(super) mac: Option<Mac>,
     pub(super) state: AllocationState,
@@ -48,24 +48,19 @@ pub(super) struct Entry<'a> {
     pub(super) since: Timestamp,
 }
 
-/// An owner as its records would have it stored.
-pub(super) struct OwnerProbe {
+/// An owner to be looked for.
+#[derive(Clone, Copy)]
+pub(super) struct OwnerProbe<'a> {
     pub(super) tag: u32,
-    kind: Option<u32>,
-    /// The namespace's number where the owner is known by name.
-    namespace: Option<u32>,
-    by_uid: bool,
-    /// Uid or name, whichever makes it the same.
-    text: Buffer,
-}
-
-impl OwnerProbe {
-    pub(super) fn packed_uid(&self) -> Option<&[u8]> {
-        self.by_uid.then(|| self.text.bytes())
-    }
+    key: OwnerKey<'a>,
 }
 
 impl Store {
+    /// To be called before anything is entered.
+    pub(super) fn set_seed(&mut self, seed: Seed) {
+        (self.seed, self.blocks.seed) = (seed, seed);
+    }
+
     pub(super) fn record_at(&self, place: Place) -> Option<u32> {
         let block = self.blocks.find(place.vrf, place.key)?;
         self.blocks.get(block).record(place.offset())
@@ -77,52 +72,49 @@ impl Store {
         Place { vrf: block.vrf, key: block.base | u128::from(record.offset) }
     }
 
-    pub(super) fn probe(&self, owner: &Owner) -> OwnerProbe {
+    pub(super) fn probe<'a>(&self, owner: &'a Owner) -> OwnerProbe<'a> {
         let key = owner.key();
-        let tag = self.seed.owner(key);
-        self.by_owner.prefetch(tag);
-        let mut text = Buffer::new();
-        let (kind, namespace, by_uid) = match key {
-            OwnerKey::Uid { kind, uid } => {
-                text::push(&mut text, uid);
-                (kind, None, true)
-            }
-            OwnerKey::Name { kind, namespace, name } => {
-                text::push(&mut text, name);
-                (kind, self.namespaces.find(namespace, self.seed), false)
-            }
-        };
-        OwnerProbe { tag, kind: self.kinds.find(kind, self.seed), namespace, by_uid, text }
+        OwnerProbe { tag: self.seed.owner(key), key }
     }
 
     /// The records of an owner, whatever their state.
-    pub(super) fn owned_by<'a>(&'a self, probe: &'a OwnerProbe) -> impl Iterator<Item = u32> + 'a {
-        self.by_owner.find(probe.tag).filter(|&index| self.is_owner(index, probe))
+    pub(super) fn owned_by<'a>(&'a self, probe: OwnerProbe<'a>) -> impl Iterator<Item = u32> + 'a {
+        self.by_owner.find(probe.tag).filter(move |&index| self.is_owner(index, probe))
     }
 
-    pub(super) fn is_owner(&self, index: u32, probe: &OwnerProbe) -> bool {
+    pub(super) fn is_owner(&self, index: u32, probe: OwnerProbe<'_>) -> bool {
         let record = self.records.get(index);
-        if probe.kind != Some(u32::from(record.kind)) {
-            return false;
-        }
         let mut reader = self.text(record);
-        let uid = reader.uid();
-        if probe.by_uid {
-            return uid.is_some_and(|uid| uid.is(probe.text.bytes()));
+        let is_kind = |kind| self.kinds.get(u32::from(record.kind)) == kind;
+        match probe.key {
+            _ if record.owner_tag != probe.tag => false,
+            OwnerKey::Uid { kind, uid } => is_kind(kind) && reader.uid().is_some_and(|stored| stored.is(uid)),
+            OwnerKey::Name { kind, namespace, name } => {
+                reader.uid();
+                is_kind(kind)
+                    && self.namespaces.get(record.namespace) == namespace
+                    && reader.string().is_some_and(|stored| stored.is(name))
+            }
         }
-        probe.namespace == Some(record.namespace)
-            && reader.string().is_some_and(|name| name.is(probe.text.bytes()))
     }
 
     fn text(&self, record: &Record) -> Reader<'_> {
         Reader::new(self.arena.get(record.text()))
     }
 
-    fn holder_and_container(&self, record: &Record) -> Option<(Packed<'_>, Packed<'_>)> {
+    fn holder(&self, record: &Record) -> Option<Packed<'_>> {
         let mut reader = self.text(record);
         reader.uid()?;
         reader.string()?;
-        Some((reader.string()?, reader.string()?))
+        reader.string()
+    }
+
+    fn container(&self, record: &Record) -> Option<Packed<'_>> {
+        let mut reader = self.text(record);
+        reader.uid()?;
+        reader.string()?;
+        reader.string()?;
+        reader.string()
     }
 
     /// Whether the record's first attachment is this network and interface, whoever the holder.
@@ -141,18 +133,13 @@ impl Store {
     /// Whether `holder` uses the address, as first or second.
     pub(super) fn is_holder(&self, index: u32, holder: &str) -> bool {
         let record = self.records.get(index);
-        let mut packed = Buffer::new();
-        text::push(&mut packed, holder);
         record.has_attachment()
-            && (self.holder_and_container(record).is_some_and(|(stored, _)| stored.is(packed.bytes()))
+            && (self.holder(record).is_some_and(|stored| stored.is(holder))
                 || self.second(index).is_some_and(|second| second.holder == holder))
     }
 
     pub(super) fn is_sandbox(&self, index: u32, container_id: &str) -> bool {
-        let mut packed = Buffer::new();
-        text::push(&mut packed, container_id);
-        self.holder_and_container(self.records.get(index))
-            .is_some_and(|(_, stored)| stored.is(packed.bytes()))
+        self.container(self.records.get(index)).is_some_and(|stored| stored.is(container_id))
     }
 
     pub(super) fn second(&self, index: u32) -> Option<&Attachment> {
@@ -163,7 +150,7 @@ impl Store {
     pub(super) fn in_sandbox(&self, container_id: &str) -> Vec<u32> {
         let owner = OwnerKey::Uid { kind: "Container", uid: container_id };
         let mut found: Vec<u32> = (self.by_owner.find(self.seed.owner(owner)))
-            .chain(self.by_sandbox.find(self.seed.sandbox(container_id)))
+            .chain(self.by_sandbox.find(self.seed.word(container_id)))
             .filter(|&index| {
                 let record = self.records.get(index);
                 record.state == AllocationState::Active
@@ -172,7 +159,8 @@ impl Store {
                         || self.second(index).is_some_and(|second| second.container_id == container_id))
             })
             .collect();
-        found.sort_unstable();
+        // By address: of what is released at one moment the lowest has been free for longest, after a restart too.
+        found.sort_unstable_by_key(|&index| self.place_of(index));
         found.dedup();
         found
     }
@@ -186,15 +174,18 @@ impl Store {
     }
 
     /// Asks for what a request will look up: its owner, its MACs.
-    pub(super) fn prefetch_request(&self, owner_tag: u32, macs: impl Iterator<Item = Mac>) {
+    pub(super) fn prefetch_request(&self, request: &Request, owner_tag: u32) {
         self.by_owner.prefetch(owner_tag);
-        for mac in macs {
-            self.by_mac.prefetch(self.seed.mac(mac));
+        for mac in request.wants.iter().filter_map(|want| want.mac) {
+            self.by_mac.prefetch(self.seed.mac(mac.mac()));
         }
     }
 
     /// Asks for what will be changed beside a record when its address is given to somebody else or released.
     pub(super) fn prefetch_change(&self, index: u32) {
+        if index == NONE {
+            return;
+        }
         let record = self.records.get(index);
         self.arena.prefetch(record.text());
         if record.in_mac_index()
@@ -211,13 +202,13 @@ impl Store {
     /// Writes what an address says, whether it had a record or not. Returns the record's number.
     pub(super) fn enter(&mut self, place: Place, entry: &Entry<'_>) -> u32 {
         let (block, _) = self.blocks.find_or_add(place.vrf, place.key);
-        self.enter_in(place, block, entry)
+        let record = self.blocks.get(block).record(place.offset());
+        self.enter_in(block, place.offset(), record, entry)
     }
 
-    /// As `enter`, where the block is at hand.
-    pub(super) fn enter_in(&mut self, place: Place, block: u32, entry: &Entry<'_>) -> u32 {
-        let offset = place.offset();
-        let index = self.blocks.get(block).record(offset).unwrap_or_else(|| {
+    /// As `enter`, where the block and the record, if there is one, are at hand.
+    pub(super) fn enter_in(&mut self, block: u32, offset: u8, record: Option<u32>, entry: &Entry<'_>) -> u32 {
+        let index = record.unwrap_or_else(|| {
             let index = self.records.add(Record::of(block, offset));
             self.blocks.get_mut(block).enter(offset, index);
             index
@@ -229,35 +220,31 @@ impl Store {
 
     fn write(&mut self, index: u32, entry: &Entry<'_>) {
         let seed = self.seed;
-        self.drop_indexes(index, Some(entry.owner_tag));
-        let mut text = Buffer::new();
-        codec::push_text(&mut text, entry.owner, entry.packed_uid, entry.attachment);
+        self.drop_indexes(index);
         let network = entry.attachment.map_or("", |attachment| &attachment.network);
         let interface = entry.attachment.map_or("", |attachment| &attachment.interface);
         let node = entry.attachment.map_or("", |attachment| &attachment.node);
-        let old = *self.records.get(index);
-        let new = if old.is_written() {
-            self.arena.replace(old.text(), text.bytes())
-        } else {
-            self.arena.put(text.bytes())
-        };
-        let kind =
-            u16::try_from(self.kinds.intern(&entry.owner.kind, seed)).expect("fewer than 65 536 kinds");
-        let namespace = self.namespaces.intern(&entry.owner.namespace, seed);
-        let network = self.networks.intern(network, seed);
-        let interface = self.interfaces.intern(interface, seed);
-        let node = self.nodes.intern(node, seed);
-        let known_owner = old.is_written() && old.owner_tag == entry.owner_tag;
+        self.scratch.clear();
+        codec::push_text(&mut self.scratch, entry.owner, entry.attachment);
+
         let record = self.records.get_mut(index);
-        record.set_text(new);
-        (record.kind, record.namespace) = (kind, namespace);
-        (record.network, record.interface, record.node) = (network, interface, node);
+        let old_tag = record.is_written().then_some(record.owner_tag);
+        record.set_text(self.arena.replace(record.text(), &self.scratch));
+        record.kind =
+            u16::try_from(self.kinds.intern(&entry.owner.kind, seed)).expect("fewer than 65 536 kinds");
+        record.namespace = self.namespaces.intern(&entry.owner.namespace, seed);
+        record.network = self.networks.intern(network, seed);
+        record.interface = self.interfaces.intern(interface, seed);
+        record.node = self.nodes.intern(node, seed);
         record.owner_tag = entry.owner_tag;
         (record.state, record.rule, record.since) = (entry.state, entry.rule, entry.since);
         record.set_attachment(entry.attachment.is_some());
         record.set_mac(entry.mac);
         self.newest = self.newest.max(entry.since);
-        if !known_owner {
+        if old_tag != Some(entry.owner_tag) {
+            if let Some(old) = old_tag {
+                self.by_owner.remove(old, index);
+            }
             self.by_owner.insert(entry.owner_tag, index);
         }
         if entry.state.is_held() {
@@ -268,24 +255,27 @@ impl Store {
     fn add_holder_indexes(&mut self, index: u32, attachment: Option<&Attachment>, owner: &Owner) {
         let seed = self.seed;
         let is_owner = |id: &str| owner.kind == "Container" && owner.uid == id;
-        if let Some(mac) = self.records.get(index).mac() {
+        let record = self.records.get_mut(index);
+        if let Some(mac) = record.mac() {
             self.by_mac.insert(seed.mac(mac), index);
-            self.records.get_mut(index).set_in_mac_index(true);
+            record.set_in_mac_index(true);
         }
         if let Some(attachment) =
             attachment.filter(|a| !a.container_id.is_empty() && !is_owner(&a.container_id))
         {
-            let tag = seed.sandbox(&attachment.container_id);
+            let tag = seed.word(&attachment.container_id);
             self.by_sandbox.insert(tag, index);
-            let record = self.records.get_mut(index);
             record.sandbox_tag = tag;
             record.set_in_sandbox_index(true);
         }
     }
 
-    /// Takes a record out of the indexes; out of the owners' too, unless the owner stays the same.
-    fn drop_indexes(&mut self, index: u32, owner_stays: Option<u32>) {
-        let record = *self.records.get(index);
+    /// Takes a record out of all indexes but that of the owners.
+    fn drop_indexes(&mut self, index: u32) {
+        let record = self.records.get_mut(index);
+        if !record.is_indexed() {
+            return;
+        }
         if record.in_mac_index() {
             let mac = record.mac().expect("what is in the index of MACs has one");
             self.by_mac.remove(self.seed.mac(mac), index);
@@ -297,12 +287,8 @@ impl Store {
             && let Some(second) = self.seconds.remove(&index)
             && !second.container_id.is_empty()
         {
-            self.by_sandbox.remove(self.seed.sandbox(&second.container_id), index);
+            self.by_sandbox.remove(self.seed.word(&second.container_id), index);
         }
-        if record.is_written() && owner_stays != Some(record.owner_tag) {
-            self.by_owner.remove(record.owner_tag, index);
-        }
-        let record = self.records.get_mut(index);
         record.set_in_mac_index(false);
         record.set_in_sandbox_index(false);
         record.set_second(false);
@@ -310,18 +296,14 @@ impl Store {
 
     /// Ends the use of an address: it cools, or stays reserved for its owner.
     pub(super) fn vacate(&mut self, index: u32, state: AllocationState, now: Timestamp) {
-        let tag = self.records.get(index).owner_tag;
-        self.drop_indexes(index, Some(tag));
+        self.drop_indexes(index);
         let record = self.records.get_mut(index);
         (record.state, record.since) = (state, now);
-        let (block, offset) = (record.block, record.offset);
-        if state.is_held() {
-            if let Some(mac) = self.records.get(index).mac() {
-                self.by_mac.insert(self.seed.mac(mac), index);
-                self.records.get_mut(index).set_in_mac_index(true);
-            }
-        } else {
-            set_bit(&mut self.blocks.get_mut(block).held, offset, false);
+        if !state.is_held() {
+            set_bit(&mut self.blocks.get_mut(record.block).held, record.offset, false);
+        } else if let Some(mac) = record.mac() {
+            self.by_mac.insert(self.seed.mac(mac), index);
+            record.set_in_mac_index(true);
         }
         self.newest = self.newest.max(now);
     }
@@ -331,10 +313,10 @@ impl Store {
         if let Some(old) = self.seconds.remove(&index)
             && !old.container_id.is_empty()
         {
-            self.by_sandbox.remove(self.seed.sandbox(&old.container_id), index);
+            self.by_sandbox.remove(self.seed.word(&old.container_id), index);
         }
         if !second.container_id.is_empty() {
-            self.by_sandbox.insert(self.seed.sandbox(&second.container_id), index);
+            self.by_sandbox.insert(self.seed.word(&second.container_id), index);
         }
         self.seconds.insert(index, second);
         self.records.get_mut(index).set_second(true);
@@ -342,8 +324,12 @@ impl Store {
 
     /// Forgets an address altogether.
     pub(super) fn forget(&mut self, index: u32) {
-        self.drop_indexes(index, None);
-        self.arena.drop(self.records.get(index).text());
+        self.drop_indexes(index);
+        let record = self.records.get(index);
+        if record.is_written() {
+            self.by_owner.remove(record.owner_tag, index);
+        }
+        self.arena.drop(record.text());
         self.records.drop(index);
     }
 
@@ -413,20 +399,16 @@ impl Store {
             mac: record.mac(),
         };
         head.write(out);
-        let mut words = Buffer::new();
-        text::push(&mut words, self.kinds.get(u32::from(record.kind)));
-        text::push(&mut words, self.namespaces.get(record.namespace));
-        text::push(&mut words, self.networks.get(record.network));
-        text::push(&mut words, self.interfaces.get(record.interface));
-        text::push(&mut words, self.nodes.get(record.node));
-        out.extend_from_slice(words.bytes());
+        text::push(out, self.kinds.get(u32::from(record.kind)));
+        text::push(out, self.namespaces.get(record.namespace));
+        text::push(out, self.networks.get(record.network));
+        text::push(out, self.interfaces.get(record.interface));
+        text::push(out, self.nodes.get(record.node));
         out.extend_from_slice(
             codec::skip_text(&mut self.text(record)).expect("a record's text was written by us"),
         );
         if let Some(second) = self.second(index) {
-            let mut more = Buffer::new();
-            codec::push_second(&mut more, second);
-            out.extend_from_slice(more.bytes());
+            codec::push_second(out, second);
         }
     }
 
@@ -454,7 +436,6 @@ impl Store {
         }
         let entry = Entry {
             owner_tag: self.seed.owner(owner.key()),
-            packed_uid: None,
             owner: &owner,
             attachment: attachment.as_ref(),
             mac: head.mac,

@@ -53,15 +53,16 @@ impl Table {
         if self.len * 5 >= self.homes * 4 {
             self.grow();
         }
-        let start = self.home(tag);
-        let place =
-            start + self.cells[start..].iter().take_while(|c| c.index != EMPTY && c.tag <= tag).count();
-        let gap = place + self.cells[place..].iter().take_while(|c| c.index != EMPTY).count();
-        if gap == self.cells.len() {
-            self.cells.push(GAP);
+        let mut at = self.home(tag);
+        while self.cells[at].index != EMPTY && self.cells[at].tag <= tag {
+            at += 1;
         }
-        self.cells.copy_within(place..gap, place + 1);
-        self.cells[place] = Cell { tag, index };
+        let mut moving = Cell { tag, index };
+        while moving.index != EMPTY {
+            std::mem::swap(&mut self.cells[at], &mut moving);
+            at += 1;
+        }
+        self.end_with_gap();
         self.len += 1;
     }
 
@@ -69,15 +70,21 @@ impl Table {
     pub(super) fn remove(&mut self, tag: u32, index: u32) {
         let start = self.home(tag);
         let place = self.cells[start..].iter().position(|cell| cell.tag == tag && cell.index == index);
-        let place = start + place.expect("what is removed from an index was inserted under the same hash");
-        let mut end = place + 1;
-        while end < self.cells.len() && self.cells[end].index != EMPTY && self.home(self.cells[end].tag) < end
-        {
-            end += 1;
+        let mut at = start + place.expect("what is removed from an index was inserted under the same hash");
+        // Who does not stand at home moves up.
+        while self.cells[at + 1].index != EMPTY && self.home(self.cells[at + 1].tag) <= at {
+            self.cells[at] = self.cells[at + 1];
+            at += 1;
         }
-        self.cells.copy_within(place + 1..end, place);
-        self.cells[end - 1] = GAP;
+        self.cells[at] = GAP;
         self.len -= 1;
+    }
+
+    /// Every run ends in a gap, the last one too.
+    fn end_with_gap(&mut self) {
+        if self.cells.last().is_some_and(|last| last.index != EMPTY) {
+            self.cells.push(GAP);
+        }
     }
 
     fn grow(&mut self) {
@@ -93,6 +100,7 @@ impl Table {
             self.cells[next] = cell;
             next += 1;
         }
+        self.end_with_gap();
     }
 }
 

@@ -16,61 +16,29 @@ const SAME: u8 = 254;
 /// Longest string that a record takes, in bytes; longer ones are refused before they get here.
 pub(crate) const STRING_MAX: usize = 4096;
 
-/// Bytes being put together: on the stack as long as they are as few as almost always.
-pub(super) struct Buffer {
-    near: [u8; Buffer::NEAR],
-    len: usize,
-    /// Holds all of them once they no longer fit.
-    far: Vec<u8>,
-}
-
-impl Buffer {
-    const NEAR: usize = 120;
-
-    pub(super) fn new() -> Buffer {
-        Buffer { near: [0; Buffer::NEAR], len: 0, far: Vec::new() }
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        if self.far.is_empty() { &self.near[..self.len] } else { &self.far }
-    }
-
-    pub(super) fn push(&mut self, byte: u8) {
-        self.extend(&[byte]);
-    }
-
-    pub(super) fn extend(&mut self, bytes: &[u8]) {
-        let end = self.len + bytes.len();
-        if end <= Buffer::NEAR && self.far.is_empty() {
-            self.near[self.len..end].copy_from_slice(bytes);
-            self.len = end;
-            return;
-        }
-        if self.far.is_empty() {
-            self.far.extend_from_slice(&self.near[..self.len]);
-        }
-        self.far.extend_from_slice(bytes);
-    }
-}
-
 /// Appends a string.
-pub(super) fn push(out: &mut Buffer, text: &str) {
+pub(super) fn push(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
-    if bytes.len() == 36 && push_uuid(out, bytes) || bytes.len() == 64 && push_hex(out, bytes) {
-        return;
+    if let Some(packed) = pack_uuid(text) {
+        out.push(UUID);
+        return out.extend_from_slice(packed.as_flattened());
+    }
+    if let Some(packed) = pack_hex(text) {
+        out.push(HEX);
+        return out.extend_from_slice(packed.as_flattened());
     }
     match u8::try_from(bytes.len()) {
         Ok(short) if short < LONG => out.push(short),
         _ => {
             out.push(LONG);
-            out.extend(&u16::try_from(bytes.len()).expect("STRING_MAX fits").to_le_bytes());
+            out.extend_from_slice(&u16::try_from(bytes.len()).expect("STRING_MAX fits").to_le_bytes());
         }
     }
-    out.extend(bytes);
+    out.extend_from_slice(bytes);
 }
 
 /// Appends a string that is often the owner's uid.
-pub(super) fn push_or_same(out: &mut Buffer, text: &str, uid: &str) {
+pub(super) fn push_or_same(out: &mut Vec<u8>, text: &str, uid: &str) {
     if text == uid && !uid.is_empty() { out.push(SAME) } else { push(out, text) }
 }
 
@@ -79,52 +47,40 @@ const fn eight(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
-/// Packs eight lower-case hexadecimal digits, all at once; `None` where one of them is none.
-fn pack_eight(digits: [u8; 8]) -> Option<[u8; 4]> {
-    let text = u64::from_le_bytes(digits);
-    // A letter has bit 6 set and its value, less 9, in the low half.
-    let values = (text & eight(0x0f)) + (text >> 6 & eight(1)) * 9;
-    let is_letter = (values + eight(6)) >> 4 & eight(1);
-    let again = values + eight(b'0') + is_letter * u64::from(b'a' - b'0' - 10);
-    if values & eight(0xf0) != 0 || again != text {
+/// Packs lower-case hexadecimal digits, eight a number; `None` where one of them is none.
+fn pack<const N: usize>(digits: [u64; N]) -> Option<[[u8; 4]; N]> {
+    let mut wrong = 0;
+    let packed = digits.map(|text| {
+        // A letter has bit 6 set and its value, less 9, in the low half.
+        let bit_6 = text >> 6 & eight(1);
+        let values = (text & eight(0x0f)) + (bit_6 << 3) + bit_6;
+        let is_letter = (values + eight(6)) >> 4 & eight(1);
+        let again = values + eight(b'0') + is_letter * u64::from(b'a' - b'0' - 10);
+        wrong |= values & eight(0xf0) | again ^ text;
+        let pairs = (values << 4 | values >> 8) & 0x00ff_00ff_00ff_00ff;
+        let quads = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+        u32::try_from((quads | quads >> 16) & u64::from(u32::MAX)).expect("it was cut to 32 bits")
+    });
+    (wrong == 0).then(|| packed.map(u32::to_le_bytes))
+}
+
+/// The 16 bytes of a UUID in its canonical form.
+fn pack_uuid(text: &str) -> Option<[[u8; 4]; 4]> {
+    let text = <&[u8; 36]>::try_from(text.as_bytes()).ok()?;
+    if [text[8], text[13], text[18], text[23]] != *b"----" {
         return None;
     }
-    let pairs = (values << 4 | values >> 8) & 0x00ff_00ff_00ff_00ff;
-    let quads = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
-    let [a, b, c, d, ..] = (quads | quads >> 16).to_le_bytes();
-    Some([a, b, c, d])
+    let four =
+        |at: usize| u64::from(u32::from_le_bytes([text[at], text[at + 1], text[at + 2], text[at + 3]]));
+    let eight = |first, second| four(first) | four(second) << 32;
+    pack([eight(0, 4), eight(9, 14), eight(19, 24), eight(28, 32)])
 }
 
-/// Packs digits, eight at a time; `false` where one of them is no lower-case hexadecimal digit.
-fn pack(digits: &[u8], out: &mut [u8]) -> bool {
+/// The 32 bytes of a container's name.
+fn pack_hex(text: &str) -> Option<[[u8; 4]; 8]> {
+    let digits = <&[u8; 64]>::try_from(text.as_bytes()).ok()?;
     let (digits, _) = digits.as_chunks::<8>();
-    let (out, _) = out.as_chunks_mut::<4>();
-    digits.iter().zip(out).all(|(digits, out)| pack_eight(*digits).map(|packed| *out = packed).is_some())
-}
-
-fn push_uuid(out: &mut Buffer, bytes: &[u8]) -> bool {
-    if [bytes[8], bytes[13], bytes[18], bytes[23]] != *b"----" {
-        return false;
-    }
-    let mut digits = [0; 32];
-    for (to, from) in [(0..8, 0..8), (8..12, 9..13), (12..16, 14..18), (16..20, 19..23), (20..32, 24..36)] {
-        digits[to].copy_from_slice(&bytes[from]);
-    }
-    let mut packed = [UUID; 17];
-    let is_uuid = pack(&digits, &mut packed[1..]);
-    if is_uuid {
-        out.extend(&packed);
-    }
-    is_uuid
-}
-
-fn push_hex(out: &mut Buffer, bytes: &[u8]) -> bool {
-    let mut packed = [HEX; 33];
-    let is_hex = pack(bytes, &mut packed[1..]);
-    if is_hex {
-        out.extend(&packed);
-    }
-    is_hex
+    pack(std::array::from_fn::<_, 8, _>(|at| u64::from_le_bytes(digits[at])))
 }
 
 /// Reads strings one after the other.
@@ -182,9 +138,14 @@ impl<'a> Reader<'a> {
 }
 
 impl Packed<'_> {
-    /// Whether this is the stored form of a string, `packed` by [`push`].
-    pub(super) fn is(self, packed: &[u8]) -> bool {
-        self.0 == packed
+    /// Whether this is the stored form of `text`.
+    pub(super) fn is(self, text: &str) -> bool {
+        match self.0 {
+            [UUID, stored @ ..] => pack_uuid(text).is_some_and(|packed| packed.as_flattened() == stored),
+            [HEX, stored @ ..] => pack_hex(text).is_some_and(|packed| packed.as_flattened() == stored),
+            [LONG, _, _, stored @ ..] | [_, stored @ ..] => stored == text.as_bytes(),
+            [] => false,
+        }
     }
 
     pub(super) fn to_text(self) -> Option<String> {
@@ -231,11 +192,11 @@ mod tests {
             (&long, STRING_MAX + 3),
             (&"é".repeat(18), 37),
         ] {
-            let mut out = Buffer::new();
+            let mut out = Vec::new();
             push(&mut out, text);
-            assert_eq!(out.bytes().len(), length, "{text}");
-            let packed = Reader::new(out.bytes()).string().unwrap();
-            assert!(packed.is(out.bytes()));
+            assert_eq!(out.len(), length, "{text}");
+            let packed = Reader::new(&out).string().unwrap();
+            assert!(packed.is(text));
             assert_eq!(packed.to_text().unwrap(), text);
         }
     }
@@ -249,19 +210,19 @@ mod tests {
                 let is_digits = digits.iter().all(|digit| b"0123456789abcdef".contains(digit));
                 let text = String::from_utf8_lossy(&digits).into_owned();
                 let packed = is_digits.then(|| u32::from_str_radix(&text, 16).unwrap().to_be_bytes());
-                assert_eq!(pack_eight(digits), packed, "{text}");
+                assert_eq!(pack([u64::from_le_bytes(digits)]).map(|[packed]| packed), packed, "{text}");
             }
         }
     }
 
     #[test]
     fn the_uid_is_stored_once() {
-        let mut out = Buffer::new();
+        let mut out = Vec::new();
         push(&mut out, "u");
         push_or_same(&mut out, "u", "u");
-        let mut reader = Reader::new(out.bytes());
+        let mut reader = Reader::new(&out);
         assert!(reader.uid().unwrap() == reader.string().unwrap());
-        assert_eq!(out.bytes().len(), 3);
+        assert_eq!(out.len(), 3);
         assert!(Reader::new(&[SAME]).string().is_none(), "nothing to be the same as");
     }
 }

@@ -4,15 +4,14 @@ use smallvec::SmallVec;
 
 use super::{Place, State};
 use crate::address::key_of;
-use crate::{MacWant, Release, Request};
+use crate::{Release, Request};
 
 impl State {
     /// Asks for the memory that planning these requests will read. Decides and changes nothing: it only makes a batch
     /// faster, because its look-ups then wait for memory together.
     pub fn warm_requests<'r>(&self, requests: impl Iterator<Item = &'r Request>) {
         for request in requests {
-            let macs = request.wants.iter().filter_map(|want| want.mac.map(MacWant::mac));
-            self.store.prefetch_request(self.store.seed.owner(request.owner.key()), macs);
+            self.store.prefetch_request(request, self.store.seed.owner(request.owner.key()));
         }
     }
 
@@ -37,6 +36,10 @@ impl State {
         }
         for record in records {
             self.store.prefetch_change(record);
+        }
+        for (block, offset) in places {
+            let segment = self.layout.segment_at(&self.store, block, offset);
+            self.layout.prefetch_tail(&self.store, segment);
         }
     }
 }

@@ -95,3 +95,32 @@ fn a_large_subnet_opens_a_block_only_when_no_open_one_has_a_cooled_address() {
     assert_eq!(world.ask("x").on("s").get(), "fd00::9", "the block is full: what cooled is taken first");
     assert_eq!(world.ask("y").on("s").get(), "fd00::100", "nothing cooled is left");
 }
+
+#[test]
+fn a_large_subnet_opens_no_block_for_a_second_interface_either() {
+    let mut world = World::new([subnet("s", &["fd00::/64"])]);
+    for n in 0..253 {
+        world.ask(&format!("c{n}")).on("s").grant().unwrap();
+    }
+    world.del("c7");
+    world.now += 60_000;
+    assert_eq!(world.ask("x").on("s").and("n1", "net1").on("s").get(), "fd00::ff + fd00::9");
+}
+
+#[test]
+fn next_after_last_is_known_after_a_restart_and_a_change() {
+    let mut spec = subnet("s", &["10.0.0.0/29"]);
+    (spec.order, spec.cooling_ms) = (Order::NextAfterLast, 0);
+    let mut world = World::new([spec.clone()]);
+    for id in ["a", "b", "c"] {
+        world.now += 1;
+        world.ask(id).on("s").grant().unwrap();
+    }
+    world.del("a");
+    world.restart();
+    assert_eq!(world.ask("d").on("s").get(), "10.0.0.5", "not what was just released");
+    spec.mtu = Some(9000);
+    world.put(allotment_core::Object::Subnet(spec)).unwrap();
+    assert_eq!(world.ask("e").on("s").get(), "10.0.0.6");
+    assert_eq!(world.ask("f").on("s").get(), "10.0.0.2");
+}

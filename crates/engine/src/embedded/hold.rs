@@ -26,8 +26,6 @@ pub(super) struct Hold {
 enum Mode {
     Holding(Held),
     Through,
-    /// The ledger has given the database up; what redb still wants to write as it closes is refused.
-    Retired,
 }
 
 #[derive(Debug)]
@@ -71,10 +69,6 @@ impl Hold {
             *mode = Mode::Through;
         }
         Ok(())
-    }
-
-    pub(super) fn retire(&self) {
-        *self.lock() = Mode::Retired;
     }
 
     fn lock(&self) -> MutexGuard<'_, Mode> {
@@ -156,7 +150,6 @@ impl StorageBackend for Backend {
         match &*self.0.lock() {
             Mode::Holding(held) => Ok(held.length),
             Mode::Through => self.0.disk.len(),
-            Mode::Retired => Err(retired()),
         }
     }
 
@@ -164,7 +157,6 @@ impl StorageBackend for Backend {
         match &*self.0.lock() {
             Mode::Holding(held) => held.read(&*self.0.disk, offset, out),
             Mode::Through => self.0.disk.read(offset, out),
-            Mode::Retired => Err(retired()),
         }
     }
 
@@ -175,7 +167,6 @@ impl StorageBackend for Backend {
                 Ok(())
             }
             Mode::Through => self.0.disk.set_len(length),
-            Mode::Retired => Err(retired()),
         }
     }
 
@@ -186,7 +177,6 @@ impl StorageBackend for Backend {
                 Ok(())
             }
             Mode::Through => self.0.disk.sync(),
-            Mode::Retired => Err(retired()),
         }
     }
 
@@ -194,11 +184,6 @@ impl StorageBackend for Backend {
         match &mut *self.0.lock() {
             Mode::Holding(held) => held.write(&*self.0.disk, offset, data),
             Mode::Through => self.0.disk.write(offset, data),
-            Mode::Retired => Err(retired()),
         }
     }
-}
-
-fn retired() -> io::Error {
-    io::Error::other("the database was given up after an error")
 }

@@ -199,7 +199,7 @@ impl<'a> Snapshot<'a> {
         let bad = |e| self.bad(format_args!("block {base} in VRF `{vrf}`"), e);
         let mut load = |offset, record| {
             let address = format::at_offset(base, offset);
-            state.load(vrf, address, record).map(drop).map_err(|error| self.damaged(error.to_string()))
+            state.load(vrf, address, record).map_err(|error| self.damaged(error.to_string()))
         };
         let mut folded_at = 0;
         if let Some(row) = row {

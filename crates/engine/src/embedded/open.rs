@@ -47,9 +47,9 @@ impl Open {
         Ok(open)
     }
 
-    /// Lets go of a database that failed: redb refuses everything until it is opened anew.
+    /// Lets go of a database that failed: redb refuses everything until it is opened anew, and leaves the file as the
+    /// failure left it.
     pub(super) fn give_up(self) {
-        self.hold.retire();
         // A panic in here would be about a state that redb has given up already.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(self.database)));
     }

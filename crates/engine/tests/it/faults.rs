@@ -10,7 +10,7 @@ use crate::sim_disk::{Fault, SimDisk};
 
 /// So short that every commit folds, and rows are trimmed.
 const JOURNAL: u64 = 1500;
-const STEPS: u64 = 24;
+const STEPS: u64 = 13;
 
 fn open(disk: &SimDisk) -> World<EmbeddedLedger> {
     let ledger = EmbeddedLedger::open_disk(Arc::new(disk.clone()), "the disk").unwrap();
@@ -73,8 +73,8 @@ fn nothing_is_lost_and_nothing_is_half_there() {
         }
     }
     let [lost, kept] = outcomes;
-    assert!(lost > 1000, "{lost} failed commits were not in the ledger afterwards");
-    assert!(kept > 100, "{kept} commits were in the ledger though they failed or just before the stop");
+    assert!(lost > 500, "{lost} failed commits were not in the ledger afterwards");
+    assert!(kept > 30, "{kept} commits were in the ledger though they failed or just before the stop");
 }
 
 /// One fault at one operation of one step.
@@ -116,7 +116,10 @@ impl Trial {
             found.assert_same(before, &format!("{self:?}: all or nothing of it is there"));
         }
         step(&mut world, self.n).unwrap_or_else(|error| panic!("{self:?}: {error}"));
+        // Now the machine stops: what was reported committed has to be safe by itself.
+        disk.stop();
         drop(world);
+        disk.restart(self.seed + 1);
         let world = open(&disk);
         world.content().assert_same(after, &format!("{self:?}: done again"));
         Some(happened)

@@ -1,6 +1,7 @@
 //! The engine and the embedded ledger, from outside.
 
 mod conforms;
+mod costs;
 mod engine;
 mod failing;
 mod faults;

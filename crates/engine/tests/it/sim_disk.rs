@@ -18,6 +18,14 @@ pub(crate) enum Fault {
     Stop,
 }
 
+/// What was asked of the disk so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cost {
+    pub(crate) writes: u64,
+    pub(crate) bytes: u64,
+    pub(crate) syncs: u64,
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     /// What is safe.
@@ -27,6 +35,7 @@ struct Inner {
     /// Writes since the last sync.
     unsynced: Vec<Write>,
     operations: u64,
+    cost: Cost,
     fault: Option<(u64, Fault)>,
     full: bool,
     stopped: bool,
@@ -46,6 +55,10 @@ pub(crate) struct SimDisk(Arc<Mutex<Inner>>);
 impl SimDisk {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap()
+    }
+
+    pub(crate) fn cost(&self) -> Cost {
+        self.inner().cost
     }
 
     /// Chooses what a failed sync leaves.
@@ -70,6 +83,11 @@ impl SimDisk {
 
     pub(crate) fn is_stopped(&self) -> bool {
         self.inner().stopped
+    }
+
+    /// The machine stops.
+    pub(crate) fn stop(&self) {
+        self.inner().stopped = true;
     }
 
     /// Space again.
@@ -197,6 +215,8 @@ impl Disk for SimDisk {
             inner.write(Write::Data(offset, data[..data.len() / 2].to_vec()));
             return Err(io::Error::other("the disk wrote half"));
         }
+        inner.cost.writes += 1;
+        inner.cost.bytes += data.len() as u64;
         inner.write(Write::Data(offset, data.to_vec()));
         Ok(())
     }
@@ -219,8 +239,10 @@ impl Disk for SimDisk {
             inner.seen = seen;
             return Err(io::Error::other("the disk failed to sync"));
         }
-        inner.unsynced.clear();
-        inner.durable = inner.seen.clone();
+        inner.cost.syncs += 1;
+        for write in std::mem::take(&mut inner.unsynced) {
+            apply(&mut inner.durable, &write);
+        }
         Ok(())
     }
 

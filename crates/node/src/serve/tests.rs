@@ -71,3 +71,20 @@ async fn calls_under_way_are_finished_and_the_socket_is_removed() {
     server.await.unwrap().unwrap();
     assert!(!fs::exists(path).unwrap());
 }
+
+#[tokio::test]
+async fn who_comes_when_all_slots_are_taken_waits_for_one() {
+    let (folder, mut socket) = folder_and_socket();
+    let path = folder.path().join("allotment.sock");
+    let inner = UnixListener::from_std(socket.take_listener()).unwrap();
+    let mut gate = Gate { inner, slots: Arc::new(Semaphore::new(1)), admits: |_| true };
+    let _callers = [StdStream::connect(&path).unwrap(), StdStream::connect(&path).unwrap()];
+    let first = gate.accept().await;
+    tokio::select! {
+        biased;
+        _ = gate.accept() => panic!("there was one slot"),
+        () = tokio::task::yield_now() => {}
+    }
+    drop(first);
+    gate.accept().await;
+}

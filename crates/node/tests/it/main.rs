@@ -7,6 +7,7 @@
 )]
 
 mod asking;
+mod failing;
 mod namespaces;
 mod pending;
 mod stock;

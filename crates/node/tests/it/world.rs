@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use allotment_core::{Allocation, AllocationState, Object, SubnetSpec};
-use allotment_engine::{EmbeddedLedger, Engine, Handle, LedgerError};
+use allotment_engine::{EmbeddedLedger, Engine, Handle, Ledger, LedgerError};
 use allotment_node::{BindError, CniService, NodeMetrics, Socket, cni_router, serve};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -39,13 +39,21 @@ impl World {
     }
 
     pub(crate) fn start(folder: tempfile::TempDir) -> World {
+        World::start_on(folder, |ledger| ledger)
+    }
+
+    /// With the ledger that `wrap` makes of the one in the folder.
+    pub(crate) fn start_on<L: Ledger + 'static>(
+        folder: tempfile::TempDir,
+        wrap: impl FnOnce(EmbeddedLedger) -> L,
+    ) -> World {
         let data = folder.path().join("data");
         std::fs::create_dir_all(&data).unwrap();
         let ledger = once_let_go(|| match EmbeddedLedger::open(&data) {
             Err(LedgerError::InUse { .. }) => None,
             other => Some(other.unwrap()),
         });
-        let engine = Engine::open(ledger).unwrap();
+        let engine = Engine::open(wrap(ledger)).unwrap();
         let path = folder.path().join("allotment.sock");
         let socket = once_let_go(|| match Socket::bind(&path) {
             Err(BindError::Taken(_)) => None,

@@ -1,15 +1,17 @@
 //! What a runtime may do to the plugin, in every order (CNI SPEC 1.1.0, section 4; rules R1 and O2 to O4).
 
 use std::fs;
+use std::thread;
 
 use allotment_lab::{Call, Verb};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use crate::world::{Test, World, add, del, ipam, lan, nobody, nowhere, rows, site, the_row};
+use crate::world::{Test, World, add, bare, del, ipam, lan, nobody, nowhere, rows, site, the_row};
 
 pub(crate) const TESTS: &[Test] = &[
     ("contract::add_again_returns_the_same", add_again_returns_the_same),
+    ("contract::add_eight_times_at_once_returns_the_same", add_eight_times_at_once),
     ("contract::del_before_add_does_nothing", del_before_add_does_nothing),
     ("contract::del_needs_no_namespace", del_needs_no_namespace),
     ("contract::del_needs_no_more_than_the_interface", del_needs_no_more_than_the_interface),
@@ -30,6 +32,21 @@ fn add_again_returns_the_same(world: &World) -> Result<()> {
     let second = add(&lab, &config, "c1", &pod)?.result()?;
     ensure!(first == second, "{first} and {second}");
     the_row(&lab).map(drop)
+}
+
+fn add_eight_times_at_once(world: &World) -> Result<()> {
+    let (lab, pod, config) = site(world, &lan())?;
+    let answers: Vec<_> = thread::scope(|scope| {
+        let calls: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| add(&lab, &config, "c1", &pod)?.addresses())).collect();
+        calls.into_iter().map(|call| call.join().expect("no assertion in it")).collect()
+    });
+    let row = the_row(&lab)?;
+    for answer in answers {
+        let addresses = answer?;
+        ensure!(addresses.len() == 1 && bare(&addresses[0]) == row["address"], "{addresses:?} and {row}");
+    }
+    Ok(())
 }
 
 fn del_before_add_does_nothing(world: &World) -> Result<()> {

@@ -14,6 +14,7 @@ use crate::world::{Test, World, add, bare, config, ipam, lan, rows, subnet, the_
 
 pub(crate) const TESTS: &[Test] = &[
     ("crash::sigkill_while_adds_are_under_way", sigkill_while_adds_are_under_way),
+    ("crash::sigterm_while_adds_are_under_way", sigterm_while_adds_are_under_way),
     ("crash::a_stop_and_a_start_keep_everything", a_stop_and_a_start_keep_everything),
     ("crash::a_kill_and_a_start_keep_everything", a_kill_and_a_start_keep_everything),
     ("crash::a_second_daemon_on_the_same_data_refuses", a_second_daemon_on_the_same_data_refuses),
@@ -22,7 +23,11 @@ pub(crate) const TESTS: &[Test] = &[
 
 const WORKERS: usize = 8;
 const KILLS: usize = 25;
+const STOPS: usize = 8;
 const LIMIT: Duration = Duration::from_mins(1);
+
+/// How a daemon ends.
+type End = fn(&mut Daemon) -> Result<()>;
 
 /// What one worker was told: the address of each container that it got one for, and the containers that it deleted.
 #[derive(Clone, Default)]
@@ -86,17 +91,17 @@ impl Load<'_> {
         Call::new(verb, &self.config).interface(id, &self.netns.path(), "eth0")
     }
 
-    /// Kills the daemon at moments that differ from round to round, and starts it again.
-    fn killer(&self, mut daemon: Daemon) -> Result<(Daemon, usize)> {
+    /// Ends the daemon at moments that differ from round to round, and starts it again.
+    fn killer(&self, mut daemon: Daemon, rounds: usize, end: End) -> Result<(Daemon, usize)> {
         let mut interrupted = 0;
-        for round in 0..KILLS {
+        for round in 0..rounds {
             // A number of answers, not a time: the moments fall where the work is.
             let target = self.answered.load(Ordering::Relaxed) + round * 7 % 23;
             wait_until("enough answers", LIMIT, || {
                 (self.answered.load(Ordering::Relaxed) >= target).then_some(())
             })?;
-            daemon.kill()?;
             interrupted += self.in_flight.load(Ordering::Relaxed);
+            end(&mut daemon)?;
             daemon = self.lab.daemon_serving()?;
         }
         Ok((daemon, interrupted))
@@ -104,6 +109,19 @@ impl Load<'_> {
 }
 
 fn sigkill_while_adds_are_under_way(world: &World) -> Result<()> {
+    under_way(world, KILLS, Daemon::kill)
+}
+
+/// What was accepted is answered, and the rest is told to try again.
+fn sigterm_while_adds_are_under_way(world: &World) -> Result<()> {
+    under_way(world, STOPS, |daemon| {
+        let status = daemon.stop()?;
+        ensure!(status.success(), "SIGTERM ends it in good order: {status}");
+        Ok(())
+    })
+}
+
+fn under_way(world: &World, rounds: usize, end: End) -> Result<()> {
     let lab = world.machine(&subnet("wide", "cidrs: [10.16.0.0/16], cooling: 1h"))?;
     let netns = lab.netns("pod")?;
     let load = Load {
@@ -118,7 +136,7 @@ fn sigkill_while_adds_are_under_way(world: &World) -> Result<()> {
     let (killed, told) = thread::scope(|scope| {
         let load = &load;
         let workers: Vec<_> = (0..WORKERS).map(|number| scope.spawn(move || load.worker(number))).collect();
-        let killed = load.killer(daemon);
+        let killed = load.killer(daemon, rounds, end);
         load.stop.store(true, Ordering::Relaxed);
         let told: Result<Vec<Told>> = workers
             .into_iter()
@@ -128,6 +146,8 @@ fn sigkill_while_adds_are_under_way(world: &World) -> Result<()> {
     });
     let told = told?;
     let (_daemon, interrupted) = killed?;
+    let seen: usize = told.iter().map(|told| told.given.len()).sum();
+    eprintln!("{rounds} ends with {interrupted} ADDs under way; {seen} addresses seen by callers");
     // A DEL that the plugin kept after the last start is made good before the next ADD.
     let last = load.add("last")?;
     let told =

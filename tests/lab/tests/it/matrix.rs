@@ -55,9 +55,10 @@ const MAINS: [Main; 8] = [
 
 type Cell = fn(&World, &'static Main) -> Result<()>;
 
-const CELLS: [(&str, Cell); 9] = [
+const CELLS: [(&str, Cell); 10] = [
     ("add", added),
     ("add_refused", add_refused),
+    ("add_fails_later", add_fails_later),
     ("del_twice", del_twice),
     ("del_without_netns", del_without_netns),
     ("del_after_netns", del_after_netns),
@@ -128,7 +129,9 @@ struct Site {
 
 impl Site {
     fn new(world: &World, main: &'static Main) -> Result<Site> {
-        let lab = world.lab(&format!("{}{}", lan(), subnet("tiny", "cidrs: [10.8.0.0/30]")))?;
+        let tiny = subnet("tiny", "cidrs: [10.8.0.0/30]");
+        let astray = subnet("astray", "cidrs: [10.7.0.0/24], routes: [{to: 10.0.0.0/8, via: 192.0.2.1}]");
+        let lab = world.lab(&[lan(), tiny, astray].concat())?;
         for (nic, far_end) in [("uplink", "far0"), ("nic0", "far1")] {
             lab.host().ip(&format!("link add {nic} type veth peer name {far_end}"))?;
             lab.host().ip(&format!("link set {far_end} up"))?;
@@ -194,6 +197,18 @@ fn add_refused(world: &World, main: &'static Main) -> Result<()> {
     );
     let row = the_row(&site.lab)?;
     ensure!(row["attachment"]["containerId"] == "first", "{row}");
+    Ok(())
+}
+
+/// A route that the kernel refuses: the main plugin fails after we answered, and gives the address back.
+fn add_fails_later(world: &World, main: &'static Main) -> Result<()> {
+    let mut site = Site::new(world, main)?;
+    site.config = main.config(&site.lab, "astray");
+    let answer = site.lab.call(&site.call(Verb::Add))?;
+    ensure!(!answer.is_ok(), "{answer}");
+    nobody(&site.lab)?;
+    let cooling = rows(&site.lab, "cooling")?;
+    ensure!(cooling.len() == 1, "the address was given and came back: {cooling:?}");
     Ok(())
 }
 

@@ -225,7 +225,7 @@ fn the_first_of_a_list_that_can_be_had() {
         said(&world.ask("d").on("other").one_of(&list).refusal()),
         [
             "not-allowed",
-            "none of the addresses listed for Container d lies in subnet `other`: 4 listed",
+            "none of the addresses listed for Container d (10.0.0.10, 10.0.0.11, 10.0.0.12, 10.0.0.13) lies in subnet `other`: 4 listed",
             "list addresses of the subnet, or name theirs",
         ]
     );

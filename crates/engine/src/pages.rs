@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use allotment_core::{BlockId, Place, State, Timestamp};
-use allotment_engine::{EngineError, Handle};
 use tokio::time::{Instant, sleep};
+
+use crate::{EngineError, Handle};
 
 /// Records looked at in one page: well below a millisecond of the engine's time.
 const RECORDS: usize = 256;
@@ -20,8 +21,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 type Keep = dyn Fn(&State, BlockId) -> bool + Send + Sync;
 type Pick<T> = dyn Fn(&State, Place) -> Option<T> + Send + Sync;
 
-/// A walk, by VRF and address. Every record is as it was when its page was read.
-pub(crate) struct Pages<T> {
+/// A walk over the records, by VRF and address. What changes between two pages is seen as it is when its page is read.
+pub struct Pages<T> {
     handle: Handle,
     after: Option<BlockId>,
     ended: bool,
@@ -30,15 +31,15 @@ pub(crate) struct Pages<T> {
 }
 
 /// One page.
-pub(crate) struct Page<T> {
-    pub(crate) items: Vec<T>,
+pub struct Page<T> {
+    pub items: Vec<T>,
     /// When it was read, as the engine counts time.
-    pub(crate) now: Timestamp,
+    pub now: Timestamp,
 }
 
 impl<T: Send + 'static> Pages<T> {
     /// A walk over the blocks that `keep` wants, collecting what `pick` makes of each record.
-    pub(crate) fn new(
+    pub fn new(
         handle: &Handle,
         keep: impl Fn(&State, BlockId) -> bool + Send + Sync + 'static,
         pick: impl Fn(&State, Place) -> Option<T> + Send + Sync + 'static,
@@ -53,7 +54,7 @@ impl<T: Send + 'static> Pages<T> {
     }
 
     /// The next page; nothing after the last one. A page may be empty.
-    pub(crate) async fn next(&mut self) -> Result<Option<Page<T>>, EngineError> {
+    pub async fn next(&mut self) -> Result<Option<Page<T>>, EngineError> {
         if self.ended {
             return Ok(None);
         }
@@ -66,6 +67,15 @@ impl<T: Send + 'static> Pages<T> {
         self.ended = last.is_none();
         self.after = last;
         Ok(Some(page))
+    }
+
+    /// Everything from here on.
+    pub async fn collect(mut self) -> Result<Vec<T>, EngineError> {
+        let mut all = Vec::new();
+        while let Some(page) = self.next().await? {
+            all.extend(page.items);
+        }
+        Ok(all)
     }
 }
 

@@ -61,7 +61,7 @@ fn nothing_is_lost_and_nothing_is_half_there() {
             for fault in [Fault::Fail, Fault::Tear, Fault::Full, Fault::Stop] {
                 for seed in 0..if matches!(fault, Fault::Tear | Fault::Stop) { 3 } else { 1 } {
                     let trial = Trial { n, operation, fault, seed };
-                    if let Some(happened) = trial.run(SimDisk::of(bytes.clone()), before, after) {
+                    if let Some(happened) = trial.run(&SimDisk::of(bytes.clone()), before, after) {
                         reached = true;
                         outcomes[usize::from(happened)] += 1;
                     }
@@ -88,10 +88,10 @@ struct Trial {
 
 impl Trial {
     /// Whether the step was in the ledger afterwards; nothing when the step has fewer operations.
-    fn run(self, disk: SimDisk, before: &Content, after: &Content) -> Option<bool> {
+    fn run(self, disk: &SimDisk, before: &Content, after: &Content) -> Option<bool> {
         disk.draw_from(self.seed);
         disk.fail_at(self.operation, self.fault);
-        let mut world = open(&disk);
+        let mut world = open(disk);
         let committed = step(&mut world, self.n);
         if !disk.has_failed() {
             drop(world);
@@ -100,7 +100,7 @@ impl Trial {
         let mut world = if disk.is_stopped() {
             drop(world);
             disk.restart(self.seed);
-            open(&disk)
+            open(disk)
         } else {
             disk.repair();
             // The same ledger goes on.
@@ -120,7 +120,7 @@ impl Trial {
         disk.stop();
         drop(world);
         disk.restart(self.seed + 1);
-        let world = open(&disk);
+        let world = open(disk);
         world.content().assert_same(after, &format!("{self:?}: done again"));
         Some(happened)
     }

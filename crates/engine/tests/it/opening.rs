@@ -49,8 +49,8 @@ fn sound() -> Sound {
 }
 
 /// Opens a file that may be damaged; whether it is refused or not, it stays as it is.
-fn try_open(bytes: Vec<u8>, what: &str) -> Result<Content, LedgerError> {
-    let disk = SimDisk::of(bytes.clone());
+fn try_open(bytes: &[u8], what: &str) -> Result<Content, LedgerError> {
+    let disk = SimDisk::of(bytes.to_vec());
     let opened = open(&disk).map(|world| world.content());
     assert!(disk.bytes() == bytes, "{what}: opening changed the file");
     opened
@@ -59,8 +59,8 @@ fn try_open(bytes: Vec<u8>, what: &str) -> Result<Content, LedgerError> {
 #[test]
 fn opening_and_closing_changes_nothing() {
     let sound = sound();
-    try_open(sound.clean, "clean").unwrap().assert_same(&sound.content, "after a clean stop");
-    try_open(sound.in_use, "in use").unwrap().assert_same(&sound.content, "in use");
+    try_open(&sound.clean, "clean").unwrap().assert_same(&sound.content, "after a clean stop");
+    try_open(&sound.in_use, "in use").unwrap().assert_same(&sound.content, "in use");
 }
 
 /// Damages a byte in every page, at another place in each, and every byte of the header. Counts what was refused, what
@@ -71,7 +71,7 @@ fn damage(bytes: &[u8], sound: &Sound, what: &str) -> [u32; 3] {
         let mut bad = bytes.to_vec();
         bad[place] ^= 0x5a;
         let what = format!("{what}, byte {place}");
-        let outcome = match try_open(bad, &what) {
+        let outcome = match try_open(&bad, &what) {
             Err(error) => {
                 assert!(!error.to_string().is_empty() && !error.hint().is_empty());
                 0
@@ -109,7 +109,7 @@ fn a_truncated_file_is_refused() {
     let sound = sound();
     for bytes in [sound.clean, sound.in_use] {
         for length in (0..bytes.len()).step_by(3001) {
-            let error = try_open(bytes[..length].to_vec(), &format!("{length} bytes")).unwrap_err();
+            let error = try_open(&bytes[..length], &format!("{length} bytes")).unwrap_err();
             let expected = matches!(error, LedgerError::Foreign { .. } | LedgerError::Damaged { .. });
             assert!(expected, "{length}: {error}");
         }
@@ -118,15 +118,15 @@ fn a_truncated_file_is_refused() {
 
 #[test]
 fn what_is_no_ledger_is_called_so() {
-    let refused = |bytes: Vec<u8>| try_open(bytes, "foreign").unwrap_err().to_string();
-    assert_eq!(refused(Vec::new()), "the ledger is no ledger of Allotment: it is empty");
+    let refused = |bytes: &[u8]| try_open(bytes, "foreign").unwrap_err().to_string();
+    assert_eq!(refused(b""), "the ledger is no ledger of Allotment: it is empty");
     assert_eq!(
-        refused(b"a letter".repeat(10_000)),
+        refused(&b"a letter".repeat(10_000)),
         "the ledger is no ledger of Allotment: it is no redb database"
     );
     let other = altered(|_| ());
     assert_eq!(
-        refused(other),
+        refused(&other),
         "the ledger is no ledger of Allotment: it is a redb database of something else"
     );
 }
@@ -152,7 +152,7 @@ fn tampered(alter: impl FnOnce(&redb::WriteTransaction)) -> String {
     let path = folder.path().join("file");
     fs::write(&path, sound().clean).unwrap();
     alter_file(&path, alter);
-    match try_open(fs::read(&path).unwrap(), "tampered") {
+    match try_open(&fs::read(&path).unwrap(), "tampered") {
         Ok(_) => "nothing was noticed".to_owned(),
         Err(error) => error.to_string(),
     }

@@ -319,11 +319,13 @@ fn what_a_newer_version_adds_is_not_misread() {
 #[test]
 fn an_import_brings_nothing_that_no_request_could() {
     let mut world = World::new([subnet("s", &["10.0.0.0/24"])]);
-    let check = |world: &mut World, change: &dyn Fn(&mut Allocation)| {
+    let refused = |world: &mut World, change: &dyn Fn(&mut Allocation)| {
         let mut allocation = granted();
         change(&mut allocation);
-        let refusal = world.state.adopt(&allocation, Timestamp(world.now), &mut Vec::new()).unwrap_err();
-        assert_eq!(refusal.code, Code::Invalid, "{refusal}");
+        world.state.adopt(&allocation, Timestamp(world.now), &mut Vec::new()).unwrap_err().code
+    };
+    let check = |world: &mut World, change: &dyn Fn(&mut Allocation)| {
+        assert_eq!(refused(world, change), Code::Invalid);
     };
     let long = "x".repeat(70_000);
     check(&mut world, &|a| a.owner.name.clone_from(&long));
@@ -331,6 +333,8 @@ fn an_import_brings_nothing_that_no_request_could() {
     check(&mut world, &|a| a.attachments[0].holder.clear());
     check(&mut world, &|a| a.owner.kind.clear());
     check(&mut world, &|a| a.owner.uid.clear());
+    // The gateway, spelled as an IPv6 address.
+    assert_eq!(refused(&mut world, &|a| a.address = "::ffff:10.0.0.1".parse().unwrap()), Code::Unknown);
     assert!(world.state.is_empty());
 }
 

@@ -1,6 +1,8 @@
 //! Long sequences of operations at random, on subnets of every order and size, with pools, reservations and several VRFs.
 
-use allotment_core::{Attachment, Object, Refusal, Release, Request, SubnetSpec, Target, Timestamp, Want};
+use allotment_core::{
+    Asked, Attachment, Object, Refusal, Release, Request, SubnetSpec, Target, Timestamp, Want,
+};
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, prop_oneof};
 
@@ -71,6 +73,16 @@ fn blocks_are_drained_one_after_the_other() {
                     let request = newcomer(id + 100 * generations[id], subnet);
                     pair.step(&Op::Ask(with_interfaces(request, interfaces)));
                 }
+                Churn::Name { id, which } => {
+                    let released = pair.model.records.values().filter(|record| !record.state.is_held());
+                    let Some(record) = released.clone().nth(which % released.count().max(1)) else {
+                        continue;
+                    };
+                    let subnet = if record.address.is_ipv4() { "b" } else { "c" };
+                    let mut request = newcomer(id + 100 * generations[id], subnet);
+                    request.wants[0].ips = Asked::Each(vec![record.address]);
+                    pair.step(&Op::Ask(request));
+                }
                 Churn::End { id } => {
                     let container_id = format!("new{}", id + 100 * generations[id]);
                     generations[id] += 1;
@@ -89,9 +101,22 @@ fn blocks_are_drained_one_after_the_other() {
 
 #[derive(Clone, Debug)]
 enum Churn {
-    Ask { id: usize, interfaces: usize, subnet: &'static str },
-    End { id: usize },
-    Pass { ms: u64 },
+    Ask {
+        id: usize,
+        interfaces: usize,
+        subnet: &'static str,
+    },
+    /// Asks for one that somebody else had.
+    Name {
+        id: usize,
+        which: usize,
+    },
+    End {
+        id: usize,
+    },
+    Pass {
+        ms: u64,
+    },
     Restart,
 }
 
@@ -99,6 +124,7 @@ fn churn() -> impl Strategy<Value = Vec<Churn>> {
     let ask = (0..14_usize, prop_oneof![4 => Just(1), 1 => 2..4_usize], prop_oneof![Just("b"), Just("c")]);
     let step = prop_oneof![
         20 => ask.prop_map(|(id, interfaces, subnet)| Churn::Ask { id, interfaces, subnet }),
+        3 => (0..14_usize, 0..30_usize).prop_map(|(id, which)| Churn::Name { id, which }),
         16 => (0..14_usize).prop_map(|id| Churn::End { id }),
         10 => (0..4_000_u64).prop_map(|ms| Churn::Pass { ms }),
         1 => Just(Churn::Restart),

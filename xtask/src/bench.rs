@@ -1,10 +1,27 @@
 //! Our figures, beside the stock plugins' in the same run.
 
+#![expect(clippy::cast_precision_loss, reason = "figures for people")]
+
+use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use allotment_lab::{Programs, Scratch, isolate, stock};
+use anyhow::{Context, Result, ensure};
 
-use crate::tree;
+use crate::{dist, needs, tree};
+
+mod counts;
+mod crates;
+mod crowd;
+mod machine;
+mod rounds;
+mod row;
+mod site;
+mod times;
+
+use machine::Machine;
+use row::Row;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Output {
@@ -12,16 +29,86 @@ pub(crate) enum Output {
     Json,
 }
 
-/// Runs every bench of the workspace's crates; each prints its own rows.
+/// Builds everything, then measures in namespaces of its own.
 pub(crate) fn run(output: Output) -> Result<ExitCode> {
-    let mut cargo = tree::cargo();
-    cargo.args(["bench", "--workspace", "--benches"]);
-    if output == Output::Json {
-        cargo.args(["--", "-o", "json"]);
+    if let Some(folder) = isolate::folder() {
+        return inside(output, &folder);
     }
-    let status = cargo.status()?;
-    if !status.success() {
-        bail!("`{}` failed", allotment_lab::shown(&cargo));
-    }
+    prepare()?;
+    stock::pinned(tree::root()).context("the peer is the stock host-local")?;
+    crates::build()?;
+    isolated()
+}
+
+/// Counts system calls and writes, and holds them against what they were.
+pub(crate) fn count() -> Result<ExitCode> {
+    let Some(folder) = isolate::folder() else {
+        prepare()?;
+        needs::strace()?;
+        return isolated();
+    };
+    isolate::settle()?;
+    counts::run(&programs(Path::new("/"))?, &folder)
+}
+
+fn prepare() -> Result<()> {
+    ensure!(
+        isolate::is_root(),
+        "network namespaces are needed, so the bench needs root: sudo cargo xtask bench"
+    );
+    needs::ip()?;
+    dist::build()
+}
+
+/// Starts this program again inside, with a folder in `target`: what is committed there reaches a disk, which is not
+/// certain of the folder for temporary files.
+fn isolated() -> Result<ExitCode> {
+    let target = dist::target_folder()?.join("tmp");
+    fs::create_dir_all(&target)?;
+    isolate::run_inside_with(&Scratch::new_in(&target)?)
+}
+
+fn programs(stock: &Path) -> Result<Programs> {
+    Programs::new(&tree::bin(), stock)
+}
+
+fn inside(output: Output, folder: &Path) -> Result<ExitCode> {
+    isolate::settle()?;
+    let machine = Machine::look(folder)?;
+    let programs = programs(&stock::pinned(tree::root())?)?;
+    let empty = rounds::build_empty(folder)?;
+    let mut rows = Vec::new();
+    let mut part = |name: &str, measured: Result<Vec<Row>>| {
+        rows.extend(measured.with_context(|| format!("the {name} could not be measured"))?);
+        anyhow::Ok(())
+    };
+    eprintln!("measuring the plugin: one at a time, some minutes …");
+    part("plugin", rounds::rows(&programs, folder, &empty))?;
+    eprintln!("measuring the plugin: many at once …");
+    part("plugin", crowd::rows(&programs, folder))?;
+    eprintln!("measuring the core …");
+    part("core", crates::core())?;
+    eprintln!("measuring the engine …");
+    part("engine", crates::engine())?;
+    print(output, &machine, &rows);
     Ok(ExitCode::SUCCESS)
+}
+
+#[expect(clippy::print_stdout, reason = "it is what was asked for")]
+fn print(output: Output, machine: &Machine, rows: &[Row]) {
+    match output {
+        Output::Table => {
+            println!("{}\n", machine.line());
+            print!("{}", row::table(rows));
+            println!(
+                "\nADD and DEL: whole processes, ours durable before the answer; host-local does not sync its files."
+            );
+        }
+        Output::Json => {
+            println!("{}", serde_json::json!({"machine": machine.json()}));
+            for row in rows {
+                println!("{}", row.json());
+            }
+        }
+    }
 }

@@ -61,7 +61,8 @@ fn place(built: &Path, name: &str) -> Result<()> {
     fs::rename(&new, bin.join(name)).with_context(|| format!("dist/bin/{name}"))
 }
 
-fn target_folder() -> Result<std::path::PathBuf> {
+/// Where cargo puts what it builds.
+pub(crate) fn target_folder() -> Result<std::path::PathBuf> {
     let metadata = tree::metadata()?;
     Ok(metadata["target_directory"].as_str().context("cargo metadata has no target_directory")?.into())
 }

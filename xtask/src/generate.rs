@@ -25,10 +25,22 @@ pub(crate) fn run(mode: Mode) -> Result<ExitCode> {
     Ok(if stale == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// The pages that `allot` writes of itself.
+const PAGES: [&str; 5] = ["objects", "plugin", "codes", "commands", "metrics"];
+
 /// Every generated file: its path from the root and what belongs in it.
-#[expect(clippy::unnecessary_wraps, reason = "generators read the sources and may fail")]
 fn documents() -> Result<Vec<(PathBuf, String)>> {
-    Ok(Vec::new())
+    let page = |name: &&str| {
+        let mut allot = tree::cargo();
+        allot.args(["run", "--quiet", "--package", "allot", "--", "reference", name]);
+        let text = allotment_lab::run(&mut allot)?;
+        let path = Path::new("docs/reference").join(name).with_extension("md");
+        Ok((
+            path,
+            format!("<!-- Written by `cargo xtask gen`: change it where the code says it. -->\n\n{text}"),
+        ))
+    };
+    PAGES.iter().map(page).collect()
 }
 
 /// Whether the file has these contents now; with [`Mode::Write`] it has.

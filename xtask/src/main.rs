@@ -20,7 +20,8 @@ usage: cargo xtask COMMAND
 
   demo                  a machine with containers, central addresses and pings, in a minute; needs root
   test [--no-system]    every test, and how long each part took; the system tests need root
-  bench [-o json]       our figures beside the stock plugins'
+  bench [-o json]       our figures beside the stock plugins'; needs root
+  bench --counts        system calls and writes of an ADD, against those that are pinned; needs root
   dist                  dist/bin/allot and dist/bin/allotment
   gen [--check]         the generated part of docs/reference
   tidy                  the rules that no compiler knows
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         ["test", "--no-system"] => test::run(test::System::No),
         ["bench"] => bench::run(bench::Output::Table),
         ["bench", "-o", "json"] => bench::run(bench::Output::Json),
+        ["bench", "--counts"] => bench::count(),
         ["dist"] => done(dist::run()),
         ["gen"] => generate::run(generate::Mode::Write),
         ["gen", "--check"] => generate::run(generate::Mode::Check),

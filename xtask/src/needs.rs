@@ -17,6 +17,12 @@ pub(crate) fn ping() -> Result<()> {
     program("ping", "iputils-ping")
 }
 
+/// `strace`, allowed to trace.
+pub(crate) fn strace() -> Result<()> {
+    program("strace", "strace")?;
+    allotment_lab::run(Command::new("strace").args(["-o", "/dev/null", "true"])).map(drop)
+}
+
 /// The stock plugins for the demo: any that the machine has, else those that we pin, else the distribution's.
 pub(crate) fn stock_plugins() -> Result<PathBuf> {
     const NEEDED: [&str; 2] = ["bridge", "macvlan"];

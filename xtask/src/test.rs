@@ -36,7 +36,8 @@ const PARTS: [Part; 8] = [
     ("generated files", || command(ourselves()?.args(["gen", "--check"]))),
 ];
 
-const SYSTEM: [Part; 2] = [("system", system), ("demo", || command(ourselves()?.arg("demo")))];
+const SYSTEM: [Part; 3] =
+    [("system", system), ("counts", counts), ("demo", || command(ourselves()?.arg("demo")))];
 
 /// Runs every part, whatever became of the others; the last line counts them all.
 pub(crate) fn run(system: System) -> Result<ExitCode> {
@@ -119,6 +120,17 @@ fn system() -> Result<Tally> {
     let mut cargo = tree::cargo();
     cargo.args(["test", "--package", "allotment-lab", "--test", "it"]).env("ALLOTMENT_BIN", tree::bin());
     tests(&mut cargo)
+}
+
+/// System calls and writes, which no busy machine changes.
+fn counts() -> Result<Tally> {
+    match needs::strace() {
+        Ok(()) => command(ourselves()?.args(["bench", "--counts"])),
+        Err(reason) => {
+            eprintln!("skipped, as nothing can be traced here: {reason:#}");
+            Ok(Tally { passed: 0, failed: 0, skipped: 1 })
+        }
+    }
 }
 
 /// This program.

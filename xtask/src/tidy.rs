@@ -1,7 +1,7 @@
 //! The rules that no compiler knows.
 
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -9,6 +9,7 @@ use anyhow::Result;
 use crate::tree;
 
 mod edges;
+mod links;
 mod readme;
 mod text;
 
@@ -60,7 +61,14 @@ pub(crate) fn verdicts() -> Result<Vec<Verdict>> {
         rule("core has no clock, no I/O and no randomness", each(text::pure)),
         rule("dependencies point inward", edges::check(&metadata)),
         rule("README's commands exist", readme::check(&readme)),
+        rule("links between documents lead somewhere", links::check(&documents()?)),
     ])
+}
+
+/// Every page in Markdown, with its text.
+fn documents() -> Result<Vec<(PathBuf, String)>> {
+    let pages = tree::files()?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "md"));
+    pages.map(|path| Ok((path.clone(), tree::read(&path)?))).collect()
 }
 
 /// `path:line: what`.

@@ -17,7 +17,7 @@ const OBJECTS: &str = "/etc/allotment/objects";
 #[command(name = "allot", version, max_term_width = 110)]
 pub(crate) struct Cli {
     /// The daemon's socket.
-    #[arg(long, global = true, env = allotment_wire::SOCKET_ENV, default_value = allotment_wire::DEFAULT_SOCKET, value_name = "PATH")]
+    #[arg(long, global = true, env = allotment_wire::SOCKET_ENV, hide_env_values = true, default_value = allotment_wire::DEFAULT_SOCKET, value_name = "PATH")]
     pub(crate) socket: PathBuf,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -97,6 +97,9 @@ pub(crate) enum Command {
 /// A page of the reference that is written from this program.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Page {
+    Objects,
+    Plugin,
+    Codes,
     Commands,
     Metrics,
 }

@@ -5,6 +5,17 @@ use std::process::ExitCode;
 
 use crate::output;
 
+/// Every exit code, for the reference: the code, its meaning, and what to do.
+pub(crate) const EXIT_CODES: [(u8, &str, &str); 3] = [
+    (0, "done", "nothing"),
+    (1, "refused, not found, or something was found", "read what was found, or the error and its hint"),
+    (
+        2,
+        "not reachable, wrong usage, could not run",
+        "see that the daemon runs (`allot ready`), or correct the command",
+    ),
+];
+
 /// A command's answer, when it could be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {

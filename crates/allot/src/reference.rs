@@ -1,82 +1,76 @@
-//! The pages of the reference that are written from this program: `allot reference commands | metrics`.
+//! The pages of the reference, all of them written from the code: `allot reference PAGE`.
+//!
+//! `cargo xtask gen` puts them into `docs/reference`. What they say stands where it is true: with the types of the
+//! objects, the keys that are read, the codes that are given, the command line, the metrics.
+
+mod codes;
+mod commands;
+mod plugin;
 
 use std::fmt::Write;
 
-use clap::CommandFactory;
-
-use crate::args::{Cli, Page};
+use crate::args::Page;
 use crate::failure::{Failure, Verdict};
 use crate::{metrics, output};
 
 pub(crate) fn print(page: Page) -> Result<Verdict, Failure> {
-    output::line(
-        match page {
-            Page::Commands => commands(),
-            Page::Metrics => metrics_page(),
-        }
-        .trim_end(),
-    )?;
+    output::line(text(page).trim_end())?;
     Ok(Verdict::Done)
 }
 
-/// The help of every command, as the program prints it.
-fn commands() -> String {
-    let mut cli = Cli::command();
-    cli.build();
-    let mut page = format!(
-        "# `allot`\n\n{}\n\n| exit code | meaning |\n|---|---|\n\
-         | 0 | done |\n\
-         | 1 | refused, not found, or something was found |\n\
-         | 2 | not reachable, wrong usage, could not run |\n",
-        cli.get_about().expect("the program says what it is")
-    );
-    for command in
-        cli.get_subcommands_mut().filter(|command| !command.is_hide_set() && command.get_name() != "help")
-    {
-        let help = command.render_long_help();
-        write!(
-            page,
-            "\n## `allot {}`\n\n```text\n{}\n```\n",
-            command.get_name(),
-            help.to_string().trim_end()
-        )
-        .expect("a string takes all that is written to it");
+fn text(page: Page) -> String {
+    match page {
+        Page::Objects => allotment_api::reference(),
+        Page::Plugin => plugin::page(),
+        Page::Codes => codes::page(),
+        Page::Commands => commands::page(),
+        Page::Metrics => metrics_page(),
     }
-    page
 }
 
 fn metrics_page() -> String {
-    let mut page = "# Metrics\n\n`allot standalone --metrics ADDR:PORT` serves them at `/metrics`.\n\n\
-                    | name | type | labels | meaning |\n|---|---|---|---|\n"
+    let mut page = "# Metrics\n\n`allot standalone --metrics ADDR:PORT` serves them at `/metrics`, in OpenMetrics' form; \
+                    `/healthz` answers 200 while the engine works, `/readyz` while calls are served, else 503.\n\n"
         .to_owned();
-    for metric in &metrics::ALL {
+    let rows = metrics::ALL.iter().map(|metric| {
         let labels = metric.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
-        writeln!(
-            page,
-            "| `{}_{}` | {} | {labels} | {} |",
-            metrics::PREFIX,
-            metric.name,
-            metric.kind,
-            metric.meaning
-        )
-        .expect("a string takes all that is written to it");
-    }
+        let name = format!("`{}_{}`", metrics::PREFIX, metric.name);
+        [name, metric.kind.to_owned(), labels, metric.meaning.to_owned()]
+    });
+    table(&mut page, ["name", "type", "labels", "meaning"], rows);
     page
+}
+
+/// A table in Markdown.
+fn table<const N: usize>(page: &mut String, head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
+    let mut line = |cells: &[String]| {
+        writeln!(page, "| {} |", cells.join(" | ")).expect("a string takes all that is written to it");
+    };
+    line(&head.map(str::to_owned));
+    line(&head.map(|_| "---".to_owned()));
+    for row in rows {
+        line(&row);
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+
     use super::*;
 
     #[test]
-    fn every_command_has_its_section() {
-        let page = commands();
-        for name in
-            ["standalone", "ready", "ip", "who-has", "why", "audit", "check", "export", "import", "reserve"]
-        {
-            assert!(page.contains(&format!("\n## `allot {name}`\n")), "{name}");
+    fn every_page_can_be_read() {
+        for page in Page::value_variants() {
+            let text = text(*page);
+            assert!(text.starts_with("# ") && !text.contains('\u{1b}'), "a title, no colours: {page:?}");
+            let mut columns = 0;
+            for line in text.lines() {
+                // A bar in a cell would be one more.
+                let bars = line.matches(" | ").count();
+                assert!(!line.starts_with('|') || columns == 0 || bars == columns, "{line}");
+                columns = if line.starts_with('|') { bars } else { 0 };
+            }
         }
-        assert!(!page.contains("reference"), "what is hidden stays so");
-        assert!(!page.contains('\u{1b}'), "no colours");
     }
 }

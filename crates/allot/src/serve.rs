@@ -4,7 +4,7 @@
 //! objects ([`atlas`]).
 
 mod atlas;
-mod audit;
+pub(crate) mod audit;
 pub(crate) mod check;
 mod copy;
 mod ips;

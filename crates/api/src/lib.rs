@@ -8,7 +8,7 @@
 //! * [`parse`] one file, [`read_folder`] a folder of them; what is wrong comes back as [`Problem`]s with file, line and
 //!   field, beside the objects that are right.
 //! * [`to_yaml`] writes an object that `kubectl apply` takes and that reads back as the same object.
-//! * [`v1alpha1`] is the form of the objects; their meaning is core's.
+//! * [`v1alpha1`] is the form of the objects; their meaning is core's. [`reference()`] describes it to people.
 //!
 //! What is absent and must stay so: no judgement of one object against another (that is `State`'s, in core), and no
 //! following of changes (that is the daemon's).
@@ -16,6 +16,7 @@
 mod folder;
 mod problem;
 mod read;
+mod reference;
 mod scalar;
 pub mod v1alpha1;
 mod write;
@@ -23,6 +24,7 @@ mod write;
 pub use folder::{files, read_folder};
 pub use problem::{Located, Parsed, Problem};
 pub use read::{MAX_FILE_BYTES, parse};
+pub use reference::reference;
 pub use scalar::{Address, Duration};
 pub use write::to_yaml;
 

@@ -1,5 +1,7 @@
 //! `allotment.dev/v1alpha1`: the fields of each object's `spec`, as they are written.
 //!
+//! What is documented at types and fields here is what users read: [`reference`](fn@crate::reference) makes a page of it.
+//!
 //! Fields that are not known are refused by [`parse`](crate::parse), not here: what the API server sends has been
 //! checked by it, and may be newer.
 
@@ -16,60 +18,69 @@ use crate::{Address, Duration};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubnetSpec {
-    /// The domain in which an address is unique; immutable. `default` unless given.
+    /// The domain in which an address is unique: equal CIDRs may exist in different VRFs. A name as objects have it.
+    /// Immutable: another VRF is another Subnet.
     #[serde(default = "default_vrf")]
     pub vrf: String,
-    /// One, or one per family.
+    /// One, or one per family, IPv4 and IPv6. No host bits set, no multicast addresses in it, and no other Subnet of the
+    /// VRF may overlap it. It grows at once; it does not shrink below an address that somebody holds, a pool or a
+    /// reservation.
     pub cidrs: Vec<Cidr>,
-    /// One per family; the first usable address of a family that is left out; an empty list for no gateway at all.
+    /// At most one per family, inside the CIDR. For a family that is left out it is the first usable address (none in /31,
+    /// /32, /127 and /128); an empty list means no gateway at all. Nobody gets a gateway's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateways: Option<Vec<Address>>,
-    /// Addresses, ranges and CIDRs that are handed out only to those who ask for them by name.
+    /// What is handed out only to those who ask for it by address. It lies inside the CIDRs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<IpRange>,
-    /// Routes for the interface. There is no default route unless it is given here.
+    /// Routes for the interface, each to another network. There is no default route unless it is given here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Route>,
     /// DNS settings for the interface.
     #[serde(default, skip_serializing_if = "Dns::is_empty")]
     pub dns: Dns,
-    /// Bytes, 68 to 65535; at least 1280 with an IPv6 CIDR.
+    /// Bytes, 68 to 65535; at least 1280 with an IPv6 CIDR. It is recorded with the grant; CNI lets no IPAM plugin pass it
+    /// on, so give the main plugin its own `mtu`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
-    /// How long a released address is kept from others, such as `30s`; `0s` for not at all, 30 days at most. `30s`
-    /// unless given.
+    /// How long a released address is kept from others; `0s` for not at all, `720h` (30 days) at most. Its last owner gets
+    /// it back at once.
     #[serde(default = "default_cooling")]
     pub cooling: Duration,
-    /// The order in which free addresses are handed out. `oldest` unless given.
+    /// The order in which free addresses are handed out.
     #[serde(default)]
     pub order: Order,
-    /// Namespaces that may use the subnet, beside those that `namespaceSelector` selects; all if neither is given.
+    /// Namespaces that may use the subnet, beside those that `namespaceSelector` selects; all if neither is given. They also
+    /// come here when nothing names a subnet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<String>,
-    /// Labels of namespaces that may use the subnet.
+    /// Labels of namespaces that may use the subnet. On one machine nothing has labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_selector: Option<Selector>,
     /// Networks that take this subnet without naming it: a CNI network's name, or `namespace/name` of a
     /// `NetworkAttachmentDefinition`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<String>,
-    /// Whether requests that nothing else decides come here.
+    /// Whether requests that nothing else decides come here. Of several default subnets the first by name that has a free
+    /// address serves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub default: bool,
 }
 
-/// A named part of a subnet. Nobody outside its selectors gets an address of it; one without selectors must be named.
+/// A named part of a subnet. Nobody outside its selectors gets an address of it, and all of them have to match; a pool
+/// without selectors must be named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IPPoolSpec {
-    /// The Subnet it is a part of.
+    /// The Subnet it is a part of. Immutable.
     pub subnet: String,
-    /// Addresses, ranges and CIDRs, none overlapping another.
+    /// What the pool has, inside the subnet; none overlaps another, nor another pool's. Of a family that the pool does not
+    /// have, its users get addresses from the rest of the subnet.
     pub ranges: Vec<IpRange>,
     /// Namespaces that may use the pool, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<String>,
-    /// Labels of pods that may use the pool.
+    /// Labels of pods that may use the pool. On one machine nothing has labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_selector: Option<Selector>,
     /// Labels of namespaces that may use the pool.
@@ -84,14 +95,14 @@ pub struct IPPoolSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReservationSpec {
-    /// The Subnet the addresses are in.
+    /// The Subnet the addresses are in. Immutable.
     pub subnet: String,
-    /// Addresses, ranges and CIDRs, none overlapping another.
+    /// What is reserved, inside the subnet; none overlaps another, nor another reservation's, and nobody else may hold it.
     pub addresses: Vec<IpRange>,
-    /// For whom.
+    /// For whom. It gets one of the addresses whenever it asks the subnet for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
-    /// Why; needed where there is no owner.
+    /// Why, in at most 1024 bytes; needed where there is no owner.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }
@@ -100,9 +111,9 @@ pub struct ReservationSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Route {
-    /// Where to: a CIDR, `0.0.0.0/0` or `::/0` for the default route.
+    /// Where to; `0.0.0.0/0` or `::/0` is the default route. The subnet has a CIDR of its family.
     pub to: Cidr,
-    /// The router; the subnet's gateway unless given.
+    /// The router, of the same family, inside the subnet or not; the subnet's gateway unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Address>,
 }
@@ -111,12 +122,16 @@ pub struct Route {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Dns {
+    /// The servers to ask, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nameservers: Vec<Address>,
+    /// The local domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
+    /// Domains that short names are looked up in; `.` for none at all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub search: Vec<String>,
+    /// Options of the resolver, one an item, such as `ndots:2`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
 }
@@ -138,8 +153,10 @@ pub enum Order {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Selector {
+    /// Labels that have to be there with these values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub match_labels: BTreeMap<String, String>,
+    /// More lines, each of which has to hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub match_expressions: Vec<Requirement>,
 }
@@ -148,18 +165,25 @@ pub struct Selector {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Requirement {
+    /// The label's key.
     pub key: String,
+    /// How it compares.
     pub operator: Operator,
+    /// The values for `In` and `NotIn`, at least one; none for the others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
 }
 
-/// How a [`Requirement`] compares.
+/// How a line of `matchExpressions` compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operator {
+    /// The label is there with one of the values.
     In,
+    /// The label is not there, or with another value.
     NotIn,
+    /// The label is there.
     Exists,
+    /// The label is not there.
     DoesNotExist,
 }
 
@@ -167,12 +191,13 @@ pub enum Operator {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Owner {
-    /// `Pod`, `StatefulSet`, `VirtualMachine`, `Container`, …
+    /// `Pod`, `StatefulSet`, `VirtualMachine`, `Container`, … A container that its runtime tells no pod UID of is a
+    /// `Container`.
     pub kind: String,
-    /// Left out for what has no namespace.
+    /// Left out for what has no namespace, such as a `Container`; a `Pod` and a `StatefulSet` have one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub namespace: String,
-    /// For a `StatefulSet` the pod's name, such as `db-0`.
+    /// For a `StatefulSet` the pod's name, such as `db-0`; for a `Container` the name that its runtime tells, else its id.
     pub name: String,
     /// Left out where any owner of this kind and name is meant.
     #[serde(default, skip_serializing_if = "String::is_empty")]

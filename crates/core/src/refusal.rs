@@ -24,34 +24,59 @@ pub struct Count {
     pub value: String,
 }
 
-/// What a refusal is about. A waiter's refusal is rewritten only when this changes (C7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Code {
-    /// No free address in what may be used.
-    Full,
-    /// The address or MAC asked for belongs to somebody else, or cools after somebody else.
-    Taken,
-    /// It may not be had by this owner: a binding, a pool's boundary, a reservation, a gateway.
-    NotAllowed,
-    /// The subnet, pool or address named does not exist.
-    Unknown,
-    /// The request contradicts itself or the subnet.
-    Invalid,
+/// Variants, names and texts come from one list, so that no code lacks its line in the reference.
+macro_rules! codes {
+    ($($variant:ident = $name:literal, $meaning:literal, $remedy:literal;)*) => {
+        /// What a refusal is about. A waiter's refusal is rewritten only when this changes (C7).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Code {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl Code {
+            pub const ALL: [Code; [$($name),*].len()] = [$(Code::$variant),*];
+
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Code::$variant => $name,)*
+                }
+            }
+
+            /// What it means, for the reference.
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(Code::$variant => $meaning,)*
+                }
+            }
+
+            /// What a person does about it, for the reference.
+            pub fn remedy(self) -> &'static str {
+                match self {
+                    $(Code::$variant => $remedy,)*
+                }
+            }
+        }
+    };
 }
 
-impl Code {
-    pub const ALL: [Code; 5] = [Code::Full, Code::Taken, Code::NotAllowed, Code::Unknown, Code::Invalid];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Code::Full => "full",
-            Code::Taken => "taken",
-            Code::NotAllowed => "not-allowed",
-            Code::Unknown => "unknown",
-            Code::Invalid => "invalid",
-        }
-    }
+codes! {
+    Full = "full",
+        "No free address in what may be used.",
+        "Add a Subnet or IPPool behind it, make it larger, release what is not needed, or wait for what cools.";
+    Taken = "taken",
+        "The address or MAC asked for belongs to somebody else, or cools after somebody else.",
+        "Ask for another one, or end its holder (`allot who-has ADDRESS`).";
+    NotAllowed = "not-allowed",
+        "It may not be had by this owner: a binding, a pool's boundary, a reservation, a gateway; or nothing says where \
+         the owner gets its addresses.",
+        "Name a Subnet or IPPool that the owner may use, or change bindings, selectors or reservation.";
+    Unknown = "unknown",
+        "The subnet, pool or address named does not exist.",
+        "Declare it, or correct the name.";
+    Invalid = "invalid",
+        "The request contradicts itself or the subnet.",
+        "Correct what asks: the text names both sides.";
 }
 
 impl Refusal {

@@ -13,10 +13,13 @@ mod adopt;
 mod apply;
 mod arena;
 mod block;
+mod choose;
 mod codec;
 mod declare;
+mod form;
 mod hash;
 mod intern;
+mod layout;
 mod ledger;
 mod named;
 mod objects;
@@ -47,7 +50,7 @@ pub use query::{Located, Usage};
 #[derive(Default)]
 pub struct State {
     objects: objects::Objects,
-    layout: region::Layout,
+    layout: layout::Layout,
     store: store::Store,
     /// Subnets without regions: they are laid out by `settle`.
     stale: BTreeSet<u32>,

@@ -11,14 +11,18 @@ pub(crate) fn later(msg: impl Into<String>) -> Error {
     Error::new(code::TRY_AGAIN_LATER, msg, LATER)
 }
 
-pub(crate) fn refused(refusal: &Refusal) -> Error {
-    let code = match refusal.code {
+/// What CNI calls a refusal.
+pub fn cni_code(code: Code) -> u32 {
+    match code {
         Code::Full => code::FULL,
         Code::Taken => code::TAKEN,
         Code::NotAllowed => code::NOT_ALLOWED,
         Code::Unknown | Code::Invalid => code::INVALID_CONFIG,
-    };
-    Error::new(code, refusal.to_string(), refusal.hint.as_str())
+    }
+}
+
+pub(crate) fn refused(refusal: &Refusal) -> Error {
+    Error::new(cni_code(refusal.code), refusal.to_string(), refusal.hint.as_str())
 }
 
 pub(crate) fn failed(why: EngineError) -> Error {

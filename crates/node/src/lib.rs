@@ -37,6 +37,7 @@ mod socket;
 mod sweep;
 mod together;
 
+pub use answer::cni_code;
 pub use http::{MAX_BODY, cni_router};
 pub use metrics::NodeMetrics;
 pub use netns::{Interface, contents, gone};

@@ -39,9 +39,12 @@ pub(crate) fn check(asked: &str, command: Command) -> Result<&'static str, Error
         Command::Gc | Command::Status => "1.1.0",
     };
     if SUPPORTED.iter().position(|&version| version == since) > Some(position) {
-        let msg = format!("`cniVersion` {asked} has no {}", command.name());
-        let details =
-            format!("{} came with CNI {since}; set `cniVersion` to that or a later one", command.name());
+        // The words that the stock plugins use: runtimes look for them.
+        let msg = format!("config version does not allow {}", command.name());
+        let details = format!(
+            "`cniVersion` is {asked}, and {} came with CNI {since}; set it to that or a later one",
+            command.name()
+        );
         return Err(Error::new(code::INCOMPATIBLE_VERSION, msg, details));
     }
     Ok(SUPPORTED[position])

@@ -3,6 +3,7 @@
 //! * [`NetConf`] and [`CniArgs`]: what a call brings along; [`NetConf::asked`] puts together who asks for what where.
 //! * [`AddResult`]: what ADD answers, in the form of the version that was asked for.
 //! * [`Error`] with the codes of [`code`].
+//! * [`keys`]: every key that is read, for the reference.
 //!
 //! What is absent and must stay so: nothing here knows subnets, owners or allocations.
 
@@ -13,6 +14,7 @@ mod error;
 mod field;
 mod ip;
 mod ipam;
+pub mod keys;
 mod result;
 mod version;
 

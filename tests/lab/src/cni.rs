@@ -82,7 +82,12 @@ impl Call {
 
     /// Starts the plugin in the calling thread's network namespace and waits for its answer.
     pub fn exec(&self, plugin: &Path, cni_path: &str) -> Result<Answer> {
-        let mut command = Command::new(plugin);
+        self.exec_as(Command::new(plugin), cni_path)
+    }
+
+    /// The same, by a command of one's own, such as a plugin under a tracer.
+    pub fn exec_as(&self, mut command: Command, cni_path: &str) -> Result<Answer> {
+        let plugin = PathBuf::from(command.get_args().last().unwrap_or(command.get_program()));
         command.env_clear().env("CNI_COMMAND", self.verb.as_str()).env("CNI_PATH", cni_path);
         // Some plugins run `ip` or `iptables`.
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());

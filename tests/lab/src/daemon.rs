@@ -33,6 +33,11 @@ impl Daemon {
         Ok(Daemon { child, log: log.to_owned() })
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until it serves, as `ready` tells.
     pub fn wait_ready(&mut self, mut ready: impl FnMut() -> bool) -> Result<()> {
         let serves = wait_until("the daemon serves", LIMIT, || match self.child.try_wait() {

@@ -35,7 +35,11 @@ pub fn folder() -> Option<PathBuf> {
 
 /// Starts this program again with the same arguments inside, waits for its end and passes its exit code on.
 pub fn run_inside() -> Result<ExitCode> {
-    let scratch = Scratch::new()?;
+    run_inside_with(&Scratch::new()?)
+}
+
+/// The same, with a folder for its files that the caller has made.
+pub fn run_inside_with(scratch: &Scratch) -> Result<ExitCode> {
     // Before any other thread starts, so that all inherit it: the signals arrive at `wait` and nowhere else.
     let signals = ends();
     signals.thread_block().context("signals cannot be blocked")?;

@@ -80,8 +80,14 @@ impl Lab {
 
     /// Lets the daemon listen where plugins look for it when nobody tells them. One lab at a time can have that.
     #[must_use]
-    pub fn on_default_socket(mut self) -> Lab {
-        self.socket = PathBuf::from(DEFAULT_SOCKET);
+    pub fn on_default_socket(self) -> Lab {
+        self.on_socket(DEFAULT_SOCKET)
+    }
+
+    /// Lets the daemon listen there: the path of a socket has 107 bytes at most, and a folder may have more.
+    #[must_use]
+    pub fn on_socket(mut self, path: impl Into<PathBuf>) -> Lab {
+        self.socket = path.into();
         self
     }
 

@@ -17,11 +17,15 @@ pub struct Scratch {
 
 impl Scratch {
     pub fn new() -> Result<Scratch> {
-        let parent = std::env::temp_dir();
-        sweep(&parent);
+        Scratch::new_in(&std::env::temp_dir())
+    }
+
+    /// In `parent`, where temporary files are kept in memory.
+    pub fn new_in(parent: &Path) -> Result<Scratch> {
+        sweep(parent);
         let dir = tempfile::Builder::new()
             .prefix(&format!("{PREFIX}{}-", std::process::id()))
-            .tempdir_in(&parent)
+            .tempdir_in(parent)
             .with_context(|| format!("no folder can be made in {}", parent.display()))?;
         Ok(Scratch { dir })
     }

@@ -1,5 +1,6 @@
 //! `GET /v1/audit`: compares the ledger with itself and with what is live (O9).
 
+pub(crate) mod code;
 mod examine;
 mod live;
 

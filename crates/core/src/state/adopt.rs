@@ -1,5 +1,6 @@
 //! Taking over allocations that another ledger made: an import.
 
+use super::form;
 use super::store::Entry;
 use super::{Place, State};
 use crate::address::key_of;
@@ -42,6 +43,8 @@ impl State {
 
     fn check_adoption(&self, allocation: &Allocation) -> Result<(), Refusal> {
         let Allocation { vrf, address, owner, .. } = allocation;
+        form::check_record(owner, &allocation.attachments)?;
+        form::check_kind(&self.store, owner)?;
         let refuse = |code, why: String, hint: &str| {
             Err(Refusal::new(code, format!("{address} in VRF `{vrf}`: {why}"), hint))
         };

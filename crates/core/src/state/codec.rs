@@ -51,6 +51,10 @@ impl Head {
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Head> {
         let [state, choice, pick, flags] = reader.array()?;
+        let known = FLAG_MAC | FLAG_ATTACHMENT | FLAG_SECOND;
+        if flags & !known != 0 || flags & (FLAG_ATTACHMENT | FLAG_SECOND) == FLAG_SECOND {
+            return None;
+        }
         let since = Timestamp(u64::from_le_bytes(reader.array()?));
         let mac = if flags & FLAG_MAC == 0 { None } else { Some(Mac(reader.array()?)) };
         Some(Head {
@@ -85,8 +89,10 @@ fn push_netns(out: &mut Vec<u8>, netns: Option<&Netns>) {
 
 /// Reads the evidence into `netns`; `None`: the bytes are no record.
 fn read_netns(reader: &mut Reader<'_>, netns: &mut Option<Netns>) -> Option<()> {
-    if reader.array::<1>()? == [0] {
-        return Some(());
+    match reader.array()? {
+        [0] => return Some(()),
+        [1] => {}
+        _ => return None,
     }
     let mut number = || reader.array().map(u64::from_le_bytes);
     let (device, inode, cookie) = (number()?, number()?, number()?);

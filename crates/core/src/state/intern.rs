@@ -18,6 +18,10 @@ impl Interner {
         &self.words[number as usize]
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.words.len()
+    }
+
     #[inline]
     pub(super) fn find(&self, word: &str, seed: Seed) -> Option<u32> {
         if self.is_recent(word) {

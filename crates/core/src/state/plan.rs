@@ -2,21 +2,18 @@
 
 use smallvec::SmallVec;
 
+use super::choose::Chosen;
+use super::form;
 use super::objects::family_index;
 use super::record::NONE;
 use super::refuse;
-use super::region::Chosen;
 use super::store::OwnerProbe;
 use super::targets::Drawn;
-use super::text::STRING_MAX;
 use super::{Place, State};
 use crate::{
-    AllocationState, Asked, Attachment, Choice, Code, Family, FamilyWant, MacWant, OwnerKey, Refusal,
-    Request, Rule, Target, Timestamp, Want,
+    AllocationState, Asked, Choice, Family, FamilyWant, MacWant, Refusal, Request, Rule, Target, Timestamp,
+    Want,
 };
-
-/// Most interfaces one request may have.
-const WANTS_MAX: usize = 256;
 
 /// What a request will change, decided but not yet done.
 pub struct Plan<'a> {
@@ -69,7 +66,8 @@ impl State {
     /// Decides a request: all of its wants, or none. Changes nothing. Asking again for an attachment that has its
     /// addresses returns them.
     pub fn plan<'a>(&self, request: &'a Request, now: Timestamp) -> Result<Plan<'a>, Refusal> {
-        check_form(request)?;
+        form::check_request(request)?;
+        form::check_kind(&self.store, &request.owner)?;
         let probe = self.store.probe(&request.owner);
         self.store.prefetch_request(request, probe.tag);
         let now = now.max(self.store.newest);
@@ -99,56 +97,6 @@ fn passes(family: FamilyWant) -> &'static [&'static [Family]] {
         FamilyWant::Prefer(Family::V4) => &[&[Family::V4], &[Family::V6]],
         FamilyWant::Prefer(Family::V6) => &[&[Family::V6], &[Family::V4]],
     }
-}
-
-/// What no state could grant.
-fn check_form(request: &Request) -> Result<(), Refusal> {
-    let invalid = |text: String| Refusal::new(Code::Invalid, text, "correct the request");
-    let owner = &request.owner;
-    if owner.kind.is_empty() || owner.name.is_empty() && owner.uid.is_empty() {
-        return Err(invalid("the owner has no kind, or neither name nor uid".to_owned()));
-    }
-    match owner.key() {
-        OwnerKey::Uid { uid: "", .. } => {
-            return Err(invalid(format!(
-                "{owner} has no uid, which is what tells it from others of its name"
-            )));
-        }
-        OwnerKey::Name { kind, name: "", .. } => {
-            return Err(invalid(format!("a {kind} without a name cannot be told from others")));
-        }
-        OwnerKey::Uid { .. } | OwnerKey::Name { .. } => {}
-    }
-    if request.wants.is_empty() || request.wants.len() > WANTS_MAX {
-        return Err(invalid(format!(
-            "{owner} asks for {} interfaces; 1 to {WANTS_MAX} can be asked",
-            request.wants.len()
-        )));
-    }
-    let owner_texts = [&owner.kind, &owner.namespace, &owner.name, &owner.uid];
-    let all = || owner_texts.into_iter().chain(request.wants.iter().flat_map(|want| texts(&want.attachment)));
-    if all().map(String::len).sum::<usize>() > STRING_MAX && all().any(|text| text.len() > STRING_MAX) {
-        return Err(invalid(format!("a name of the request is longer than {STRING_MAX} bytes")));
-    }
-    for (at, want) in request.wants.iter().enumerate() {
-        if want.attachment.holder.is_empty() {
-            return Err(invalid(format!(
-                "interface `{}` of {owner} has no holder",
-                want.attachment.interface
-            )));
-        }
-        let unclear = |other: &Want| want.targets.is_empty() || other.targets.is_empty();
-        if request.wants[..at].iter().any(|other| other.attachment.same(&want.attachment) && unclear(other)) {
-            return Err(refuse::interface_twice(request, want));
-        }
-    }
-    Ok(())
-}
-
-fn texts(attachment: &Attachment) -> impl Iterator<Item = &String> {
-    let Attachment { holder, container_id, network, interface, node, netns } = attachment;
-    let netns = netns.iter().flat_map(|netns| [&netns.boot, &netns.path]);
-    [holder, container_id, network, interface, node].into_iter().chain(netns)
 }
 
 /// One request being decided.

@@ -82,6 +82,8 @@ impl State {
         let key = key_of(address);
         let objects = &self.objects;
         let subnet = &objects.subnets.get(objects.subnet_ranges.find(vrf, key)?).spec;
+        // An IPv4-mapped IPv6 address is of no IPv4 subnet.
+        subnet.cidr(Family::of(address))?;
         let pool = objects.pool_ranges.find(vrf, key).map(|pool| objects.pools.get(pool).spec.name.clone());
         let reservation = objects.reserved_ranges.find(vrf, key);
         Some(Located {

@@ -134,9 +134,14 @@ pub(super) fn unknown(state: &State, request: &Request, kind: &str, name: &str) 
 }
 
 pub(super) fn not_bound(request: &Request, spec: &SubnetSpec) -> Refusal {
-    let text =
-        format!("subnet `{}` is not for namespace `{}` of {}", spec.name, request.namespace, request.owner);
-    let hint = "add the namespace to the subnet's `namespaces`, or use another subnet";
+    let Request { owner, namespace, .. } = request;
+    let (text, hint) = if namespace.is_empty() {
+        let text = format!("subnet `{}` is bound to namespaces, and {owner} is in none", spec.name);
+        (text, "use another subnet, or take the subnet's `namespaces` and `namespaceSelector` away")
+    } else {
+        let text = format!("subnet `{}` is not for namespace `{namespace}` of {owner}", spec.name);
+        (text, "add the namespace to the subnet's `namespaces`, or use another subnet")
+    };
     Refusal::new(Code::NotAllowed, text, hint).count("namespaces bound by name", spec.namespaces.len())
 }
 

@@ -61,6 +61,13 @@ impl Store {
         (self.seed, self.blocks.seed) = (seed, seed);
     }
 
+    /// How many kinds of owner a record can tell apart.
+    pub(super) const KINDS_MAX: usize = 1 << 16;
+
+    pub(super) fn has_room_for_kind(&self, kind: &str) -> bool {
+        self.kinds.len() < Self::KINDS_MAX || self.kinds.find(kind, self.seed).is_some()
+    }
+
     pub(super) fn record_at(&self, place: Place) -> Option<u32> {
         let block = self.blocks.find(place.vrf, place.key)?;
         self.blocks.get(block).record(place.offset())
@@ -230,8 +237,8 @@ impl Store {
         let record = self.records.get_mut(index);
         let old_tag = record.is_written().then_some(record.owner_tag);
         record.set_text(self.arena.replace(record.text(), &self.scratch));
-        record.kind =
-            u16::try_from(self.kinds.intern(&entry.owner.kind, seed)).expect("fewer than 65 536 kinds");
+        record.kind = u16::try_from(self.kinds.intern(&entry.owner.kind, seed))
+            .expect("checked by `has_room_for_kind` wherever a kind comes in");
         record.namespace = self.namespaces.intern(&entry.owner.namespace, seed);
         record.network = self.networks.intern(network, seed);
         record.interface = self.interfaces.intern(interface, seed);
@@ -431,7 +438,7 @@ impl Store {
         });
         let second =
             if head.flags & codec::FLAG_SECOND == 0 { None } else { Some(codec::read_second(&mut reader)?) };
-        if !reader.rest().is_empty() {
+        if !reader.rest().is_empty() || !self.has_room_for_kind(&owner.kind) {
             return None;
         }
         let entry = Entry {

@@ -123,10 +123,14 @@ impl Planner<'_> {
     }
 
     fn nothing_bound(&self, want: &Want) -> Refusal {
+        let namespace = match self.request.namespace.as_str() {
+            "" => String::new(),
+            name => format!(" or to namespace `{name}`"),
+        };
         let text = format!(
-            "nothing says where {} gets its address on network `{}`: no subnet is named, none is bound to the network or \
-             to namespace `{}`, and no default subnet may be used",
-            self.request.owner, want.attachment.network, self.request.namespace
+            "nothing says where {} gets its address on network `{}`: no subnet is named, none is bound to the network\
+             {namespace}, and no default subnet may be used",
+            self.request.owner, want.attachment.network
         );
         let hint = "name a subnet in the `ipam` section, list the network in a subnet's `networks`, or set \
                     `default: true` on one";

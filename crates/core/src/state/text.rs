@@ -122,7 +122,13 @@ impl<'a> Reader<'a> {
                 self.rest = &self.rest[1..];
                 return (!self.uid.is_empty()).then_some(Packed(self.uid));
             }
-            LONG => 3 + usize::from(u16::from_le_bytes(self.rest.get(1..3)?.try_into().ok()?)),
+            LONG => {
+                let length = usize::from(u16::from_le_bytes(self.rest.get(1..3)?.try_into().ok()?));
+                if length > STRING_MAX {
+                    return None;
+                }
+                3 + length
+            }
             short if short < LONG => 1 + usize::from(short),
             _ => return None,
         };

@@ -98,7 +98,8 @@ impl<'a> Drawable<'a> {
     fn count(&self, ranges: &[IpRange]) -> Option<u128> {
         let size: u128 = ranges.iter().map(IpRange::count).sum();
         (size <= SMALL).then(|| {
-            let drawable = ranges.iter().flat_map(addresses).filter(|&address| self.has(address));
+            let included = ranges.iter().flat_map(|range| addresses_outside(range, &self.subnet.exclude));
+            let drawable = included.filter(|&address| self.has(address));
             drawable.count() as u128
         })
     }
@@ -112,10 +113,21 @@ pub(crate) fn is_nobodys(subnet: &SubnetSpec, address: IpAddr) -> bool {
 
 /// The addresses of a range, ascending.
 pub(crate) fn addresses(range: &IpRange) -> impl Iterator<Item = IpAddr> + use<> {
-    let (first, last) = (range.first(), range.last());
-    let mut next = Some(first);
+    addresses_outside(range, &[])
+}
+
+/// The addresses of a range that are in none of others, ascending.
+pub(crate) fn addresses_outside(range: &IpRange, others: &[IpRange]) -> impl Iterator<Item = IpAddr> + use<> {
+    let (others, last) = (others.to_vec(), range.last());
+    let mut next = Some(range.first());
     std::iter::from_fn(move || {
-        let address = next?;
+        let mut address = next.take()?;
+        while let Some(other) = others.iter().find(|other| other.contains(address)) {
+            if other.last() >= last {
+                return None;
+            }
+            address = successor(other.last());
+        }
         next = (address != last).then(|| successor(address));
         Some(address)
     })

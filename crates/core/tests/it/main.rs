@@ -4,8 +4,10 @@
 
 mod adopt;
 mod blocks;
+mod cases;
 mod check;
 mod choice;
+mod codec;
 mod idempotent;
 mod model;
 mod objects;

@@ -7,7 +7,7 @@ mod pools;
 use allotment_core::{Allocation, ObjectError};
 
 use crate::check;
-use crate::world::World;
+use crate::world::{World, subnet};
 
 /// All that an error says: object and field, text, hint.
 fn said(error: &ObjectError) -> [String; 3] {
@@ -16,6 +16,18 @@ fn said(error: &ObjectError) -> [String; 3] {
 
 fn all(world: &World) -> Vec<Allocation> {
     check::all(&world.state)
+}
+
+/// 10.0.0.2 held, .3 cooling, .4 cooled, the rest never used.
+fn lived_in(cidr: &str) -> World {
+    let mut world = World::new([subnet("s", &[cidr])]);
+    for id in ["held", "cooling", "cooled"] {
+        world.ask(id).on("s").grant().unwrap();
+    }
+    world.del("cooled");
+    world.now += 30_000;
+    world.del("cooling");
+    world
 }
 
 /// Takes addresses with new containers until nothing is left.

@@ -46,11 +46,6 @@ impl CniArgs {
         self.get("K8S_POD_UID")
     }
 
-    /// The sandbox, most often the same as `CNI_CONTAINERID`.
-    pub fn infra_container_id(&self) -> Option<&str> {
-        self.get("K8S_POD_INFRA_CONTAINER_ID")
-    }
-
     /// `IP`: addresses with or without prefix length, separated by commas.
     pub fn ips(&self) -> Result<Vec<AskedIp>, Error> {
         self.list("IP", AskedIp::from_str)
@@ -97,7 +92,6 @@ mod tests {
         assert_eq!(args.pod_namespace(), Some("shop"));
         assert_eq!(args.pod_name(), Some("mp"));
         assert_eq!(args.pod_uid(), Some("u1"));
-        assert_eq!(args.infra_container_id(), Some("c1"));
         assert_eq!(args.mac(), Some("02:00:00:00:44:04"));
         let ips = args.ips().unwrap();
         assert_eq!(ips.iter().map(AskedIp::to_string).collect::<Vec<_>>(), ["10.98.44.4/16", "fd00::4"]);

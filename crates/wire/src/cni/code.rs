@@ -50,14 +50,14 @@ codes! {
         "The configuration can be read but not be followed: the message names the key and its value.",
         "Correct the network configuration, or create the subnet or pool that it names.";
     INVALID_NETNS = 8,
-        "`CNI_NETNS` is no network namespace.",
-        "Nothing: the container went away in the meantime, or its runtime is at fault.";
+        "`CNI_NETNS` is no network namespace. Not given: that is for the main plugin to say.",
+        "Nothing.";
     TRY_AGAIN_LATER = 11,
         "The daemon is away, starts, stops, or could not make the answer durable in time. Nothing is lost: the same \
          call asked again gets the same answer.",
         "See that the daemon runs (`allot ready`); the runtime tries again by itself.";
     NOT_AVAILABLE = 50,
-        "STATUS: no ADD can work now, because the daemon is away or its ledger cannot be written.",
+        "STATUS: no ADD can work now, because the daemon is away or stops, or its ledger cannot be written.",
         "See that the daemon runs (`allot ready`) and that its disk is neither full nor read-only.";
     LIMITED = 51,
         "STATUS: no ADD can work, and containers that run may be cut off. Not given: Allotment carries no traffic.",

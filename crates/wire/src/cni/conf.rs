@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::field::Field;
 use super::{
-    AskedIp, CniArgs, Dns, Error, FamilyWish, Ipam, Net, Range, Section, Static, StaticAddress, Version,
-    Wish, code,
+    AskedIp, CniArgs, Error, FamilyWish, Ipam, Net, Range, Section, Static, StaticAddress, Version, Wish,
+    code,
 };
 
 /// What we read of a network configuration (SPEC 1.1.0, section 1, and the plugin's input in section 2). Keys that we
@@ -23,7 +23,6 @@ pub struct NetConf {
     pub args: Wish,
     /// `args.cni.mac`.
     pub args_mac: Option<String>,
-    pub dns: Dns,
     /// The addresses of `prevResult`; none where there is no `prevResult`.
     pub previous: Option<Vec<Net>>,
     /// GC: the attachments that are still there. Missing: nothing is known, so nothing is to be done. Empty: none is.
@@ -36,7 +35,6 @@ pub struct NetConf {
 pub struct RuntimeConfig {
     pub ips: Vec<AskedIp>,
     pub mac: Option<String>,
-    pub device_id: Option<String>,
 }
 
 /// One of `cni.dev/valid-attachments` (SPEC 1.1.0, section 2, "GC").
@@ -91,7 +89,6 @@ impl NetConf {
             runtime_config,
             args: args.as_ref().map(Wish::read).transpose()?.unwrap_or_default(),
             args_mac: args.map_or(Ok(None), |args| args.string("mac"))?,
-            dns: root.one("dns", Dns::read)?.unwrap_or_default(),
             previous: previous?,
             valid_attachments: valid_attachments(root)?,
         })
@@ -169,7 +166,6 @@ impl RuntimeConfig {
         Ok(RuntimeConfig {
             ips: field.each("ips", Field::parse)?,
             mac: field.string("mac")?.filter(|mac| !mac.is_empty()),
-            device_id: field.string("deviceID")?.filter(|id| !id.is_empty()),
         })
     }
 }

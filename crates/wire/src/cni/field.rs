@@ -23,10 +23,13 @@ impl<'a> Field<'a> {
         Field { path: String::new(), value }
     }
 
-    /// The member `key`; none where it is missing or null.
+    /// The member `key`; none where it is missing or null. Where no member is spelt like it, one that differs only in
+    /// upper and lower case is taken, as every plugin written in Go does.
     pub(super) fn get(&self, key: &str) -> Result<Option<Field<'a>>, Error> {
         let members = self.value.as_object().ok_or_else(|| self.wrong_type("an object"))?;
-        Ok(members.get(key).filter(|value| !value.is_null()).map(|value| {
+        let alike =
+            || members.iter().find(|(other, _)| other.eq_ignore_ascii_case(key)).map(|(_, value)| value);
+        Ok(members.get(key).or_else(alike).filter(|value| !value.is_null()).map(|value| {
             let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
             Field { path, value }
         }))
@@ -135,5 +138,16 @@ mod tests {
     fn long_values_are_cut() {
         let value = json!("é".repeat(500));
         assert_eq!(shown(&value).chars().count(), SHOWN + 1);
+    }
+
+    #[test]
+    fn a_key_is_found_whatever_its_case_but_the_exact_one_first() {
+        let value = serde_json::json!({"RuntimeConfig": 1, "runtimeconfig": null, "ipam": 2, "IPAM": 3});
+        let root = Field::root(&value);
+        let number = |key| root.get(key).unwrap().map(|field| field.value.as_u64().unwrap());
+        assert_eq!(number("ipam"), Some(2));
+        assert_eq!(number("Ipam"), Some(3), "the first in the object's order");
+        assert_eq!(number("runtimeConfig"), Some(1));
+        assert_eq!(number("dns"), None);
     }
 }

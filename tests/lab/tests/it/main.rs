@@ -15,6 +15,7 @@ mod cnitool;
 mod compat;
 mod contract;
 mod crash;
+mod guides;
 mod matrix;
 mod runtimes;
 mod sweep;
@@ -71,6 +72,7 @@ fn trials(world: Option<&'static World>) -> Vec<Trial> {
         compat::TESTS,
         contract::TESTS,
         crash::TESTS,
+        guides::TESTS,
         runtimes::TESTS,
         tool::TESTS,
     ];

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use allotment_core::{Allocation, AllocationState, Family, Netns, Owner, Pick};
-use allotment_wire::{Finding, Severity};
+use allotment_wire::Finding;
 
 use super::Seen;
+use super::code::{self, FindingCode};
 use super::live::{LiveAddress, same_netns};
 use crate::serve::atlas::Ground;
 use crate::serve::rows;
@@ -51,10 +52,10 @@ fn by_address(allocations: &[Allocation]) -> HashMap<IpAddr, Vec<&Allocation>> {
     map
 }
 
-fn about(allocation: &Allocation, severity: Severity, code: &str, text: String, hint: &str) -> Found {
+fn about(allocation: &Allocation, code: &FindingCode, text: String, hint: &str) -> Found {
     let finding = Finding {
-        severity,
-        code: code.to_owned(),
+        severity: code.severity,
+        code: code.name.to_owned(),
         address: Some(allocation.address.to_string()),
         vrf: Some(allocation.vrf.clone()),
         owner: Some(rows::owner_row(&allocation.owner)),
@@ -71,7 +72,7 @@ fn outside_subnet(seen: &Seen, allocation: &Allocation) -> Option<Found> {
     }
     let text = format!("{owner} holds it, but no subnet of VRF `{vrf}` has it");
     let hint = "declare a subnet around it, or end its holder";
-    Some(about(allocation, Severity::Error, "outside-subnet", text, hint))
+    Some(about(allocation, &code::OUTSIDE_SUBNET, text, hint))
 }
 
 fn no_namespace(seen: &Seen, allocation: &Allocation) -> Option<Found> {
@@ -87,7 +88,7 @@ fn no_namespace(seen: &Seen, allocation: &Allocation) -> Option<Found> {
     }
     let text = format!("{} has it, but its network namespace {path} is gone", allocation.owner);
     let hint = "the sweep releases it after two looks, 30 s apart; if it stays, see the daemon's log";
-    Some(about(allocation, Severity::Error, "no-namespace", text, hint))
+    Some(about(allocation, &code::NO_NAMESPACE, text, hint))
 }
 
 fn overdue_cooling(seen: &Seen, allocation: &Allocation) -> Option<Found> {
@@ -100,7 +101,7 @@ fn overdue_cooling(seen: &Seen, allocation: &Allocation) -> Option<Found> {
         rows::time(allocation.since),
         ahead / 1000
     );
-    Some(about(allocation, Severity::Warning, "overdue-cooling", text, "set the machine's clock right"))
+    Some(about(allocation, &code::OVERDUE_COOLING, text, "set the machine's clock right"))
 }
 
 /// One interface with two addresses of a family in one subnet, one MAC on two interfaces, one address in two records.
@@ -113,13 +114,7 @@ fn doubled_records(seen: &Seen, found: &mut Vec<Found>) {
         let Allocation { vrf, address, owner, .. } = allocation;
         if let Some(other) = records.insert((vrf, address), owner) {
             let text = format!("{owner} and {other} both have a record of it");
-            found.push(about(
-                allocation,
-                Severity::Error,
-                "doubled",
-                text,
-                "report this: the ledger must not allow it",
-            ));
+            found.push(about(allocation, &code::DOUBLED, text, "report this: the ledger must not allow it"));
         }
         let subnet = seen.atlas.locate(vrf, *address).map_or("", |region| region.subnet.name.as_str());
         for held in &allocation.attachments {
@@ -130,13 +125,7 @@ fn doubled_records(seen: &Seen, found: &mut Vec<Found>) {
                 && other.key() != owner.key()
             {
                 let text = format!("{owner} and {other} have the same MAC {mac}");
-                found.push(about(
-                    allocation,
-                    Severity::Error,
-                    "doubled",
-                    text,
-                    "end one of the two and start it again",
-                ));
+                found.push(about(allocation, &code::DOUBLED, text, "end one of the two and start it again"));
             }
             // A static configuration of one machine may ask for several by name (invariant 3).
             if allocation.rule.pick != Pick::Asked
@@ -146,13 +135,7 @@ fn doubled_records(seen: &Seen, found: &mut Vec<Found>) {
                     "{} of {owner} has it and {}, two of one family in subnet `{subnet}`",
                     held.interface, other.address
                 );
-                found.push(about(
-                    allocation,
-                    Severity::Error,
-                    "doubled",
-                    text,
-                    "end its holder and start it again",
-                ));
+                found.push(about(allocation, &code::DOUBLED, text, "end its holder and start it again"));
             }
         }
     }
@@ -179,15 +162,15 @@ fn unexpected(seen: &Seen, records: &HashMap<IpAddr, Vec<&Allocation>>, live: &L
     if let Some(record) = active().next() {
         let text = format!("it is on {interface} in {}, but {} has it elsewhere", netns.path, record.owner);
         let hint = "find out who gave it that address, and take it away from one of the two";
-        let found = about(record, Severity::Error, "doubled", text, hint);
+        let found = about(record, &code::DOUBLED, text, hint);
         return Some(Found { netns: Some(netns.clone()), ..found });
     }
     let vrf = vrf?;
     let last = records.iter().find(|record| record.vrf == vrf).map(|record| &record.owner);
     let had = last.map_or_else(String::new, |owner: &Owner| format!("; {owner} had it last"));
     let finding = Finding {
-        severity: Severity::Error,
-        code: "unrecorded".to_owned(),
+        severity: code::UNRECORDED.severity,
+        code: code::UNRECORDED.name.to_owned(),
         address: Some(address.to_string()),
         vrf: Some(vrf.to_owned()),
         owner: last.map(rows::owner_row),

@@ -41,6 +41,38 @@ fn the_last_ones_of_a_subnet_go_to_one_request() {
 }
 
 #[test]
+fn several_interfaces_take_what_was_released_in_its_order() {
+    let mut world = World::new([subnet("s", &["10.0.0.0/29"])]);
+    for id in ["1", "2", "3", "4", "5"] {
+        world.ask(id).on("s").grant().unwrap();
+    }
+    for id in ["3", "1", "5", "2", "4"] {
+        world.now += 1_000;
+        world.del(id);
+    }
+    world.now += 30_000;
+    let ask = world.ask("x").on("s").and("n1", "net1").on("s").and("n2", "net2").on("s").and("n3", "net3");
+    assert_eq!(ask.on("s").get(), "10.0.0.4 + 10.0.0.2 + 10.0.0.6 + 10.0.0.3");
+}
+
+#[test]
+fn several_interfaces_take_what_was_released_while_a_block_was_drained() {
+    let mut world = World::new([subnet("s", &["10.0.0.0/29"])]);
+    for id in ["1", "2", "3", "4", "5"] {
+        world.ask(id).on("s").grant().unwrap();
+    }
+    for id in ["3", "1"] {
+        world.now += 1_000;
+        world.del(id);
+    }
+    world.now += 30_000;
+    assert_eq!(world.ask("x").on("s").get(), "10.0.0.4");
+    world.del("5");
+    world.now += 30_000;
+    assert_eq!(world.ask("y").on("s").and("n1", "net1").on("s").get(), "10.0.0.2 + 10.0.0.6");
+}
+
+#[test]
 fn the_same_network_twice() {
     let mut world = two();
     assert_eq!(world.ask("1").on("a").and("net", "net1").on("a").get(), "10.0.0.2 + 10.0.0.3");

@@ -74,6 +74,9 @@ fn nothing_says_where_from() {
             "name a subnet in the `ipam` section, list the network in a subnet's `networks`, or set `default: true` on one",
         ]
     );
+    let text = "nothing says where Container x gets its address on network `net`: no subnet is named, none is bound to the \
+                network, and no default subnet may be used: 1 subnets";
+    assert_eq!(said(&world.ask("x").refusal())[1], text);
 }
 
 #[test]
@@ -146,6 +149,14 @@ fn namespaces_are_bound_by_name_and_by_label() {
             "not-allowed",
             "subnet `by-name` is not for namespace `any` of Container 7: 2 namespaces bound by name",
             "add the namespace to the subnet's `namespaces`, or use another subnet",
+        ]
+    );
+    assert_eq!(
+        said(&world.ask("7").on("by-name").refusal()),
+        [
+            "not-allowed",
+            "subnet `by-name` is bound to namespaces, and Container 7 is in none: 2 namespaces bound by name",
+            "use another subnet, or take the subnet's `namespaces` and `namespaceSelector` away",
         ]
     );
     assert_eq!(world.ask("7").namespace("any").ip(&["10.2.0.9"]).get(), "not-allowed", "by address neither");

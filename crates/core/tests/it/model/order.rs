@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use allotment_core::{Allocation, Family, IpRange, Order, Pick, Timestamp};
 
 use super::naive::{Naive, Place};
-use crate::check::{addresses, is_nobodys};
+use crate::check::{addresses_outside, is_nobodys};
 
 /// A family of a pool, or of what the pools leave of a subnet.
 pub(super) type Region = (String, Option<String>, Family);
@@ -70,7 +70,8 @@ impl Naive {
     fn walk(&self, region: &Region) -> impl Iterator<Item = IpAddr> {
         let ranges = self.ranges(region);
         let vrf = self.subnets[&region.0].vrf.clone();
-        let all = ranges.into_iter().flat_map(|range| addresses(&range));
+        let exclude = self.subnets[&region.0].exclude.clone();
+        let all = ranges.into_iter().flat_map(move |range| addresses_outside(&range, &exclude));
         all.filter(move |&ip| self.region(&(vrf.clone(), ip)).as_ref() == Some(region))
     }
 

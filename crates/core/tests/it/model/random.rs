@@ -1,12 +1,13 @@
 //! Long sequences of operations at random, on subnets of every order and size, with pools, reservations and several VRFs.
 
-use allotment_core::{Attachment, Object, Refusal, Request, Target, Timestamp, Want};
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use allotment_core::{Attachment, Object, Refusal, Release, Request, SubnetSpec, Target, Timestamp, Want};
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, prop_oneof};
 
 use super::pair::{Op, Pair};
 use super::steps::{Step, op, steps, subnets};
-use crate::check;
 use crate::world::container;
+use crate::{cases, check};
 
 /// A new container that asks for an address of a subnet.
 fn newcomer(id: usize, subnet: &str) -> Request {
@@ -54,20 +55,68 @@ fn run(steps: &[Step]) {
     check_next(&mut pair);
 }
 
+/// Containers come and go on a few addresses of three blocks each, one subnet below and one above the size from which no
+/// block is opened while another has cooled addresses.
+#[test]
+fn blocks_are_drained_one_after_the_other() {
+    cases::run(40, &churn(), |steps| {
+        let subnets = subnets().into_iter().filter(|spec| matches!(spec.name.as_str(), "b" | "c"));
+        let subnets = subnets.map(|spec| Object::Subnet(SubnetSpec { cooling_ms: 5_000, ..spec }));
+        let mut pair = Pair::new(&subnets.collect::<Vec<_>>());
+        // Who ended does not come back: another one does.
+        let mut generations = [0; 14];
+        for step in steps {
+            match step {
+                Churn::Ask { id, interfaces, subnet } => {
+                    let request = newcomer(id + 100 * generations[id], subnet);
+                    pair.step(&Op::Ask(with_interfaces(request, interfaces)));
+                }
+                Churn::End { id } => {
+                    let container_id = format!("new{}", id + 100 * generations[id]);
+                    generations[id] += 1;
+                    for interface in ["eth1", "eth0", "eth2"].map(str::to_owned) {
+                        let container_id = container_id.clone();
+                        let release = Release::Interface { container_id, interface, network: None };
+                        pair.step(&Op::Release(release));
+                    }
+                }
+                Churn::Pass { ms } => pair.step(&Op::Pass(ms)),
+                Churn::Restart => pair.step(&Op::Restart),
+            }
+        }
+    });
+}
+
+#[derive(Clone, Debug)]
+enum Churn {
+    Ask { id: usize, interfaces: usize, subnet: &'static str },
+    End { id: usize },
+    Pass { ms: u64 },
+    Restart,
+}
+
+fn churn() -> impl Strategy<Value = Vec<Churn>> {
+    let ask = (0..14_usize, prop_oneof![4 => Just(1), 1 => 2..4_usize], prop_oneof![Just("b"), Just("c")]);
+    let step = prop_oneof![
+        20 => ask.prop_map(|(id, interfaces, subnet)| Churn::Ask { id, interfaces, subnet }),
+        16 => (0..14_usize).prop_map(|id| Churn::End { id }),
+        10 => (0..4_000_u64).prop_map(|ms| Churn::Pass { ms }),
+        1 => Just(Churn::Restart),
+    ];
+    vec(step, 50..200)
+}
+
+fn with_interfaces(mut request: Request, count: usize) -> Request {
+    let want = request.wants.remove(0);
+    let numbered = |at: usize| {
+        let attachment = Attachment { interface: format!("eth{at}"), ..want.attachment.clone() };
+        Want { attachment, ..want.clone() }
+    };
+    request.wants = (0..count).map(numbered).collect();
+    request
+}
+
 #[test]
 fn long_sequences() {
-    // Always the same ones; PROPTEST_CASES asks for that many new ones.
-    let mut runner = if std::env::var_os("PROPTEST_CASES").is_some() {
-        TestRunner::new(Config { failure_persistence: None, ..Config::default() })
-    } else {
-        let config = Config { failure_persistence: None, cases: 24, ..Config::default() };
-        TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
-    };
-    let result = runner.run(&steps(), |steps| {
-        run(&steps);
-        Ok(())
-    });
-    if let Err(error) = result {
-        panic!("{error}");
-    }
+    cases::run(24, &steps(), |steps| run(&steps));
 }

@@ -134,7 +134,8 @@ fn request(pair: &Pair, step: &Step) -> Request {
             netns: Some(netns(u64::from(arg % 3))),
         };
         let count = 1 + usize::from(how) % 3;
-        let targets: Vec<Target> = on[..count].iter().map(|&on| target(on.wrapping_add(at))).collect();
+        let targets: Vec<Target> =
+            on[..count].iter().map(|&on| target(on.wrapping_add(at * u8::from(arg & 8 > 0)))).collect();
         Want { attachment, targets, join: arg % 4 == 1, ..Want::default() }
     };
     let mut wants: Vec<Want> = (0..interfaces).map(want).collect();

@@ -2,7 +2,7 @@
 
 use allotment_core::{AllocationState, Object, ObjectKind, Order, SubnetSpec, Timestamp};
 
-use super::{all, drain, said};
+use super::{all, drain, lived_in, said};
 use crate::world::{World, subnet};
 
 fn of(cidr: &str, change: impl Fn(&mut SubnetSpec)) -> SubnetSpec {
@@ -15,18 +15,6 @@ fn put(world: &mut World, cidr: &str, change: impl Fn(&mut SubnetSpec)) {
     let before = all(world);
     world.put(Object::Subnet(of(cidr, change))).unwrap();
     assert_eq!(all(world), before, "records stay");
-}
-
-/// 10.0.0.2 held, .3 cooling, .4 cooled, the rest of the /29 never used.
-fn lived_in() -> World {
-    let mut world = World::new([subnet("s", &["10.0.0.0/29"])]);
-    for id in ["held", "cooling", "cooled"] {
-        world.ask(id).on("s").grant().unwrap();
-    }
-    world.del("cooled");
-    world.now += 30_000;
-    world.del("cooling");
-    world
 }
 
 #[test]
@@ -128,7 +116,7 @@ fn shrinking_below_cooling_addresses_leaves_their_records() {
 #[test]
 fn a_new_layout_hands_out_neither_held_nor_cooling_ones() {
     for order in [Order::Oldest, Order::Sequential, Order::Random] {
-        let mut world = lived_in();
+        let mut world = lived_in("10.0.0.0/29");
         put(&mut world, "10.0.0.0/29", |s| s.order = order);
         let mut free = drain(&mut world, "s", "x");
         if order == Order::Oldest {
@@ -143,7 +131,7 @@ fn a_new_layout_hands_out_neither_held_nor_cooling_ones() {
 
 #[test]
 fn a_changed_order_goes_by_what_happened_before() {
-    let mut world = lived_in();
+    let mut world = lived_in("10.0.0.0/29");
     put(&mut world, "10.0.0.0/29", |s| s.order = Order::Sequential);
     assert_eq!(world.ask("1").on("s").get(), "10.0.0.4");
     put(&mut world, "10.0.0.0/29", |s| s.order = Order::Oldest);
@@ -155,7 +143,7 @@ fn a_changed_order_goes_by_what_happened_before() {
 
 #[test]
 fn excluding_and_including() {
-    let mut world = lived_in();
+    let mut world = lived_in("10.0.0.0/29");
     put(&mut world, "10.0.0.0/29", |s| s.exclude = vec!["10.0.0.2-10.0.0.5".parse().unwrap()]);
     let usage = world.state.subnet_usage("s", Timestamp(world.now))[0];
     assert_eq!((usage.total, usage.held, usage.beside, usage.cooling, usage.free()), (1, 1, 1, 0, 1));
@@ -171,7 +159,7 @@ fn excluding_and_including() {
 
 #[test]
 fn a_changed_cooling_time_holds_for_what_cools() {
-    let mut world = lived_in();
+    let mut world = lived_in("10.0.0.0/29");
     put(&mut world, "10.0.0.0/29", |s| s.cooling_ms = 60_000);
     assert_eq!(drain(&mut world, "s", "a"), ["10.0.0.5", "10.0.0.6"], "what had cooled cools again");
     put(&mut world, "10.0.0.0/29", |s| s.cooling_ms = 0);
@@ -181,7 +169,7 @@ fn a_changed_cooling_time_holds_for_what_cools() {
 #[test]
 fn a_subnet_that_goes_and_comes_back_knows_what_cools() {
     for cidr in ["10.0.0.0/29", "10.0.0.0/28", "10.0.0.0/24"] {
-        let mut world = lived_in();
+        let mut world = lived_in("10.0.0.0/29");
         world.del("held");
         let before = all(&world);
         assert!(world.remove(ObjectKind::Subnet, "s").unwrap());
@@ -198,7 +186,7 @@ fn a_subnet_that_goes_and_comes_back_knows_what_cools() {
 
 #[test]
 fn a_subnet_that_comes_back_in_another_vrf_is_another() {
-    let mut world = lived_in();
+    let mut world = lived_in("10.0.0.0/29");
     world.del("held");
     world.remove(ObjectKind::Subnet, "s").unwrap();
     put(&mut world, "10.0.0.0/29", |s| s.vrf = "red".into());
@@ -207,7 +195,7 @@ fn a_subnet_that_comes_back_in_another_vrf_is_another() {
 
 #[test]
 fn objects_change_while_the_ledger_is_read() {
-    let mut world = lived_in();
+    let mut world = lived_in("10.0.0.0/29");
     let records: Vec<_> = world
         .state
         .blocks()
@@ -238,7 +226,7 @@ fn objects_change_while_the_ledger_is_read() {
 
 #[test]
 fn a_block_that_is_forgotten_is_as_if_never_used() {
-    let mut world = lived_in();
+    let mut world = lived_in("10.0.0.0/29");
     let block = world.state.block_of("default", "10.0.0.0".parse().unwrap()).unwrap();
     world.state.forget(block);
     world.state.settle();

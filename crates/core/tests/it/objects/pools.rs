@@ -2,20 +2,8 @@
 
 use allotment_core::{Object, ObjectKind, Timestamp};
 
-use super::{all, drain};
+use super::{all, drain, lived_in};
 use crate::world::{World, pool, reservation, selector, stateful, subnet};
-
-/// 10.0.0.2 held, .3 cooling, .4 cooled, the rest of the /28 never used.
-fn lived_in() -> World {
-    let mut world = World::new([subnet("s", &["10.0.0.0/28"])]);
-    for id in ["held", "cooling", "cooled"] {
-        world.ask(id).on("s").grant().unwrap();
-    }
-    world.del("cooled");
-    world.now += 30_000;
-    world.del("cooling");
-    world
-}
 
 fn put(world: &mut World, ranges: &[&str]) {
     let before = all(world);
@@ -33,7 +21,7 @@ fn drain_pool(world: &mut World, name: &str) -> Vec<String> {
 
 #[test]
 fn a_pool_over_what_is_held_cools_and_was_never_used() {
-    let mut world = lived_in();
+    let mut world = lived_in("10.0.0.0/28");
     put(&mut world, &["10.0.0.2-10.0.0.6"]);
     let usage = world.state.pool_usage("p", Timestamp(world.now))[0];
     assert_eq!((usage.total, usage.held, usage.cooling, usage.free()), (5, 1, 1, 3));
@@ -52,7 +40,7 @@ fn a_pool_over_what_is_held_cools_and_was_never_used() {
 
 #[test]
 fn a_pool_that_goes_leaves_all_to_the_rest() {
-    let mut world = lived_in();
+    let mut world = lived_in("10.0.0.0/28");
     put(&mut world, &["10.0.0.2-10.0.0.6"]);
     world.ask("in").pool("p").grant().unwrap();
     let before = all(&world);
@@ -68,7 +56,7 @@ fn a_pool_that_goes_leaves_all_to_the_rest() {
 
 #[test]
 fn a_pool_that_moves() {
-    let mut world = lived_in();
+    let mut world = lived_in("10.0.0.0/28");
     put(&mut world, &["10.0.0.2-10.0.0.3"]);
     assert!(drain_pool(&mut world, "a").is_empty());
     put(&mut world, &["10.0.0.14", "10.0.0.3-10.0.0.4", "10.0.0.5"]);
@@ -78,7 +66,7 @@ fn a_pool_that_moves() {
 
 #[test]
 fn a_pool_that_is_all_of_its_subnet() {
-    let mut world = lived_in();
+    let mut world = lived_in("10.0.0.0/28");
     put(&mut world, &["10.0.0.0/28"]);
     assert_eq!(world.ask("x").on("s").get(), "full");
     assert_eq!(drain_pool(&mut world, "p").len(), 11, "without the edges and the gateway");
@@ -127,7 +115,7 @@ fn two_pools_meet_in_one_block() {
 
 #[test]
 fn selectors_that_change_move_nobody() {
-    let mut world = lived_in();
+    let mut world = lived_in("10.0.0.0/28");
     let mut selecting = pool("p", "s", &["10.0.0.8/29"]);
     selecting.pod_selector = Some(selector(&[("app", "db")]));
     world.put(Object::IPPool(selecting.clone())).unwrap();

@@ -173,5 +173,5 @@ fn a_clock_that_was_set_back_makes_cooling_overdue() {
     check(plant, &[("overdue-cooling", "10.0.0.5")]);
     let mut seen = healthy();
     plant(&mut seen);
-    assert_eq!(examine(&seen)[0].finding.severity, Severity::Warning);
+    assert_eq!(examine(&seen)[0].finding.severity, code::OVERDUE_COOLING.severity);
 }

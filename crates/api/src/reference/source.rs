@@ -1,0 +1,114 @@
+//! What the source of `v1alpha1` says of its types. It is formatted by rustfmt, so lines are enough to go by.
+
+/// Compiled in: the page is never about another version of the types than the program's.
+const SOURCE: &str = include_str!("../v1alpha1.rs");
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Struct,
+    Enum,
+}
+
+/// A struct or an enum.
+#[derive(Debug)]
+pub(super) struct Type {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    pub(super) doc: String,
+    pub(super) members: Vec<Member>,
+}
+
+/// A field or a variant.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// As it is written in YAML.
+    pub(super) name: String,
+    /// Empty for a variant.
+    pub(super) rust_type: String,
+    pub(super) required: bool,
+    pub(super) doc: String,
+}
+
+/// What stands before an item.
+#[derive(Default)]
+struct Before {
+    doc: Vec<&'static str>,
+    attributes: Vec<&'static str>,
+}
+
+impl Before {
+    fn doc(&self) -> String {
+        self.doc.join(" ")
+    }
+
+    fn says(&self, word: &str) -> bool {
+        self.attributes.iter().any(|attribute| attribute.contains(word))
+    }
+}
+
+/// Every type, in the order of the source.
+pub(super) fn types() -> Vec<Type> {
+    let mut types: Vec<Type> = Vec::new();
+    let mut before = Before::default();
+    // The type whose members are being read, and whether their names are written in camel case.
+    let mut open: Option<(Type, bool)> = None;
+    for line in SOURCE.lines() {
+        let text = line.trim();
+        if let Some(doc) = text.strip_prefix("///") {
+            before.doc.push(doc.trim());
+            continue;
+        }
+        if text.starts_with("#[") {
+            before.attributes.push(text);
+            continue;
+        }
+        let found = std::mem::take(&mut before);
+        match &mut open {
+            None => open = opened(line, &found),
+            Some(_) if line == "}" => types.extend(open.take().map(|(item, _)| item)),
+            Some((item, camel)) => item.members.extend(member(text, item.kind, *camel, &found)),
+        }
+    }
+    types
+}
+
+fn opened(line: &str, before: &Before) -> Option<(Type, bool)> {
+    let (kind, rest) = match line.strip_prefix("pub struct ") {
+        Some(rest) => (Kind::Struct, rest),
+        None => (Kind::Enum, line.strip_prefix("pub enum ")?),
+    };
+    let name = rest.strip_suffix(" {")?.to_owned();
+    Some((Type { name, kind, doc: before.doc(), members: Vec::new() }, before.says("camelCase")))
+}
+
+fn member(text: &str, kind: Kind, camel: bool, before: &Before) -> Option<Member> {
+    let text = text.strip_suffix(',')?;
+    let (name, rust_type) = match kind {
+        Kind::Struct => text.strip_prefix("pub ")?.split_once(": ")?,
+        Kind::Enum => (text, ""),
+    };
+    Some(Member {
+        name: if camel { camel_case(name) } else { name.to_owned() },
+        rust_type: rust_type.to_owned(),
+        required: kind == Kind::Struct && !before.says("default"),
+        doc: before.doc(),
+    })
+}
+
+/// `namespace_selector` and `Oldest` as serde writes them.
+fn camel_case(name: &str) -> String {
+    let mut upper = false;
+    let mut out = String::new();
+    for letter in name.chars() {
+        match letter {
+            '_' => upper = true,
+            _ if upper => {
+                out.extend(letter.to_uppercase());
+                upper = false;
+            }
+            _ if out.is_empty() => out.extend(letter.to_lowercase()),
+            _ => out.push(letter),
+        }
+    }
+    out
+}

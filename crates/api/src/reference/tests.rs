@@ -1,0 +1,171 @@
+use std::cell::Cell;
+
+use allotment_core::State;
+use serde::Deserialize;
+use serde::de::value::Error;
+use serde::de::{Deserializer, Error as _, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::*;
+use crate::v1alpha1 as v1;
+use crate::{Address, Duration, parse};
+
+/// Asks a type for the names that it is read by.
+struct Probe<'a>(&'a Cell<&'static [&'static str]>);
+
+impl<'de> Deserializer<'de> for Probe<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
+        Err(Error::custom("neither struct nor enum"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Error> {
+        self.0.set(fields);
+        Err(Error::custom("asked"))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_struct(name, variants, visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map identifier ignored_any
+    }
+}
+
+fn names<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
+    let names = Cell::new(&[] as &[&str]);
+    let _ = T::deserialize(Probe(&names));
+    names.get()
+}
+
+fn all() -> [(&'static str, &'static [&'static str]); 10] {
+    [
+        ("SubnetSpec", names::<v1::SubnetSpec>()),
+        ("IPPoolSpec", names::<v1::IPPoolSpec>()),
+        ("ReservationSpec", names::<v1::ReservationSpec>()),
+        ("Route", names::<v1::Route>()),
+        ("Dns", names::<v1::Dns>()),
+        ("Order", names::<v1::Order>()),
+        ("Selector", names::<v1::Selector>()),
+        ("Requirement", names::<v1::Requirement>()),
+        ("Operator", names::<v1::Operator>()),
+        ("Owner", names::<v1::Owner>()),
+    ]
+}
+
+#[test]
+fn the_source_has_what_serde_reads_and_says_what_it_means() {
+    let types = source::types();
+    let found: Vec<&str> = types.iter().map(|item| item.name.as_str()).collect();
+    assert_eq!(found, all().map(|(name, _)| name), "a new type has to be probed here, too");
+    for (item, (_, read)) in types.iter().zip(all()) {
+        let members: Vec<&str> = item.members.iter().map(|member| member.name.as_str()).collect();
+        assert_eq!(members, read, "{}", item.name);
+        for doc in item.members.iter().map(|member| &member.doc).chain([&item.doc]) {
+            assert!(
+                doc.ends_with(['.', '…']) && !doc.contains('['),
+                "{}: a sentence without links: `{doc}`",
+                item.name
+            );
+        }
+        for member in item.members.iter().filter(|_| item.kind == Kind::Struct) {
+            assert!(words(&member.rust_type).is_some(), "no words for {}", member.rust_type);
+        }
+        let shown =
+            OBJECTS.iter().any(|(_, spec, _)| *spec == item.name) || PARTS.contains(&item.name.as_str());
+        assert_eq!(shown, item.kind == Kind::Struct, "{} has its section", item.name);
+    }
+}
+
+#[test]
+fn a_field_is_required_or_can_be_left_out() {
+    let required: Vec<String> = source::types()
+        .iter()
+        .flat_map(|item| {
+            item.members
+                .iter()
+                .filter(|member| member.required)
+                .map(|member| format!("{}.{}", item.name, member.name))
+        })
+        .collect();
+    assert_eq!(
+        required,
+        [
+            "SubnetSpec.cidrs",
+            "IPPoolSpec.subnet",
+            "IPPoolSpec.ranges",
+            "ReservationSpec.subnet",
+            "ReservationSpec.addresses",
+            "Route.to",
+            "Requirement.key",
+            "Requirement.operator",
+            "Owner.kind",
+            "Owner.name",
+        ]
+    );
+    let defaults = defaults();
+    let expected = [("vrf", "default"), ("cooling", "30s"), ("order", "oldest")];
+    assert_eq!(defaults, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+#[test]
+fn the_examples_are_right_and_have_every_field() {
+    let text = OBJECTS.map(|(_, _, example)| example).join("---\n");
+    let parsed = parse("reference.yaml", &text);
+    assert!(parsed.errors.is_empty(), "{:?}", parsed.errors);
+    let mut state = State::new();
+    for object in parsed.objects {
+        assert_eq!(state.put(object.value), Ok(()));
+    }
+    for (name, read) in all() {
+        for field in read.iter().filter(|_| !["Order", "Operator"].contains(&name)) {
+            assert!(text.contains(&format!("{field}:")), "no example has {name}.{field}");
+        }
+    }
+}
+
+#[test]
+fn values_are_written_as_the_page_says() {
+    let quoted =
+        |examples: &'static str| examples.split('`').skip(1).step_by(2).map(|text| text.trim_matches('"'));
+    let mut read = 0;
+    for (word, examples, _) in VALUES {
+        for text in quoted(examples) {
+            let right = match word {
+                "address" => text.parse::<Address>().is_ok(),
+                "CIDR" => text.parse::<allotment_core::Cidr>().is_ok(),
+                "range" => text.parse::<allotment_core::IpRange>().is_ok(),
+                "duration" => text.parse::<Duration>().is_ok(),
+                _ => continue,
+            };
+            assert!(right, "{word}: {text}");
+            read += 1;
+        }
+    }
+    assert_eq!(read, 11);
+}
+
+#[test]
+fn the_page_has_no_broken_table() {
+    let page = reference();
+    for line in page.lines().filter(|line| line.starts_with('|')) {
+        assert!(line.ends_with('|'), "{line}");
+    }
+    let sections: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    for link in page.split("](#").skip(1).filter_map(|rest| rest.split(')').next()) {
+        assert!(sections.iter().any(|title| title.to_lowercase() == link), "#{link}");
+    }
+}

@@ -1,0 +1,191 @@
+//! The guides in `docs`: what they show is run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use allotment_lab::{Call, Verb};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::world::{Test, World, ipam, nobody};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("guides::one_machine_from_its_first_command_to_its_last", one_machine),
+    ("guides::every_network_works", networks),
+    ("guides::no_block_is_left_out", no_block_is_left_out),
+];
+
+/// Where the networks of the guide take their addresses from.
+const NETWORKS: [(&str, &str); 9] = [
+    ("pods", "10.88.0."),
+    ("lan", "192.168.50."),
+    ("cameras", "192.168.50.2"),
+    ("routed", "10.88.0."),
+    ("vms", "10.88.0."),
+    ("nic", "192.168.50."),
+    ("ipvlan-lan", "192.168.50."),
+    ("vlan-7", "192.168.50."),
+    ("old", "10.99.0.2"),
+];
+
+/// As much of systemd as the guide uses, for its one service.
+const SYSTEMCTL: &str = r#"#!/bin/sh
+set -eu
+unit=/etc/systemd/system/allotment.service
+start() {
+    $(sed -n 's/^ExecStart=//p' $unit) >> /run/daemon.log 2>&1 &
+    echo $! > /run/daemon.pid
+    $(sed -n 's/^ExecStartPost=//p' $unit)
+}
+stop() {
+    kill -s "$1" "$(cat /run/daemon.pid)"
+    tail --pid="$(cat /run/daemon.pid)" -s 0.05 -f /dev/null
+}
+case "$*" in
+    daemon-reload) ;;
+    "enable --now allotment" | "start allotment") start ;;
+    "stop allotment") stop TERM ;;
+    "restart allotment") stop TERM; start ;;
+    "kill --signal=KILL allotment") stop KILL; start ;;
+    *) echo "systemctl $*: the guide has something new" >&2; exit 1 ;;
+esac
+"#;
+
+/// Folders of the machine's own that the guide writes into, for this process alone.
+const PRELUDE: &str = r#"set -eu
+mkdir etc-copy
+cp -a /etc/. etc-copy
+mount --bind etc-copy /etc
+for folder in /run /var/lib /opt /usr/local/bin; do mount -t tmpfs tmpfs $folder; done
+mkdir -p /run/netns /opt/cni/bin /etc/systemd/system
+cp "$STOCK"/* /opt/cni/bin
+install systemctl /usr/local/bin
+ip link set lo up
+export PATH="/usr/local/bin:$PATH"
+set -x
+"#;
+
+fn one_machine(world: &World) -> Result<()> {
+    let lab = world.machine("")?;
+    let dir = lab.dir();
+    let (bin, stock) = lab.cni_path().split_once(':').context("two folders of plugins")?;
+    fs::create_dir(dir.join("dist"))?;
+    symlink(bin, dir.join("dist/bin"))?;
+    fs::write(dir.join("systemctl"), SYSTEMCTL)?;
+    let script: String = blocks("guides/one-machine.md")?
+        .into_iter()
+        .filter(|block| block.language == "sh")
+        .map(|block| block.text)
+        .collect();
+    fs::write(dir.join("guide.sh"), format!("{PRELUDE}{script}"))?;
+    let mut shell = Command::new("unshare");
+    shell.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "guide.sh"]);
+    let output = shell.current_dir(dir).env("STOCK", stock).output()?;
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    ensure!(output.status.success(), "the guide broke off:\n{said}");
+    for words in [
+        "10.88.0.2 in subnet `pods`",
+        "Container try: has 10.88.0.2",
+        "0 errors",
+        "cooling  pods",
+        "imported 0 objects and 2 addresses",
+    ] {
+        ensure!(said.contains(words), "`{words}` was expected:\n{said}");
+    }
+    Ok(())
+}
+
+fn networks(world: &World) -> Result<()> {
+    let blocks = blocks("guides/networks.md")?;
+    let of =
+        |language| blocks.iter().filter(move |block| block.language == language).map(|block| &block.text);
+    let objects: Vec<&str> = of("yaml").map(String::as_str).collect();
+    let lab = world.lab(&objects.join("---\n"))?;
+    let problems = allotment_lab::run(&mut lab.tool(&["check", &lab.objects().to_string_lossy()]))?;
+    for nic in ["eth1", "eth2"] {
+        lab.host().ip(&format!("link add {nic} type veth peer name far-{nic}"))?;
+        lab.host().ip(&format!("link set {nic} up"))?;
+    }
+    let mut expected = BTreeMap::from(NETWORKS);
+    for text in of("json") {
+        let mut config: Value = serde_json::from_str(text).with_context(|| text.clone())?;
+        config["ipam"]["socket"] = json!(lab.socket());
+        let name = config["name"].as_str().context("a name")?.to_owned();
+        let prefix = expected.remove(name.as_str()).with_context(|| format!("network `{name}` is new"))?;
+        let pod = lab.netns(&name)?;
+        let call = |verb| Call::new(verb, &config).interface(&name, &pod.path(), "net1");
+        // Where the kernel has no such interfaces, the configuration goes to `allotment` alone.
+        let runs = match config["type"].as_str() {
+            Some("ipvlan") => lab.host().ip("link add probe0 link eth1 type ipvlan mode l2").is_ok(),
+            Some("vlan") => lab.host().ip("link add probe1 link eth1 type vlan id 5").is_ok(),
+            _ => true,
+        };
+        let answer = if runs { lab.call(&call(Verb::Add))? } else { ipam(&lab, &call(Verb::Add))? };
+        let addresses = answer.addresses()?;
+        ensure!(addresses[0].starts_with(prefix), "{name}: {addresses:?}");
+        if runs {
+            lab.call(&call(Verb::Del))?.ok()?
+        } else {
+            ipam(&lab, &call(Verb::Del))?.ok()?
+        };
+        nobody(&lab)?;
+    }
+    ensure!(expected.is_empty(), "the guide no longer shows {:?}; {problems}", expected.keys());
+    Ok(())
+}
+
+/// Whoever adds a page or a kind of block says here what runs it.
+fn no_block_is_left_out(_: &World) -> Result<()> {
+    for folder in ["guides", "concepts"] {
+        for entry in fs::read_dir(docs().join(folder))? {
+            let name = entry?.file_name();
+            let page = format!("{folder}/{}", name.to_string_lossy());
+            let allowed: &[&str] = match page.as_str() {
+                "guides/one-machine.md" => &["sh"],
+                "guides/networks.md" => &["yaml", "json"],
+                _ => &[],
+            };
+            for block in blocks(&page)? {
+                ensure!(
+                    allowed.contains(&block.language.as_str()),
+                    "nothing runs this of {page}:\n{}",
+                    block.text
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A fenced block.
+struct Block {
+    language: String,
+    text: String,
+}
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
+}
+
+fn blocks(page: &str) -> Result<Vec<Block>> {
+    let text = fs::read_to_string(docs().join(page)).with_context(|| page.to_owned())?;
+    let mut blocks = Vec::new();
+    let mut open: Option<Block> = None;
+    for line in text.lines() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(language)) => {
+                open = Some(Block { language: language.to_owned(), text: String::new() });
+            }
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (Some(block), None) => block.text.extend([line, "\n"]),
+            (None, None) => {}
+        }
+    }
+    if open.is_some() {
+        bail!("a block of {page} has no end");
+    }
+    Ok(blocks)
+}

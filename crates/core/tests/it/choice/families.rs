@@ -72,6 +72,20 @@ fn a_subnet_that_lacks_one_family_is_passed_over_as_a_whole() {
 }
 
 #[test]
+fn what_a_passed_over_subnet_had_is_left_to_other_interfaces() {
+    let mut world = World::new([
+        subnet("small", &["10.0.0.0/30", "fd00::/126"]),
+        subnet("large", &["10.1.0.0/24", "fd01::/64"]),
+    ]);
+    let (four, six) = (FamilyWant::Require(Family::V4), FamilyWant::Require(Family::V6));
+    for id in ["1", "2"] {
+        world.ask(id).on("small").family(six).grant().unwrap();
+    }
+    let ask = world.ask("3").on("small").on("large").and("n1", "net1").on("small").family(four);
+    assert_eq!(ask.get(), "10.1.0.2 fd01::2 + 10.0.0.2");
+}
+
+#[test]
 fn an_address_of_one_family_is_completed_by_the_other() {
     let mut world = World::new([subnet("d", &["10.0.0.0/24", "fd00::/64"])]);
     assert_eq!(world.ask("1").on("d").ip(&["fd00::9"]).get(), "10.0.0.2 fd00::9");

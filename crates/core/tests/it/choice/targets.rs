@@ -163,6 +163,21 @@ fn namespaces_are_bound_by_name_and_by_label() {
 }
 
 #[test]
+fn a_subnet_bound_twice_is_tried_once() {
+    let mut world = World::new([bound("s", "10.0.0.0/30", |s| {
+        (s.namespaces, s.namespace_selector) = (vec!["shop".into()], Some(selector(&[("team", "red")])));
+    })]);
+    let ask = |world: &mut World, id: &str| {
+        world.ask(id).namespace("shop").namespace_labels(&[("team", "red")]).grant()
+    };
+    ask(&mut world, "1").unwrap();
+    assert_eq!(
+        ask(&mut world, "2").unwrap_err().to_string(),
+        "subnet `s` has no free IPv4 address for Container 2: 1 in it, 1 held, 0 cooling"
+    );
+}
+
+#[test]
 fn of_those_named_the_ones_that_may_be_used_are_tried() {
     let mut world = World::new([
         bound("closed", "10.1.0.0/24", |s| s.namespaces = vec!["shop".into()]),

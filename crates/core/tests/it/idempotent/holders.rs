@@ -89,8 +89,9 @@ fn holders_share_one_mac() {
             "ask for the MAC that the address has, or for none"
         )
     );
-    // Once it is alone it may have its own.
+    // Once it is alone it may have its own; unasked it goes on with the one they shared.
     world.release(&interface("sandbox-source", "eth0", None));
+    assert_eq!(world.at("fd00::2").unwrap().mac, Some("02:00:00:00:00:01".parse().unwrap()));
     world.grant(&target).unwrap();
     assert_eq!(world.at("fd00::2").unwrap().mac, Some("02:00:00:00:00:02".parse().unwrap()));
 }

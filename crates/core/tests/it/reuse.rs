@@ -1,6 +1,6 @@
 //! Order of reuse and cooling (C1, C2).
 
-use allotment_core::{AllocationState, Order, Pick};
+use allotment_core::{AllocationState, Netns, Order, Pick, Release};
 
 use crate::world::{World, subnet};
 
@@ -117,6 +117,28 @@ fn a_block_that_somebody_asked_for_by_name_is_open() {
     world.now += 60_000;
     world.ask("x").on("s").ip(&["fd00::150"]).grant().unwrap();
     assert_eq!(world.ask("y").on("s").get(), "fd00::100", "never used, in a block that is open");
+}
+
+#[test]
+fn of_what_is_released_at_one_moment_the_lowest_is_next() {
+    for restarted in [false, true] {
+        let mut spec = subnet("s", &["10.0.0.0/29"]);
+        spec.exclude = ["10.0.0.2", "10.0.0.4", "10.0.0.6"].map(|ip| ip.parse().unwrap()).to_vec();
+        let mut world = World::new([spec]);
+        let netns = Netns { boot: "b".into(), device: 4, inode: 7, cookie: None, path: "/x".into() };
+        let mut request =
+            world.ask("a").on("s").ip(&["10.0.0.5"]).and("n1", "net1").on("s").ip(&["10.0.0.3"]).request;
+        for want in &mut request.wants {
+            want.attachment.netns = Some(netns.clone());
+        }
+        world.grant(&request).unwrap();
+        assert_eq!(world.release(&Release::Sandbox { container_id: "a".into(), netns }), 2);
+        world.now += 30_000;
+        if restarted {
+            world.restart();
+        }
+        assert_eq!(world.ask("b").on("s").get(), "10.0.0.3");
+    }
 }
 
 #[test]

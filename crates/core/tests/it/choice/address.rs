@@ -197,8 +197,11 @@ fn naming_a_pool_beside_another_does_not_open_it() {
     // Each of several that are open has its own.
     assert_eq!(world.ask("b").pool("db").on("rack").ip(&["10.0.0.9"]).get(), "10.0.0.9");
     assert_eq!(world.ask("c").on("rack").pool("db").ip(&["10.0.0.17"]).get(), "10.0.0.17");
-    let ask = world.ask("d").pool("db").pool("web").pod_labels(&[("app", "web")]);
+    let web = &[("app", "web")];
+    let ask = world.ask("d").pool("db").pool("web").pod_labels(web);
     assert_eq!(ask.ip(&["10.0.0.33"]).get(), "10.0.0.33");
+    let ask = world.ask("e").pool("db").on("rack").pod_labels(web);
+    assert_eq!(ask.ip(&["10.0.0.34"]).get(), "10.0.0.34", "by the subnet, as its selectors match");
 }
 
 #[test]

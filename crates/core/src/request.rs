@@ -51,7 +51,7 @@ pub enum Asked {
     Nothing,
     /// All of them.
     Each(Vec<IpAddr>),
-    /// In each family, the first that can be had.
+    /// In each family, one that the owner had (C2), else the first that can be had.
     OneOf(Vec<IpAddr>),
 }
 

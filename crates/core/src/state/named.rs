@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
+use smallvec::SmallVec;
+
 use super::Place;
 use super::objects::Objects;
 use super::plan::{How, Picked, Picks, Planner};
@@ -82,7 +84,7 @@ impl Planner<'_> {
         found.copied().ok_or_else(|| refuse::outside(self.state, self.request, targets, ip))
     }
 
-    /// The first address of a list that can be had; `None` where the list has none of this subnet and family.
+    /// The first address of a list that can be had, before others one that the owner had; `None` where the list has none of this subnet and family.
     pub(super) fn one_of(
         &mut self,
         want: &Want,
@@ -90,9 +92,16 @@ impl Planner<'_> {
         family: Family,
         ips: &[IpAddr],
     ) -> Option<Result<Picked, Refusal>> {
-        let cidr = *self.state.objects.subnets.get(target.subnet).spec.cidr(family)?;
+        let subnet = self.state.objects.subnets.get(target.subnet);
+        let cidr = subnet.spec.cidr(family)?;
+        let had = |ip| {
+            let place = Place { vrf: subnet.vrf, key: key_of(ip) };
+            self.owned.iter().any(|&index| self.state.store.place_of(index) == place)
+        };
+        let mut listed: SmallVec<[IpAddr; 8]> = ips.iter().copied().filter(|&ip| cidr.contains(ip)).collect();
+        listed.sort_by_key(|&ip| !had(ip));
         let mut refusals = Vec::new();
-        for &ip in ips.iter().filter(|&&ip| cidr.contains(ip)) {
+        for ip in listed {
             match self.named(want, target, ip, Pick::Listed) {
                 Ok(picked) => return Some(Ok(picked)),
                 Err(refusal) => refusals.push(refusal),

@@ -108,6 +108,18 @@ fn a_large_subnet_opens_no_block_for_a_second_interface_either() {
 }
 
 #[test]
+fn a_block_that_somebody_asked_for_by_name_is_open() {
+    let mut spec = subnet("s", &["fd00::/64"]);
+    spec.exclude = vec!["fd00::3-fd00::ff".parse().unwrap()];
+    let mut world = World::new([spec]);
+    assert_eq!(world.ask("a").on("s").get(), "fd00::2");
+    world.del("a");
+    world.now += 60_000;
+    world.ask("x").on("s").ip(&["fd00::150"]).grant().unwrap();
+    assert_eq!(world.ask("y").on("s").get(), "fd00::100", "never used, in a block that is open");
+}
+
+#[test]
 fn next_after_last_is_known_after_a_restart_and_a_change() {
     let mut spec = subnet("s", &["10.0.0.0/29"]);
     (spec.order, spec.cooling_ms) = (Order::NextAfterLast, 0);

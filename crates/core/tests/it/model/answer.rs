@@ -227,9 +227,12 @@ impl Asking<'_> {
     }
 
     fn pick(&mut self, want: &Want, target: &Drawn, family: Family) -> Result<Picked, Code> {
-        let cidr = *self.model.subnets[&target.subnet].cidr(family).unwrap();
+        let spec = &self.model.subnets[&target.subnet];
+        let (cidr, vrf) = (spec.cidr(family).unwrap(), &spec.vrf);
         if let Asked::OneOf(ips) = &want.ips {
-            let listed: Vec<IpAddr> = ips.iter().copied().filter(|&ip| cidr.contains(ip)).collect();
+            let had = |ip: &IpAddr| self.owned().any(|record| record.address == *ip && record.vrf == *vrf);
+            let (had, others): (Vec<IpAddr>, Vec<IpAddr>) = ips.iter().copied().partition(had);
+            let listed = had.into_iter().chain(others).filter(|&ip| cidr.contains(ip));
             let mut codes = Vec::new();
             for ip in listed {
                 match self.named(want, target, ip, Pick::Listed) {

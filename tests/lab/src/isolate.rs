@@ -107,7 +107,7 @@ fn wait(mut child: Child, signals: SigSet) -> Result<ExitCode> {
             nix::sys::signal::kill(process, Signal::SIGKILL).context("the child cannot be ended")?;
             // Only after its end are the files in the folder at rest.
             let _ = ends.recv();
-            eprintln!("interrupted; nothing was left behind");
+            eprintln!("interrupted");
             Ok(ExitCode::from(INTERRUPTED))
         }
     }

@@ -29,8 +29,8 @@ pub(crate) fn run(programs: &Programs, folder: &Path) -> Result<ExitCode> {
     let netns = Netns::create("counts")?;
     // The first one makes what is made once.
     ours.caller.timed(&ours.caller.next(&netns.path()))?;
-    let calls = plugin_calls(programs, &ours, &netns)?;
-    let (writes, syncs) = daemon_writes(&ours, &netns)?;
+    let calls = plugin_calls(programs, folder, &ours, &netns)?;
+    let (writes, syncs) = daemon_writes(folder, &ours, &netns)?;
     let pinned: Value = serde_json::from_str(PINNED).context("counts.json")?;
     let mut wrong = 0;
     for (what, count) in
@@ -53,8 +53,8 @@ fn holds(what: &str, count: f64, pinned: &Value) -> Result<bool> {
 }
 
 /// System calls of one ADD, from the plugin's start to its end.
-fn plugin_calls(programs: &Programs, ours: &Ours, netns: &Netns) -> Result<f64> {
-    let log = ours.lab.dir().join("plugin.strace");
+fn plugin_calls(programs: &Programs, folder: &Path, ours: &Ours, netns: &Netns) -> Result<f64> {
+    let log = folder.join("plugin.strace");
     let mut strace = Command::new("strace");
     strace.arg("-f").arg("-o").arg(&log).arg(find("allotment", &programs.cni_path)?);
     ours.caller.next(&netns.path()).exec_as(strace, "/")?.ok()?;
@@ -63,9 +63,10 @@ fn plugin_calls(programs: &Programs, ours: &Ours, netns: &Netns) -> Result<f64> 
     Ok(calls as f64)
 }
 
-/// Writes to the ledger and syncs of it, per ADD.
-fn daemon_writes(ours: &Ours, netns: &Netns) -> Result<(f64, f64)> {
-    let log = ours.lab.dir().join("daemon.strace");
+/// Writes to the ledger and syncs of it, per ADD. The log is not beside the objects: the daemon looks when something
+/// changes there.
+fn daemon_writes(folder: &Path, ours: &Ours, netns: &Netns) -> Result<(f64, f64)> {
+    let log = folder.join("daemon.strace");
     let mut strace = attach(ours, &log)?;
     let adds = (0..ADDS).try_for_each(|_| ours.caller.timed(&ours.caller.next(&netns.path())).map(drop));
     kill(Pid::from_raw(i32::try_from(strace.id())?), Signal::SIGINT)?;
@@ -83,7 +84,7 @@ fn daemon_writes(ours: &Ours, netns: &Netns) -> Result<(f64, f64)> {
 }
 
 fn attach(ours: &Ours, log: &Path) -> Result<Child> {
-    let said = ours.lab.dir().join("strace.said");
+    let said = log.with_extension("said");
     let trace = "trace=write,writev,pwrite64,pwritev,pwritev2,fsync,fdatasync,msync,sync_file_range";
     let mut strace = Command::new("strace");
     strace.args(["-f", "-y", "-e", trace, "-p", &ours.process.to_string(), "-o"]).arg(log);

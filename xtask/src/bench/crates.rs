@@ -13,15 +13,17 @@ const MANY: u64 = 900_000;
 
 /// Builds them, so that building is no part of what is measured next to them.
 pub(crate) fn build() -> Result<()> {
-    let mut cargo = bench("allotment-core");
-    let status = cargo.args(["--package", "allotment-engine", "--no-run"]).status()?;
-    ensure!(status.success(), "`{}` failed", allotment_lab::shown(&cargo));
+    for name in ["core", "engine"] {
+        let mut cargo = bench(name);
+        let status = cargo.arg("--no-run").status()?;
+        ensure!(status.success(), "`{}` failed", allotment_lab::shown(&cargo));
+    }
     Ok(())
 }
 
 /// The core, by itself.
 pub(crate) fn core() -> Result<Vec<Row>> {
-    let figures = lines("allotment-core")?;
+    let figures = lines("core")?;
     let mut rows: Vec<Row> = figures.iter().map(pair).collect::<Result<_>>()?;
     let fresh = named(&figures, "fresh")?;
     for name in ["90 % full", "churned /16"] {
@@ -39,14 +41,14 @@ pub(crate) fn core() -> Result<Vec<Row>> {
 fn pair(figure: &Value) -> Result<Row> {
     let held = figure["held"].as_u64().context("no `held`")?;
     let most = if held < MANY { 400.0 } else { 800.0 };
-    let what = format!("core, a pair, {}, {held} held", text(figure, "row")?);
+    let what = format!("core, a pair, {}", text(figure, "row")?);
     let row = Row::new(what, number(figure, "oneByOneNs")?, "ns").bar(Bar::Most(most));
-    Ok(row.detail(format!("in announced batches {} ns", digits(number(figure, "inBatchesNs")?))))
+    Ok(row.detail(format!("{held} held; in announced batches {} ns", digits(number(figure, "inBatchesNs")?))))
 }
 
 /// The engine on the embedded ledger, in process, and how long a rebuild takes.
 pub(crate) fn engine() -> Result<Vec<Row>> {
-    let figures = lines("allotment-engine")?;
+    let figures = lines("engine")?;
     let all = figures.first().context("the engine's bench said nothing")?;
     let churn = all["churn"].as_array().context("no `churn`")?;
     let mut rows = Vec::new();
@@ -55,12 +57,12 @@ pub(crate) fn engine() -> Result<Vec<Row>> {
         let mut singles =
             churn.iter().filter(|row| row["mode"] == "one by one" && row["callers"] == *callers);
         let single = singles.next().context("nothing was measured one by one")?;
-        let what = format!("engine, release or allocate, {callers} callers");
+        let what = format!("engine, release or allocate, {callers} at once");
         let row = Row::new(what, number(grouped, "callsPerSecond")?, "calls/s");
         let row = row.beside("a commit each", number(single, "callsPerSecond")?);
         let row = if *callers == 64 { row.bar(Bar::LeastTimes(20.0)) } else { row };
         let waited = |row: &Value| Ok::<_, anyhow::Error>(digits(number(row, "p99Micros")? / 1000.0));
-        rows.push(row.detail(format!("p99 {} ms, {} ms", waited(grouped)?, waited(single)?)));
+        rows.push(row.detail(format!("p99 {} ms; {} ms", waited(grouped)?, waited(single)?)));
     }
     for rebuild in all["rebuild"].as_array().context("no `rebuild`")? {
         let what = format!("rebuild, 1 M allocations, after a {}", text(rebuild, "mode")?);
@@ -69,15 +71,16 @@ pub(crate) fn engine() -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn bench(package: &str) -> Command {
+/// The bench of a crate has its name.
+fn bench(name: &str) -> Command {
     let mut cargo = tree::cargo();
-    cargo.args(["bench", "--quiet", "--package", package, "--benches"]);
+    cargo.args(["bench", "--quiet", "--package", &format!("allotment-{name}"), "--bench", name]);
     cargo
 }
 
-/// Runs a crate's benches; each line that they print is an object.
-fn lines(package: &str) -> Result<Vec<Value>> {
-    let mut cargo = bench(package);
+/// Runs a crate's bench; each line that it prints is an object.
+fn lines(name: &str) -> Result<Vec<Value>> {
+    let mut cargo = bench(name);
     cargo.args(["--", "--json"]).stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = cargo.output()?;
     ensure!(output.status.success(), "`{}` failed", allotment_lab::shown(&cargo));

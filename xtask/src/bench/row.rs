@@ -60,6 +60,11 @@ impl Row {
         Some(if matches!(self.bar, Some(Bar::Faster(_))) { peer / self.ours } else { self.ours / peer })
     }
 
+    fn ratio_text(&self) -> String {
+        let faster = if matches!(self.bar, Some(Bar::Faster(_))) { " faster" } else { "" };
+        self.ratio().map(|ratio| format!("{} ×{faster}", digits(ratio))).unwrap_or_default()
+    }
+
     /// How far beyond the bar, as a part of it: 0 or less meets it. Nothing where there is no bar.
     fn missed_by(&self) -> Option<f64> {
         let peer = self.peer.map_or(0.0, |peer| peer.value);
@@ -101,7 +106,7 @@ impl Row {
             self.bar_text(),
             format!("{} {unit}", digits(self.ours)),
             peer.unwrap_or_default(),
-            self.ratio().map(digits).unwrap_or_default(),
+            self.ratio_text(),
             self.verdict(),
             self.detail.clone(),
         ]
@@ -124,7 +129,7 @@ impl Row {
     }
 }
 
-const HEAD: [&str; 7] = ["what", "bar", "ours", "the peer's", "ratio", "", "more"];
+const HEAD: [&str; 7] = ["what", "bar", "ours", "the peer's", "ratio", "verdict", "more"];
 
 /// A table that can be pasted into a page of documentation.
 pub(crate) fn table(rows: &[Row]) -> String {

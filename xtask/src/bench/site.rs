@@ -76,7 +76,8 @@ impl Caller {
 
 /// Our daemon on a ledger of its own.
 pub(crate) struct Ours {
-    pub(crate) lab: Lab,
+    /// The daemon ends with it.
+    _lab: Lab,
     pub(crate) caller: Caller,
     /// The daemon's process.
     pub(crate) process: u32,
@@ -98,7 +99,7 @@ impl Ours {
         let process = lab.daemon()?.id();
         let ipam = json!({"type": "allotment", "subnets": ["bench"], "socket": socket});
         let plugin = find("allotment", &programs.cni_path)?;
-        Ok(Ours { lab, caller: Caller::new(&plugin, &ipam), process })
+        Ok(Ours { _lab: lab, caller: Caller::new(&plugin, &ipam), process })
     }
 }
 

@@ -55,7 +55,7 @@ impl Stage {
 
     fn objects(&mut self) -> Result<()> {
         let about = "Two dual-stack subnets, and a reservation for a machine that asks nobody.\n\
-                     The same objects that a cluster takes with kubectl apply.";
+                     The same objects that a cluster will take.";
         self.screen.step("Subnets are YAML", about);
         screen::show(Command::new("cat").arg(self.lab.objects()))
     }

@@ -76,7 +76,11 @@ impl Follower {
     pub(crate) async fn follow(&mut self) {
         loop {
             let is_due = tokio::select! {
-                () = self.watcher.changed() => true,
+                () = self.watcher.hinted() => {
+                    // Not among the alternatives: a retry that came due meanwhile would drop it, and the hint with it.
+                    self.watcher.quiet().await;
+                    true
+                }
                 () = sleep_until(self.due) => true,
                 () = sleep(RETRY), if !self.blocked.is_empty() => false,
             };

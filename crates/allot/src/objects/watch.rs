@@ -65,14 +65,18 @@ impl Watcher {
         }
     }
 
-    /// Waits for a hint, then for quiet. Never, where there is no watch.
-    pub(crate) async fn changed(&mut self) {
+    /// Waits for a hint that something changed. Never, where there is no watch. Nothing is lost when this is dropped.
+    pub(crate) async fn hinted(&mut self) {
         let Some(armed) = &mut self.armed else { return std::future::pending().await };
         if armed.hints.recv().await.is_none() {
             // The watch has died: the next `arm` makes another one.
             self.armed = None;
-            return;
         }
+    }
+
+    /// Waits until whoever writes has come to rest. To be awaited to its end: it uses hints up.
+    pub(crate) async fn quiet(&mut self) {
+        let Some(armed) = &mut self.armed else { return };
         let latest = Instant::now() + BUSY;
         while let Ok(Some(())) = timeout_at(latest.min(Instant::now() + QUIET), armed.hints.recv()).await {}
     }
@@ -121,7 +125,7 @@ mod tests {
     use super::*;
 
     async fn told(watcher: &mut Watcher, what: &str) {
-        let told = tokio::time::timeout(Duration::from_secs(20), watcher.changed()).await;
+        let told = tokio::time::timeout(Duration::from_secs(20), watcher.hinted()).await;
         assert!(told.is_ok(), "not told: {what}");
         watcher.arm();
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
 
 use crate::daemon::{Daemon, object, subnet, wait_for};
 
@@ -170,4 +171,21 @@ fn a_mounted_config_map_is_followed() {
     symlink("..v2", folder.join("..data_tmp")).unwrap();
     fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
     daemon.wait_for_cidr("lan", "10.0.0.0/23");
+}
+
+#[test]
+fn an_edit_is_seen_while_something_else_is_refused_and_tried_again() {
+    let daemon = Daemon::with(&[("a.yaml", &subnet("lan", "10.1.0.0/24"))]);
+    daemon.write("b.yaml", &subnet("late", "10.1.0.0/16"));
+    for round in 2..12 {
+        // What was refused is tried again a second after the last look: these edits come just before that.
+        let start = Instant::now();
+        let moment = Duration::from_millis(880 + 10 * round);
+        wait_for("the moment has come", || (start.elapsed() >= moment).then_some(()));
+        let wrote = Instant::now();
+        let cidr = format!("10.{round}.0.0/24");
+        daemon.write("c.yaml", &subnet("busy", &cidr));
+        daemon.wait_for_cidr("busy", &cidr);
+        assert!(wrote.elapsed() < Duration::from_secs(10), "not left to the slow look at the folder");
+    }
 }

@@ -13,6 +13,7 @@
 //! What is absent and must stay so: no judgement of one object against another (that is `State`'s, in core), and no
 //! following of changes (that is the daemon's).
 
+pub mod annotation;
 mod folder;
 mod problem;
 mod read;

@@ -5,7 +5,11 @@
 //! Fields that are not known are refused by [`parse`](crate::parse), not here: what the API server sends has been
 //! checked by it, and may be newer.
 
+#[cfg(feature = "kube")]
+mod block;
 mod convert;
+mod node;
+mod status;
 
 use std::collections::BTreeMap;
 
@@ -14,8 +18,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Address, Duration};
 
+#[cfg(feature = "kube")]
+pub use block::{AddressBlock, AddressBlockSpec};
+#[cfg(feature = "kube")]
+pub use node::NodeAttachments;
+pub use node::{Answer, Ask, NodeAttachmentsSpec, NodeAttachmentsStatus, Still};
+pub use status::{Condition, ObjectStatus, UsageStatus};
+
 /// One or two CIDRs in a VRF, and what an interface in them is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(kube::CustomResource, schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "kube",
+    kube(
+        group = "allotment.dev",
+        version = "v1alpha1",
+        kind = "Subnet",
+        plural = "subnets",
+        status = "ObjectStatus",
+        derive = "PartialEq"
+    )
+)]
 #[serde(rename_all = "camelCase")]
 pub struct SubnetSpec {
     /// The domain in which an address is unique: equal CIDRs may exist in different VRFs. A name as objects have it.
@@ -25,6 +48,7 @@ pub struct SubnetSpec {
     /// One, or one per family, IPv4 and IPv6. No host bits set, no multicast addresses in it, and no other Subnet of the
     /// VRF may overlap it. It grows at once; it does not shrink below an address that somebody holds, a pool or a
     /// reservation.
+    #[cfg_attr(feature = "kube", schemars(with = "Vec<String>"))]
     pub cidrs: Vec<Cidr>,
     /// At most one per family, inside the CIDR. For a family that is left out it is the first usable address (none in /31,
     /// /32, /127 and /128); an empty list means no gateway at all. Nobody gets a gateway's address.
@@ -32,6 +56,7 @@ pub struct SubnetSpec {
     pub gateways: Option<Vec<Address>>,
     /// What is handed out only to those who ask for it by address. It lies inside the CIDRs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "kube", schemars(with = "Vec<String>"))]
     pub exclude: Vec<IpRange>,
     /// Routes for the interface, each to another network. There is no default route unless it is given here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -70,12 +95,25 @@ pub struct SubnetSpec {
 /// A named part of a subnet. Nobody outside its selectors gets an address of it, and all of them have to match; a pool
 /// without selectors must be named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(kube::CustomResource, schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "kube",
+    kube(
+        group = "allotment.dev",
+        version = "v1alpha1",
+        kind = "IPPool",
+        plural = "ippools",
+        status = "ObjectStatus",
+        derive = "PartialEq"
+    )
+)]
 #[serde(rename_all = "camelCase")]
 pub struct IPPoolSpec {
     /// The Subnet it is a part of. Immutable.
     pub subnet: String,
     /// What the pool has, inside the subnet; none overlaps another, nor another pool's. Of a family that the pool does not
     /// have, its users get addresses from the rest of the subnet.
+    #[cfg_attr(feature = "kube", schemars(with = "Vec<String>"))]
     pub ranges: Vec<IpRange>,
     /// Namespaces that may use the pool, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -93,11 +131,24 @@ pub struct IPPoolSpec {
 
 /// Addresses set aside: for an owner that need not exist yet, or for nobody, with a reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(kube::CustomResource, schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "kube",
+    kube(
+        group = "allotment.dev",
+        version = "v1alpha1",
+        kind = "Reservation",
+        plural = "reservations",
+        status = "ObjectStatus",
+        derive = "PartialEq"
+    )
+)]
 #[serde(rename_all = "camelCase")]
 pub struct ReservationSpec {
     /// The Subnet the addresses are in. Immutable.
     pub subnet: String,
     /// What is reserved, inside the subnet; none overlaps another, nor another reservation's, and nobody else may hold it.
+    #[cfg_attr(feature = "kube", schemars(with = "Vec<String>"))]
     pub addresses: Vec<IpRange>,
     /// For whom. It gets one of the addresses whenever it asks the subnet for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,9 +160,11 @@ pub struct ReservationSpec {
 
 /// A route for the interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Route {
     /// Where to; `0.0.0.0/0` or `::/0` is the default route. The subnet has a CIDR of its family.
+    #[cfg_attr(feature = "kube", schemars(with = "String"))]
     pub to: Cidr,
     /// The router, of the same family, inside the subnet or not; the subnet's gateway unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -120,6 +173,7 @@ pub struct Route {
 
 /// DNS settings, as in `resolv.conf`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Dns {
     /// The servers to ask, in order.
@@ -138,6 +192,7 @@ pub struct Dns {
 
 /// The order in which free addresses are handed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Order {
     /// Never used ones first, ascending; then those free for longest.
@@ -151,6 +206,7 @@ pub enum Order {
 
 /// A Kubernetes label selector: every line has to hold; an empty one selects everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Selector {
     /// Labels that have to be there with these values.
@@ -163,6 +219,7 @@ pub struct Selector {
 
 /// One line of `matchExpressions`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Requirement {
     /// The label's key.
@@ -176,6 +233,7 @@ pub struct Requirement {
 
 /// How a line of `matchExpressions` compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 pub enum Operator {
     /// The label is there with one of the values.
     In,
@@ -189,6 +247,7 @@ pub enum Operator {
 
 /// Who an address is reserved for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Owner {
     /// `Pod`, `StatefulSet`, `VirtualMachine`, `Container`, … A container that its runtime tells no pod UID of is a
@@ -205,7 +264,7 @@ pub struct Owner {
 }
 
 impl Dns {
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Dns::default()
     }
 }

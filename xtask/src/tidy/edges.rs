@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Complaints;
 
 /// Every edge there is. A new one is added here, in the same commit, so that it is seen.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("allotment-core", &[]),
     ("allotment-plugin", &[]),
     ("allotment-wire", &[]),
@@ -15,6 +15,17 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("allotment-engine", &["allotment-core"]),
     ("allotment-node", &["allotment-core", "allotment-engine", "allotment-wire"]),
     ("allot", &["allotment-api", "allotment-core", "allotment-engine", "allotment-node", "allotment-wire"]),
+    ("allotment-proof", &[]),
+    ("allotment-cluster", &["allotment-api"]),
+    (
+        "allotment-controller",
+        &["allotment-api", "allotment-cluster", "allotment-core", "allotment-engine", "allotment-proof"],
+    ),
+    (
+        "allotment-agent",
+        &["allotment-api", "allotment-cluster", "allotment-node", "allotment-proof", "allotment-wire"],
+    ),
+    ("allotment-fleet", &[]),
     ("allotment-lab", &[]),
     ("xtask", &["allotment-lab"]),
 ];

@@ -1,0 +1,23 @@
+//! `AddressBlock`: the ledger's unit on the API server.
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Records of one 256-aligned run of addresses of a VRF, or the last accepted content of one object; the controller's own,
+/// written by nobody else (L1–L3).
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "allotment.dev",
+    version = "v1alpha1",
+    kind = "AddressBlock",
+    plural = "addressblocks",
+    derive = "PartialEq"
+)]
+#[serde(rename_all = "camelCase")]
+pub struct AddressBlockSpec {
+    /// What is stored here, for people: `default 10.40.3.0` or `Subnet rack-a`.
+    pub of: String,
+    /// Records, packed: format, checksum, content. Nothing but the controller reads it.
+    pub data: String,
+}

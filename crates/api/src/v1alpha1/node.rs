@@ -1,0 +1,109 @@
+//! `NodeAttachments`: what a node's agent says about the ends of attachments, and what it asks for that no pod announces.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::annotation::{GrantedAttachment, PodRefusal};
+
+/// The controller's half.
+#[cfg_attr(feature = "kube", derive(kube::CustomResource, schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "kube",
+    kube(
+        group = "allotment.dev",
+        version = "v1alpha1",
+        kind = "NodeAttachments",
+        plural = "nodeattachments",
+        status = "NodeAttachmentsStatus",
+        derive = "PartialEq"
+    )
+)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeAttachmentsSpec {
+    /// A resourceVersion of pods that the agent is asked to reach and publish (R3); empty: none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reach: String,
+    /// The epoch under which the agent is to publish its full inventory (L6).
+    #[serde(default)]
+    pub epoch: u64,
+    /// Answers to [`NodeAttachmentsStatus::asks`], until the ask is gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Answer>,
+}
+
+/// The agent's half.
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeAttachmentsStatus {
+    /// UID of the Node object that the agent serves for.
+    #[serde(rename = "nodeUID")]
+    pub node_uid: String,
+    /// The kernel's boot id: a new one ends everything older (R3).
+    #[serde(rename = "bootID")]
+    pub boot_id: String,
+    /// The epoch of the last full inventory.
+    pub epoch: u64,
+    /// The resourceVersion that the agent's watch of pods has reached.
+    pub as_of: String,
+    /// Addresses of pods gone or finished by `asOf` that an ADD was answered with and whose end is not proved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub still: Vec<Still>,
+    /// With every new epoch: all addresses that live attachments have. Else empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inventory: Vec<Still>,
+    /// What CNI asks for and no pod announces (K1).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<Ask>,
+}
+
+/// An address in use.
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Still {
+    /// UID of the pod.
+    pub pod: String,
+    pub vrf: String,
+    pub address: IpAddr,
+}
+
+/// One interface that wants addresses, as CNI described it.
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ask {
+    /// Unique among the node's asks; the answer carries it.
+    pub id: String,
+    pub namespace: String,
+    pub name: String,
+    /// As CNI has it: of a static pod it is the hash of its configuration, not the mirror's UID (K6).
+    #[serde(rename = "podUID")]
+    pub pod_uid: String,
+    pub interface: String,
+    /// The network's name in its CNI configuration.
+    pub network: String,
+    /// From the `ipam` section, runtimeConfig, args and `CNI_ARGS`, in the order in which they are tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subnets: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ips: Vec<IpAddr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+}
+
+/// What became of an [`Ask`]: one of both is there.
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    pub id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantedAttachment>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<PodRefusal>,
+}

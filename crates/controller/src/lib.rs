@@ -1,0 +1,1 @@
+//! Kubernetes in, Kubernetes out: pods become requests, grants become patches; the ledger on `AddressBlock` objects.

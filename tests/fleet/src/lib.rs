@@ -3,13 +3,16 @@
 //! ```text
 //!   programs       etcd and kube-apiserver: built from tests/cluster once, kept outside the tree
 //!     ControlPlane   both of them, on ports of their own, in a folder that goes with them
+//!       objects        YAML, applied
 //!       Server         one program: started, stopped, killed, measured
 //! ```
 //!
 //! There is no scheduler, no controller manager and no kubelet: tests bind pods themselves, and play the kubelet.
 
+mod accounts;
 mod control_plane;
 mod kubeconfig;
+pub mod objects;
 mod pki;
 mod ports;
 pub mod programs;

@@ -1,5 +1,7 @@
 //! The fleet itself: what every other test takes for granted.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 use std::sync::OnceLock;
 
 use allotment_fleet::ControlPlane;

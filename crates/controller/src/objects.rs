@@ -23,7 +23,7 @@ use allotment_cluster::Event;
 use allotment_core::{Object, ObjectError, ObjectKey, Usage};
 use jiff::Timestamp;
 
-pub(crate) use self::declared::{Declared, Kind};
+pub(crate) use self::declared::{Declared, FINALIZER, Kind};
 pub(crate) use self::settle::{Settled, settle};
 pub(crate) use self::steps::Step;
 use self::steps::steps;

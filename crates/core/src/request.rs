@@ -67,19 +67,23 @@ pub enum FamilyWant {
     Prefer(Family),
 }
 
-/// Where the MAC comes from. Both kinds are recorded and unique in the VRF.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where the MAC comes from. Each kind is recorded and unique in the VRF.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MacWant {
     /// Asked for: by annotation, `runtimeConfig`, `args` or `CNI_ARGS`.
     Asked(Mac),
+    /// The one that the interface has, else the first that nobody else has.
+    OneOf(Vec<Mac>),
     /// What the interface has.
     Seen(Mac),
 }
 
 impl MacWant {
-    pub fn mac(self) -> Mac {
+    /// Those that will do, in the order in which they are tried.
+    pub fn macs(&self) -> &[Mac] {
         match self {
-            MacWant::Asked(mac) | MacWant::Seen(mac) => mac,
+            MacWant::Asked(mac) | MacWant::Seen(mac) => std::slice::from_ref(mac),
+            MacWant::OneOf(macs) => macs,
         }
     }
 }

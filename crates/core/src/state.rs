@@ -21,6 +21,7 @@ mod hash;
 mod intern;
 mod layout;
 mod ledger;
+mod macs;
 mod named;
 mod objects;
 mod plan;

@@ -140,8 +140,12 @@ fn request(pair: &Pair, step: &Step) -> Request {
     };
     let mut wants: Vec<Want> = (0..interfaces).map(want).collect();
     wants[0].mac = (mac.is_multiple_of(4)).then(|| {
-        let mac = Mac([2, 0, 0, 0, 0, mac / 16]);
-        if arg.is_multiple_of(2) { MacWant::Asked(mac) } else { MacWant::Seen(mac) }
+        let numbered = |number| Mac([2, 0, 0, 0, 0, number]);
+        match arg % 3 {
+            0 => MacWant::Asked(numbered(mac / 16)),
+            1 => MacWant::Seen(numbered(mac / 16)),
+            _ => MacWant::OneOf((0..3).map(|step| numbered((mac / 16 + step * 5) % 16)).collect()),
+        }
     });
     wants[0].family = match how / 3 % 8 {
         0 => FamilyWant::Require(Family::V6),

@@ -25,6 +25,7 @@ mod reference;
 mod serve;
 mod standalone;
 mod tables;
+mod words;
 
 use std::process::ExitCode;
 

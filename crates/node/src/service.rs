@@ -1,5 +1,6 @@
 //! The verbs of CNI (SPEC 1.1.0, section 4), done by the engine.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -208,10 +209,17 @@ impl CniService {
 
 /// DEL needs neither the `ipam` section nor the namespace, and is content with an empty configuration.
 async fn release(engine: &Handle, call: &CniCall) -> Result<(), EngineError> {
+    let network = match NetConf::network(&call.config) {
+        Some(network) => Some(network.to_owned()),
+        None => match unnamed(engine, call).await? {
+            Some(network) => Some(network),
+            None => return Ok(()),
+        },
+    };
     let release = Release::Interface {
         container_id: call.container_id.clone(),
         interface: call.ifname.clone(),
-        network: NetConf::network(&call.config).map(str::to_owned),
+        network,
     };
     for freed in engine.release(release, Instant::now() + CALL_LIMIT).await? {
         tracing::debug!(
@@ -219,4 +227,29 @@ async fn release(engine: &Handle, call: &CniCall) -> Result<(), EngineError> {
         );
     }
     Ok(())
+}
+
+/// The network that a DEL means whose configuration names none: the one that has this interface. Where several do, nothing
+/// tells which of them has ended, and an address that is still in use must not be given to somebody else: they end with
+/// their namespace, or by a DEL that names them.
+async fn unnamed(engine: &Handle, call: &CniCall) -> Result<Option<String>, EngineError> {
+    let (id, interface) = (call.container_id.clone(), call.ifname.clone());
+    let networks = engine.read(move |state, _| {
+        let of_sandbox = state.in_sandbox(&id).into_iter().flat_map(|allocation| allocation.attachments);
+        of_sandbox
+            .filter(|attachment| attachment.container_id == id && attachment.interface == interface)
+            .map(|attachment| attachment.network)
+            .collect::<BTreeSet<String>>()
+    });
+    let mut networks = networks.await?;
+    if networks.len() > 1 {
+        tracing::warn!(
+            container_id = call.container_id,
+            interface = call.ifname,
+            networks = networks.into_iter().collect::<Vec<_>>().join(", "),
+            "a DEL without the network's name could mean several: none is released until it is named or the namespace is gone"
+        );
+        return Ok(None);
+    }
+    Ok(networks.pop_first())
 }

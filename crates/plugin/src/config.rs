@@ -44,8 +44,9 @@ pub(crate) fn read(stdin: &mut impl Read) -> io::Result<Vec<u8>> {
 impl<'a> Config<'a> {
     /// Checks what came on stdin.
     ///
-    /// A DEL is carried even when its configuration is empty, broken or stripped down to nothing: the container's id
-    /// and the interface tell the daemon what to release. Only a version that was named and is not ours is refused.
+    /// A DEL is carried even when its configuration is empty, broken, stripped down to nothing or of a version that we do
+    /// not speak: the container's id and the interface tell the daemon what to release, and an error would keep the
+    /// container from going (CNI SPEC 1.1.0, section 4, "DEL").
     pub(crate) fn check(command: Command, stdin: &'a io::Result<Vec<u8>>) -> Result<Config<'a>, Error> {
         let lenient = command == Command::Del;
         let (text, object) = match parse(stdin) {
@@ -63,7 +64,7 @@ impl<'a> Config<'a> {
         };
         let version = match version::check(&asked, command) {
             Ok(version) => Some(version),
-            Err(_) if lenient && asked.is_empty() => None,
+            Err(_) if lenient => None,
             Err(error) => return Err(error),
         };
         let network = member(&object, "name").ok().flatten().unwrap_or_default();

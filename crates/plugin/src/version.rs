@@ -50,12 +50,13 @@ pub(crate) fn check(asked: &str, command: Command) -> Result<&'static str, Error
     Ok(SUPPORTED[position])
 }
 
-/// What VERSION answers. `cniVersion` is the one on stdin (CNI SPEC 1.1.0, section 5, "Version"), where there is one.
+/// What VERSION answers. `cniVersion` is the one on stdin (CNI SPEC 1.1.0, section 5, "Version"), where there is one that
+/// could be a version.
 pub(crate) fn answer() -> Vec<u8> {
     let given = stdin_if_there();
     let given = given.and_then(|bytes| {
         let config = Object::parse(bytes).ok()?;
-        json::string(config.get("cniVersion")?).filter(|version| !version.is_empty())
+        json::string(config.get("cniVersion")?).filter(|text| is_version(text))
     });
     let mut out = String::from("{\"cniVersion\":");
     json::quote(given.as_deref().unwrap_or(NEWEST), &mut out);
@@ -68,6 +69,12 @@ pub(crate) fn answer() -> Vec<u8> {
     }
     out.push_str("]}\n");
     out.into_bytes()
+}
+
+/// Three numbers, as CNI writes its versions: <https://semver.org>, without anything behind them.
+fn is_version(text: &str) -> bool {
+    let number = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    text.split('.').count() == 3 && text.split('.').all(number)
 }
 
 /// All of stdin, if it ends soon.

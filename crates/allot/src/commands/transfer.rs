@@ -9,6 +9,7 @@ use allotment_wire::ImportRow;
 use crate::client::Client;
 use crate::failure::{Failure, Verdict};
 use crate::output;
+use crate::words::counted;
 
 /// Writes everything as JSON lines to standard output.
 pub(crate) async fn export(client: &Client) -> Result<Verdict, Failure> {
@@ -19,19 +20,19 @@ pub(crate) async fn export(client: &Client) -> Result<Verdict, Failure> {
 
 /// Takes over what `export` wrote: all of it, or nothing.
 pub(crate) async fn import(client: &Client, file: &Path) -> Result<Verdict, Failure> {
-    let read = if file == Path::new("-") {
+    let (name, lines) = if file == Path::new("-") {
         let mut lines = Vec::new();
-        io::stdin().read_to_end(&mut lines).map(|_| lines)
+        ("standard input".to_owned(), io::stdin().read_to_end(&mut lines).map(|_| lines))
     } else {
-        fs::read(file)
+        (file.display().to_string(), fs::read(file))
     };
-    let lines =
-        read.map_err(|error| Failure::unable(format!("{} cannot be read: {error}", file.display()), ""))?;
+    let lines = lines.map_err(|error| {
+        Failure::unable(format!("{name} cannot be read: {error}"), "name a file that `allot export` wrote")
+    })?;
     let row: ImportRow = client.post("/v1/import", "application/x-ndjson", lines).await?;
-    let text = format!(
-        "imported {} objects and {} addresses; {} were there already",
-        row.objects, row.addresses, row.unchanged
-    );
+    let (objects, addresses) = (counted(row.objects, "object"), counted(row.addresses, "address"));
+    let verb = if row.unchanged == 1 { "was" } else { "were" };
+    let text = format!("imported {objects} and {addresses}; {} {verb} there already", row.unchanged);
     output::note(&text);
     Ok(Verdict::Done)
 }

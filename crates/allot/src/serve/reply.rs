@@ -21,6 +21,11 @@ impl Trouble {
         Trouble::new(StatusCode::BAD_REQUEST, text, "see `allot help`")
     }
 
+    /// What was sent cannot be read as what it should be: 400.
+    pub(crate) fn unreadable(text: impl Into<String>, hint: impl Into<String>) -> Trouble {
+        Trouble::new(StatusCode::BAD_REQUEST, text, hint)
+    }
+
     /// What is asked for contradicts what is there: 409.
     pub(crate) fn conflict(
         text: impl Into<String>,
@@ -35,6 +40,13 @@ impl Trouble {
     /// It cannot be found out: 500.
     pub(crate) fn unable(text: impl Into<String>, hint: impl Into<String>) -> Trouble {
         Trouble::new(StatusCode::INTERNAL_SERVER_ERROR, text, hint)
+    }
+
+    /// The same trouble, with what it interrupted, and what to do once its own hint is followed.
+    pub(crate) fn within(mut self, what: &str, then: &str) -> Trouble {
+        self.body.error = format!("{what}: {}", self.body.error);
+        self.body.hint = format!("{}; {then}", self.body.hint);
+        self
     }
 
     /// Parses an owner as people name it.

@@ -28,7 +28,7 @@ fn an_export_goes_into_an_empty_daemon_and_changes_nothing_a_second_time() {
     let export = from.tool(&["export"]);
     assert_eq!(export.code, 0);
     assert!(export.out.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
-    assert!(export.out.starts_with("{\"format\":\"allotment.dev/export\",\"version\":1"), "{}", export.out);
+    assert!(export.out.starts_with("{\"format\":\"allotment.dev/export\",\"version\":2"), "{}", export.out);
 
     let done = to.tool_with(&["import"], &export.out);
     assert_eq!(done.code, 0, "{done:?}");
@@ -76,20 +76,51 @@ fn objects_in_another_form_are_conflicts() {
 }
 
 #[test]
+fn an_export_that_was_cut_off_is_refused_wherever_it_was_cut() {
+    let (from, to) = (lived_in(), Daemon::with(&[]));
+    let export = from.tool(&["export"]).out;
+    let lines: Vec<&str> = export.split_inclusive('\n').collect();
+    assert_eq!(lines.last(), Some(&"{\"end\":{\"objects\":2,\"allocations\":6}}\n"));
+    for count in 1..lines.len() {
+        let done = to.tool_with(&["import"], &lines[..count].concat());
+        assert_eq!(done.code, 2, "{count}: {done:?}");
+        assert!(done.err.contains("it was cut off after"), "{done:?}");
+        assert!(done.err.contains("allot export"), "{done:?}");
+    }
+    // One that lost a line in the middle, and one behind another.
+    let done = to.tool_with(&["import"], &[&lines[..4], &lines[5..]].concat().concat());
+    assert!(
+        done.err.contains("2 objects and 5 allocations, and says that it has 2 objects and 6"),
+        "{done:?}"
+    );
+    let done = to.tool_with(&["import"], &[&export, &export].map(String::as_str).concat());
+    assert!(done.code == 2 && done.err.contains("is this more than one export?"), "{done:?}");
+    assert_eq!(content(&to), content(&Daemon::with(&[])), "nothing was taken over");
+    // Without its last line break it is whole.
+    assert_eq!(to.tool_with(&["import"], export.trim_end()).code, 0);
+    assert_eq!(content(&to), content(&from));
+}
+
+#[test]
 fn what_is_no_export_is_refused_with_its_line() {
     let daemon = Daemon::with(&[]);
-    let header = "{\"format\":\"allotment.dev/export\",\"version\":1}\n";
+    let header = "{\"format\":\"allotment.dev/export\",\"version\":2}\n";
     let cases = [
         (String::new(), "nothing to import"),
         ("kind: Subnet\n".to_owned(), "line 1 "),
-        ("{\"format\":\"other\",\"version\":1}\n".to_owned(), "`other`"),
-        (header.replace(":1}", ":2}"), "version 2"),
+        ("{\"format\":\"other\",\"version\":2}\n".to_owned(), "`other`"),
+        (header.replace(":2}", ":3}"), "version 3"),
+        (header.replace(":2}", ":1}"), "version 1, which does not say where it ends"),
         (format!("{header}\n{{\"object\": 7}}\n"), "line 3 "),
     ];
     for (lines, expect) in cases {
         let done = daemon.tool_with(&["import"], &lines);
         assert_eq!(done.code, 2, "{done:?}");
         assert!(done.err.contains(expect), "{expect}: {done:?}");
+        assert!(done.err.contains("hint: "), "{done:?}");
     }
-    assert_eq!(daemon.tool_with(&["import"], header).code, 0);
+    let done = daemon.tool(&["import", "absent.jsonl"]);
+    assert!(done.code == 2 && done.err.contains("absent.jsonl cannot be read"), "{done:?}");
+    let empty = format!("{header}{{\"end\":{{\"objects\":0,\"allocations\":0}}}}");
+    assert_eq!(daemon.tool_with(&["import"], &empty).code, 0);
 }

@@ -59,11 +59,13 @@ async fn the_same_add_many_times_at_once_is_one_allocation() {
 async fn del_in_every_shape_succeeds() {
     let world = lan().await;
     let add = |id: &str| call("ADD", id).ipam("subnets", json!(["a"]));
-    let shapes: [(&str, Value); 5] = [
+    let shapes: [(&str, Value); 7] = [
         (
             "whole",
             json!({"cniVersion": "1.1.0", "name": "lan", "ipam": {"type": "allotment", "subnets": ["a"]}}),
         ),
+        ("of a version that we do not speak", json!({"cniVersion": "0.2.0", "name": "lan"})),
+        ("of no version at all", json!({"cniVersion": 7, "name": "lan"})),
         ("without ipam", json!({"cniVersion": "1.1.0", "name": "lan"})),
         ("empty", json!({})),
         ("null", Value::Null),
@@ -96,6 +98,20 @@ async fn del_releases_this_interface_of_this_sandbox_on_this_network_alone() {
     assert_eq!(world.active().await.len(), 6);
     world.call(call("DEL", "c1")).await.unwrap();
     assert_eq!(world.active().await, ["10.0.0.3", "10.0.0.4", "fd00::3", "fd00::4"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_del_that_names_no_network_releases_none_of_several() {
+    let world = lan().await;
+    let add = |name: &str| call("ADD", "c1").ipam("subnets", json!(["a"])).config("name", name);
+    world.add(add("lan")).await.unwrap();
+    world.add(add("wan")).await.unwrap();
+    let unnamed = call("DEL", "c1").set("config", Value::Null);
+    assert_eq!(world.call(unnamed.clone()).await.unwrap(), Value::Null);
+    assert_eq!(world.active().await.len(), 4, "which one has ended is not known");
+    world.call(call("DEL", "c1").config("name", "wan")).await.unwrap();
+    world.call(unnamed).await.unwrap();
+    assert!(world.active().await.is_empty(), "one was left, and so it was meant");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

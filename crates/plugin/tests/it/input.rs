@@ -47,7 +47,6 @@ fn versions_that_are_not_spoken() {
     for (command, version, expect) in [
         ("ADD", "0.2.0", "0.2.0 is not supported"),
         ("ADD", "", "means 0.1.0"),
-        ("DEL", "2.0.0", "2.0.0 is not supported"),
         ("CHECK", "0.3.1", "config version does not allow CHECK"),
         ("GC", "1.0.0", "config version does not allow GC"),
         ("STATUS", "1.0.0", "config version does not allow STATUS"),

@@ -14,6 +14,7 @@
 //! No grant leaves the engine before its commit. What is absent and must stay so: rules about addresses (core has
 //! them), and a second way to change the state.
 
+pub mod bytes;
 pub mod conformance;
 mod draft;
 pub mod embedded;

@@ -25,7 +25,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
         "allotment-agent",
         &["allotment-api", "allotment-cluster", "allotment-node", "allotment-proof", "allotment-wire"],
     ),
-    ("allotment-fleet", &[]),
+    ("allotment-fleet", &["allotment-lab"]),
     ("allotment-lab", &[]),
     ("xtask", &["allotment-lab"]),
 ];

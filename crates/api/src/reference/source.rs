@@ -52,7 +52,8 @@ pub(super) fn types() -> Vec<Type> {
     let mut before = Before::default();
     // The type whose members are being read, and whether their names are written in camel case.
     let mut open: Option<(Type, bool)> = None;
-    for line in SOURCE.lines() {
+    let mut lines = SOURCE.lines();
+    while let Some(line) = lines.next() {
         let text = line.trim();
         if let Some(doc) = text.strip_prefix("///") {
             before.doc.push(doc.trim());
@@ -60,6 +61,10 @@ pub(super) fn types() -> Vec<Type> {
         }
         if text.starts_with("#[") {
             before.attributes.push(text);
+            if !text.ends_with(']') {
+                // What spans lines is for custom resources; its end stands alone.
+                lines.by_ref().find(|line| line.trim() == ")]");
+            }
             continue;
         }
         let found = std::mem::take(&mut before);

@@ -6,7 +6,9 @@ use redb::TableDefinition;
 
 use allotment_core::{Object, ObjectKey, ObjectKind, Timestamp};
 
-use super::row::{self, Reader, RowError};
+use crate::bytes::{self, Malformed, Reader};
+
+use super::row::{self, RowError};
 
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
@@ -50,7 +52,7 @@ impl Header {
     pub(super) fn decode(row: &[u8]) -> Result<Header, RowError> {
         let mut reader = row::open(HEADER_KEY, row, HEADER_VERSION)?;
         if reader.array()? != MAGIC {
-            return Err(RowError::Malformed("it does not say that this is a ledger"));
+            return Err(Malformed("it does not say that this is a ledger").into());
         }
         // What a newer format has after these two is its own affair.
         Ok(Header {
@@ -78,7 +80,7 @@ pub(super) fn journal_key(sequence: u64) -> [u8; 8] {
 }
 
 pub(super) fn journal_sequence(key: &[u8]) -> Result<u64, RowError> {
-    key.try_into().map(u64::from_be_bytes).map_err(|_| RowError::Malformed("its key is no sequence"))
+    key.try_into().map(u64::from_be_bytes).map_err(|_| Malformed("its key is no sequence").into())
 }
 
 /// Writes a journal row. VRF names are numbered as they first appear.
@@ -97,13 +99,13 @@ impl<'a> JournalWriter<'a> {
     /// Adds what one address's record is now.
     pub(super) fn record(&mut self, vrf: &'a str, address: IpAddr, record: &[u8]) {
         let known = self.names.iter().position(|&name| name == vrf);
-        row::put_number(&mut self.row, known.unwrap_or(self.names.len()) as u64);
+        bytes::put_number(&mut self.row, known.unwrap_or(self.names.len()) as u64);
         if known.is_none() {
-            row::put_bytes(&mut self.row, vrf.as_bytes());
+            bytes::put_bytes(&mut self.row, vrf.as_bytes());
             self.names.push(vrf);
         }
-        self.row.extend_from_slice(&row::address_bytes(address));
-        row::put_bytes(&mut self.row, record);
+        self.row.extend_from_slice(&bytes::address_bytes(address));
+        bytes::put_bytes(&mut self.row, record);
     }
 
     /// How long the row will be.
@@ -140,8 +142,8 @@ impl<'a> Changes<'a> {
         if number == self.names.len() {
             self.names.push(self.reader.text()?);
         }
-        let vrf = *self.names.get(number).ok_or(RowError::Malformed("a record in it is of no VRF"))?;
-        let address = row::address_of(self.reader.array()?);
+        let vrf = *self.names.get(number).ok_or(Malformed("a record in it is of no VRF"))?;
+        let address = bytes::address_of(self.reader.array()?);
         Ok((vrf, address, self.reader.bytes()?))
     }
 }
@@ -155,16 +157,16 @@ impl<'a> Iterator for Changes<'a> {
 }
 
 pub(super) fn block_key(vrf: &str, base: IpAddr) -> Vec<u8> {
-    let mut key = row::address_bytes(base).to_vec();
+    let mut key = bytes::address_bytes(base).to_vec();
     key.extend_from_slice(vrf.as_bytes());
     key
 }
 
 /// VRF and base of a block.
 pub(super) fn block_of(key: &[u8]) -> Result<(&str, IpAddr), RowError> {
-    let (base, vrf) = key.split_first_chunk().ok_or(RowError::Malformed("its key is no block"))?;
-    let vrf = std::str::from_utf8(vrf).map_err(|_| RowError::Malformed("its VRF is not UTF-8"))?;
-    Ok((vrf, row::address_of(*base)))
+    let (base, vrf) = key.split_first_chunk().ok_or(Malformed("its key is no block"))?;
+    let vrf = std::str::from_utf8(vrf).map_err(|_| Malformed("its VRF is not UTF-8"))?;
+    Ok((vrf, bytes::address_of(*base)))
 }
 
 /// Writes a block's row.
@@ -180,7 +182,7 @@ impl BlockWriter {
 
     pub(super) fn record(&mut self, offset: u8, record: &[u8]) {
         self.0.push(offset);
-        row::put_bytes(&mut self.0, record);
+        bytes::put_bytes(&mut self.0, record);
     }
 
     pub(super) fn finish(self, key: &[u8]) -> Vec<u8> {
@@ -207,14 +209,14 @@ impl<'a> Iterator for Records<'a> {
 
 /// The address at a place of a block.
 pub(super) fn at_offset(base: IpAddr, offset: u8) -> IpAddr {
-    let mut bytes = row::address_bytes(base);
+    let mut bytes = bytes::address_bytes(base);
     bytes[15] = offset;
-    row::address_of(bytes)
+    bytes::address_of(bytes)
 }
 
 /// An address's place in its block.
 pub(super) fn offset_of(address: IpAddr) -> u8 {
-    row::address_bytes(address)[15]
+    bytes::address_bytes(address)[15]
 }
 
 /// In the order of keys, objects can be put into an empty state: a pool needs its subnet.
@@ -236,12 +238,8 @@ pub(super) fn encode_object(key: &[u8], object: &Object) -> Vec<u8> {
 pub(super) fn decode_object(key: &[u8], row: &[u8]) -> Result<Object, RowError> {
     let reader = row::open(key, row, OBJECT_VERSION)?;
     let object: Object =
-        serde_json::from_slice(reader.rest()).map_err(|_| RowError::Malformed("its JSON is no object"))?;
-    if object_key(&object.key()) == key {
-        Ok(object)
-    } else {
-        Err(RowError::Malformed("it is another object"))
-    }
+        serde_json::from_slice(reader.rest()).map_err(|_| Malformed("its JSON is no object"))?;
+    if object_key(&object.key()) == key { Ok(object) } else { Err(Malformed("it is another object").into()) }
 }
 
 #[cfg(test)]

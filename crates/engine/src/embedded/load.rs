@@ -8,6 +8,7 @@ use redb::{ReadTransaction, ReadableDatabase, ReadableTable, TableError};
 use allotment_core::{Object, State};
 
 use crate::LedgerError;
+use crate::bytes::Malformed;
 
 use super::format::{self, BLOCKS, Head, JOURNAL, META, OBJECTS};
 use super::row::RowError;
@@ -205,7 +206,7 @@ impl<'a> Snapshot<'a> {
         if let Some(row) = row {
             let (at, records) = format::open_block(key, row).map_err(bad)?;
             if at > newest.sequence {
-                return Err(bad(RowError::Malformed("it is newer than the journal")));
+                return Err(bad(Malformed("it is newer than the journal").into()));
             }
             folded_at = at;
             for record in records {

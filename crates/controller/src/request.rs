@@ -20,6 +20,7 @@ mod selection;
 mod settings;
 mod surge;
 mod view;
+mod want;
 
 pub use ask::read_ask;
 pub use entry::{Fate, Keep};

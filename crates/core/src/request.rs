@@ -12,6 +12,9 @@ pub struct Request {
     pub owner: Owner,
     /// The namespace whose bindings apply; most often the owner's.
     pub namespace: String,
+    /// What the names begin with of those that come and go in this owner's place, such as the pods of one Deployment;
+    /// empty: nobody does. An address of a list passes from one to the next without cooling (C2).
+    pub siblings: String,
     /// What selectors look at.
     pub pod_labels: Labels,
     pub namespace_labels: Labels,

@@ -40,10 +40,6 @@ impl Copies {
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Copy)> {
         self.0.iter().map(|(name, copy)| (name.as_str(), copy))
     }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
 }
 
 impl Copy {

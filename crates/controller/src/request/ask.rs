@@ -6,9 +6,10 @@ use allotment_wire::cni::{AskedIp, Network, Wish};
 
 use super::entry::entries;
 use super::owner::owner_of;
-use super::pod::{assign_some, frame, want};
+use super::pod::{assign_some, frame};
 use super::selection::{PRIMARY, Slot, slots};
 use super::view::invalid;
+use super::want::want;
 use super::{Interface, Nad, PodView, Wanted, World};
 
 /// The request of an [`Ask`]. `pod` is the one that it names, bound to the node that asks.

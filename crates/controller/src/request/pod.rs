@@ -1,16 +1,15 @@
 //! What a pod wants: interfaces, what is said about each, and one request of them all.
 
-use allotment_core::{
-    Asked, Attachment, Choice, Family, FamilyWant, Labels, MacWant, Refusal, Request, Target, Want,
-};
-use allotment_wire::cni::{self, AskedIp, FamilyWish, Field, Network, Wish};
+use allotment_api::annotation::PodGrant;
+use allotment_core::{Labels, Refusal, Request};
+use allotment_wire::cni::Network;
 
 use super::entry::{self, Entry, Place, entries};
-use super::fixed::{addresses, asked, mac};
 use super::nad::{absent, broken};
-use super::owner::{Owned, Share, owner_of};
+use super::owner::{Owned, owner_of};
 use super::selection::{Slot, slots};
-use super::view::{invalid, words};
+use super::view::invalid;
+use super::want::want;
 use super::{Keep, Nad, PodView, World};
 
 /// What a pod wants of us.
@@ -46,6 +45,30 @@ pub struct Interface {
     /// The `name` in the network's CNI configuration; empty where it is not known.
     pub config: String,
     pub keep: Keep,
+}
+
+impl Wanted {
+    /// What of it a grant does not have yet: networks added to a running pod (K3). An attachment is the same by network and
+    /// interface; what is left over of a network, by its place among the network's uses.
+    pub fn beyond(self, grant: &PodGrant) -> Option<Wanted> {
+        let Wanted { mut request, interfaces } = self;
+        let mut granted: Vec<(&str, &str)> =
+            grant.attachments.iter().map(|has| (has.network.as_str(), has.interface.as_str())).collect();
+        let mut all: Vec<_> = request.wants.into_iter().zip(interfaces).collect();
+        let exact = |(network, interface): (&str, &str), wanted: &Interface| {
+            wanted.network == network && wanted.interface == interface
+        };
+        let by_network = |(network, _): (&str, &str), wanted: &Interface| wanted.network == network;
+        for same in [&exact as &dyn Fn((&str, &str), &Interface) -> bool, &by_network] {
+            all.retain(|(_, wanted)| {
+                let found = granted.iter().position(|&has| same(has, wanted));
+                found.map(|at| granted.remove(at)).is_none()
+            });
+        }
+        let (wants, interfaces): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+        request.wants = wants;
+        (!interfaces.is_empty()).then_some(Wanted { request, interfaces })
+    }
 }
 
 /// What a pod wants of us; `World` is its surroundings.
@@ -94,7 +117,11 @@ fn wanted(pod: &PodView, slots: &[Slot], world: World<'_>) -> Result<Option<Want
     let said = assign(&entries, slots)?;
     let mut wanted = Wanted { request: frame(pod, &owned, world), interfaces: Vec::new() };
     for (slot, entry) in slots.iter().zip(said) {
-        let Some(network) = network_of(slot, entry, world)? else { continue };
+        let network = match network_of(slot, entry, world)? {
+            Served::No => continue,
+            Served::Unknown => None,
+            Served::By(network) => Some(network),
+        };
         let want = want(pod, &owned, slot, entry, network, world)?;
         wanted.request.wants.push(want);
         wanted.interfaces.push(Interface {
@@ -112,6 +139,7 @@ pub(super) fn frame(pod: &PodView, owned: &Owned, world: World<'_>) -> Request {
     Request {
         owner: owned.owner.clone(),
         namespace: pod.namespace.clone(),
+        siblings: owned.siblings.clone(),
         pod_labels: pod.labels.clone(),
         namespace_labels: world.namespace.labels.clone(),
         node_labels: Labels::clone(world.node_labels),
@@ -182,22 +210,26 @@ fn unmatched(entry: &Entry, slots: &[Slot]) -> Refusal {
     )
 }
 
-/// The configuration that counts for an interface (nothing: it is not known), or nothing where its addresses are not our
-/// matter.
-#[expect(clippy::option_option, reason = "whether it is ours, and what is known of it, are two questions")]
-fn network_of<'w>(
-    slot: &Slot,
-    entry: Option<&Entry>,
-    world: World<'w>,
-) -> Result<Option<Option<&'w Network>>, Refusal> {
+/// Whether an interface has its addresses from here.
+enum Served<'w> {
+    No,
+    /// The pod says so; how its network is configured is not known.
+    Unknown,
+    By(&'w Network),
+}
+
+fn network_of<'w>(slot: &Slot, entry: Option<&Entry>, world: World<'w>) -> Result<Served<'w>, Refusal> {
     if slot.network.is_empty() {
-        let primary = world.settings.primary.as_ref();
-        return Ok((primary.is_some() || entry.is_some()).then_some(primary));
+        return Ok(match (&world.settings.primary, entry) {
+            (Some(network), _) => Served::By(network),
+            (None, Some(_)) => Served::Unknown,
+            (None, None) => Served::No,
+        });
     }
     match (world.nads.get(&slot.network), entry) {
-        (Some(Nad::Ours(network)), _) => Ok(Some(Some(network))),
+        (Some(Nad::Ours(network)), _) => Ok(Served::By(network)),
         (Some(Nad::Broken(error)), _) => Err(broken(&slot.network, error)),
-        (Some(Nad::Others(_)) | None, None) => Ok(None),
+        (Some(Nad::Others(_)) | None, None) => Ok(Served::No),
         (Some(Nad::Others(kind)), Some(entry)) => {
             let who = if kind.is_empty() { "no IPAM plugin" } else { kind };
             let what = format!("network `{}` has its addresses from `{who}`, not from here", slot.network);
@@ -206,137 +238,5 @@ fn network_of<'w>(
             Err(invalid(&entry.at, what, hint))
         }
         (None, Some(_)) => Err(absent(std::slice::from_ref(&slot.network))),
-    }
-}
-
-pub(super) fn want(
-    pod: &PodView,
-    owned: &Owned,
-    slot: &Slot,
-    entry: Option<&Entry>,
-    network: Option<&Network>,
-    world: World<'_>,
-) -> Result<Want, Refusal> {
-    let none = Wish::default();
-    let (args, args_mac) = match network {
-        Some(network) => args(slot, network)?,
-        None => (Wish::default(), None),
-    };
-    let own = entry.map_or(&none, |entry| &entry.wish);
-    let network = network.map_or(&none, |network| &network.wish);
-    let (targets, source) = targets(slot, [own, &args, network], world)?;
-    let family =
-        [own, &args, network].into_iter().map(|wish| wish.family).find(|&family| family != FamilyWish::All);
-    Ok(Want {
-        attachment: Attachment {
-            holder: pod.uid.clone(),
-            network: slot.network.clone(),
-            interface: slot.interface.clone(),
-            node: pod.node.clone(),
-            ..Attachment::default()
-        },
-        targets,
-        source,
-        ips: ips(owned, slot, entry, &args.ips, &network.ips)?,
-        family: family.map_or(FamilyWant::All, to_family),
-        mac: mac_of(owned, slot, entry, args_mac)?,
-        join: owned.join,
-    })
-}
-
-/// What the network's `args.cni` and the attachment's `cni-args` ask for.
-fn args(slot: &Slot, network: &Network) -> Result<(Wish, Option<allotment_core::Mac>), Refusal> {
-    let args = network.args_with(slot.args.as_ref());
-    let field = Field::named("cni-args", &args);
-    let read = || Ok((Wish::read(&field)?, field.one("mac", |mac| mac.parse())?));
-    read().map_err(|error: cni::Error| invalid(&slot.at, error.msg, "correct what `cni-args` asks for"))
-}
-
-/// Subnets and pools: the pod's, else the attachment's, else the namespace's for the cluster's default network, else the
-/// network's.
-fn targets(
-    slot: &Slot,
-    wishes: [&Wish; 3],
-    world: World<'_>,
-) -> Result<(Vec<Target>, Option<Choice>), Refusal> {
-    let [own, args, network] = wishes.map(|wish| {
-        let subnets = wish.subnets.iter().cloned().map(Target::Subnet);
-        subnets.chain(wish.pools.iter().cloned().map(Target::Pool)).collect::<Vec<_>>()
-    });
-    let namespace = match &world.namespace.subnets {
-        Some(text) if slot.network.is_empty() => {
-            let at = format!("annotation `{}` of the namespace", allotment_api::annotation::SUBNETS);
-            words(&at, text)?.into_iter().map(Target::Subnet).collect()
-        }
-        _ => Vec::new(),
-    };
-    let all = [
-        (own, Choice::Request),
-        (args, Choice::Request),
-        (namespace, Choice::Namespace),
-        (network, Choice::Network),
-    ];
-    let found = all.into_iter().find(|(targets, _)| !targets.is_empty());
-    Ok(found.map_or((Vec::new(), None), |(targets, choice)| (targets, Some(choice))))
-}
-
-/// Addresses by name: the pod's, else the attachment's, else the network's, whose list all share that use it.
-fn ips(
-    owned: &Owned,
-    slot: &Slot,
-    entry: Option<&Entry>,
-    args: &[AskedIp],
-    network: &[AskedIp],
-) -> Result<Asked, Refusal> {
-    let own = entry.map_or(&[][..], |entry| &entry.wish.ips);
-    if let (Some(entry), false, false) = (entry, own.is_empty(), slot.ips.is_empty())
-        && addresses(own) != addresses(&slot.ips)
-    {
-        let what =
-            format!("it asks for other addresses than {}, whose `ips` are given to the plugin", slot.at);
-        return Err(invalid(&entry.at, what, "ask for addresses in one place"));
-    }
-    let attachment = if slot.ips.is_empty() { args } else { &slot.ips };
-    match (entry, own.is_empty(), attachment.is_empty()) {
-        (Some(entry), false, _) => asked(owned, &entry.at, own),
-        (_, _, false) if owned.share == Share::Whole => Ok(Asked::Each(addresses(attachment))),
-        (_, _, false) => Ok(Asked::OneOf(addresses(attachment))),
-        _ if network.is_empty() => Ok(Asked::Nothing),
-        _ => Ok(Asked::OneOf(addresses(network))),
-    }
-}
-
-fn mac_of(
-    owned: &Owned,
-    slot: &Slot,
-    entry: Option<&Entry>,
-    args: Option<allotment_core::Mac>,
-) -> Result<Option<MacWant>, Refusal> {
-    let own = match entry {
-        Some(entry) => mac(owned, &entry.at, &entry.macs)?.map(|want| (entry, want)),
-        None => None,
-    };
-    match (own, slot.mac) {
-        (Some((entry, want)), Some(other)) if want != MacWant::Asked(other) => {
-            let what = format!(
-                "it asks for another MAC than {}, whose `mac` {other} is given to the plugin",
-                slot.at
-            );
-            Err(invalid(&entry.at, what, "ask for the MAC in one place"))
-        }
-        (Some((_, want)), _) => Ok(Some(want)),
-        (None, mac) => Ok(mac.or(args).map(MacWant::Asked)),
-    }
-}
-
-pub(super) fn to_family(family: FamilyWish) -> FamilyWant {
-    let core = |family| match family {
-        cni::Family::V4 => Family::V4,
-        cni::Family::V6 => Family::V6,
-    };
-    match family {
-        FamilyWish::All => FamilyWant::All,
-        FamilyWish::Require(family) => FamilyWant::Require(core(family)),
-        FamilyWish::Prefer(family) => FamilyWant::Prefer(core(family)),
     }
 }

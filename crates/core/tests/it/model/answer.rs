@@ -273,8 +273,20 @@ impl Asking<'_> {
             AllocationState::Reserved if own => Ok(picked(How::Enter)),
             AllocationState::Active if own && want.join && can_join(record, want) => Ok(picked(How::Join)),
             AllocationState::Cooling if own || self.is_free(record) => Ok(picked(How::Enter)),
+            AllocationState::Cooling if pick == Pick::Listed && self.was_siblings(record) => {
+                Ok(picked(How::Enter))
+            }
             _ => Err(Code::Taken),
         }
+    }
+
+    fn was_siblings(&self, record: &Allocation) -> bool {
+        let prefix = &self.request.siblings;
+        let key = |owner: &allotment_core::Owner| (owner.kind.clone(), owner.namespace.clone());
+        !prefix.is_empty()
+            && record.rule.pick == Pick::Listed
+            && key(&record.owner) == key(&self.request.owner)
+            && record.owner.name.starts_with(prefix)
     }
 
     /// What the owner had: of this interface before others, kept before cooling, the latest first.

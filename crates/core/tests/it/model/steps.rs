@@ -159,7 +159,9 @@ fn request(pair: &Pair, step: &Step) -> Request {
         _ => Asked::Nothing,
     };
     let pod_labels = if on[0] % 3 == 0 { labels(&[("app", "web")]) } else { labels(&[]) };
-    Request { owner, wants, pod_labels, ..Request::default() }
+    // `c1` and `c10` to `c15` are of one group to each other, all containers to some.
+    let siblings = ["", "c", "c1", "db-"][usize::from(arg >> 4) % 4].to_owned();
+    Request { owner, wants, siblings, pod_labels, ..Request::default() }
 }
 
 /// An address near the start of a subnet, most often of one that the want names; or one that is in use.

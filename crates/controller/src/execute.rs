@@ -123,7 +123,8 @@ impl Executor {
                 self.spawn(async move { Outcome::Surveyed(handle.read(usage).await.ok()) });
             }
             objects::Action::WriteStatus { key, uid, status } => self.write(async move {
-                let status = write_status(client, &key, &uid, status).await.map_err(|error| error.to_string());
+                let status =
+                    write_status(client, &key, &uid, status).await.map_err(|error| error.to_string());
                 Outcome::Written { key, status }
             }),
             objects::Action::Finalize { key, uid, present } => self.write(async move {

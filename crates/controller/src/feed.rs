@@ -73,7 +73,11 @@ impl Feed {
     }
 }
 
-async fn forward<K>(events: impl Stream<Item = Event<K>>, to: mpsc::Sender<Input>, wrap: fn(Event<K>) -> Input) {
+async fn forward<K>(
+    events: impl Stream<Item = Event<K>>,
+    to: mpsc::Sender<Input>,
+    wrap: fn(Event<K>) -> Input,
+) {
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
         if to.send(wrap(event)).await.is_err() {

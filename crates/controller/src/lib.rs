@@ -30,4 +30,5 @@ mod waiting;
 mod world;
 
 pub use health::Health;
+pub use request::Settings;
 pub use run::run;

@@ -40,9 +40,17 @@ pub(crate) enum Action {
     Settle(Vec<Step>),
     /// Read how full subnets and pools are.
     Survey,
-    WriteStatus { key: ObjectKey, uid: String, status: ObjectStatus },
+    WriteStatus {
+        key: ObjectKey,
+        uid: String,
+        status: ObjectStatus,
+    },
     /// Our finalizer is to be there, or not.
-    Finalize { key: ObjectKey, uid: String, present: bool },
+    Finalize {
+        key: ObjectKey,
+        uid: String,
+        present: bool,
+    },
 }
 
 /// What came of the last try to bring an object into force.

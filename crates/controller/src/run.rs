@@ -168,8 +168,9 @@ impl Controller {
                 place: "the ledger".to_owned(),
                 why: error.to_string(),
             })??;
-            let in_force =
-                handle.read(|state, _| state.objects().map(|object| (object.key(), object)).collect()).await?;
+            let in_force = handle
+                .read(|state, _| state.objects().map(|object| (object.key(), object)).collect())
+                .await?;
             Ok(Opened { handle, in_force })
         }));
     }

@@ -36,6 +36,7 @@ mod table;
 mod targets;
 mod text;
 mod warm;
+mod withheld;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -55,6 +56,7 @@ pub struct State {
     /// Subnets without regions: they are laid out by `settle`.
     stale: BTreeSet<u32>,
     loading: bool,
+    withheld: withheld::Withheld,
 }
 
 impl State {

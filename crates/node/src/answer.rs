@@ -17,6 +17,7 @@ pub fn cni_code(code: Code) -> u32 {
         Code::Full => code::FULL,
         Code::Taken => code::TAKEN,
         Code::NotAllowed => code::NOT_ALLOWED,
+        Code::Withheld => code::TRY_AGAIN_LATER,
         Code::Unknown | Code::Invalid => code::INVALID_CONFIG,
     }
 }

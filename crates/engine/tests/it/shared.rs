@@ -10,11 +10,12 @@ use allotment_engine::conformance::{self, Content, Subject, ended, pod, subnet};
 use allotment_engine::{Batch, CommitError, Engine, EngineError, Handle, Ledger, LedgerError, Stale};
 
 type BlockName = (String, IpAddr);
+type Records = Vec<(IpAddr, Vec<u8>)>;
 
 /// What is written, and how often each thing was.
 #[derive(Default)]
 struct Written {
-    blocks: BTreeMap<BlockName, (u64, Vec<(IpAddr, Vec<u8>)>)>,
+    blocks: BTreeMap<BlockName, (u64, Records)>,
     objects: BTreeMap<ObjectKey, Object>,
     objects_version: u64,
     /// Whether it can be reached.

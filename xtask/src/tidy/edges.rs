@@ -19,7 +19,14 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("allotment-cluster", &[]),
     (
         "allotment-controller",
-        &["allotment-api", "allotment-cluster", "allotment-core", "allotment-engine", "allotment-proof"],
+        &[
+            "allotment-api",
+            "allotment-cluster",
+            "allotment-core",
+            "allotment-engine",
+            "allotment-proof",
+            "allotment-wire",
+        ],
     ),
     (
         "allotment-agent",

@@ -51,7 +51,7 @@ mod tests {
             );
             error.code
         });
-        assert_eq!(codes, [100, 101, 102, 7, 7]);
+        assert_eq!(codes, [100, 101, 102, 7, 11, 7]);
         let later = [
             EngineError::Busy { waiting: 9 },
             EngineError::Deadline,

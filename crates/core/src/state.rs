@@ -13,6 +13,7 @@ mod adopt;
 mod apply;
 mod arena;
 mod block;
+mod check;
 mod choose;
 mod codec;
 mod declare;

@@ -89,6 +89,10 @@ pub(crate) enum Command {
         #[arg(default_value = "-")]
         file: PathBuf,
     },
+    /// Prints the CustomResourceDefinitions of our objects as YAML: `allot crds | kubectl apply -f -`.
+    ///
+    /// They come before anything else in a cluster. No daemon and no cluster is asked.
+    Crds,
     /// Prints a page of the reference.
     #[command(hide = true)]
     Reference { page: Page },

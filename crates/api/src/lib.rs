@@ -14,14 +14,20 @@
 //! following of changes (that is the daemon's).
 
 pub mod annotation;
+#[cfg(feature = "kube")]
+mod crd;
 mod folder;
 mod problem;
 mod read;
 mod reference;
 mod scalar;
+#[cfg(feature = "kube")]
+mod schema;
 pub mod v1alpha1;
 mod write;
 
+#[cfg(feature = "kube")]
+pub use crd::{crds, crds_yaml};
 pub use folder::{files, read_folder};
 pub use problem::{Located, Parsed, Problem};
 pub use read::{MAX_FILE_BYTES, parse};

@@ -14,6 +14,10 @@ pub struct Refusal {
     pub counts: Vec<Count>,
     /// What to do next.
     pub hint: String,
+    /// Milliseconds after which time alone may have mended it: something in its way cools until then. Nothing: only a
+    /// release or another request can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again_ms: Option<u64>,
 }
 
 /// One number of a [`Refusal`], such as `held` 254.
@@ -81,7 +85,7 @@ codes! {
 
 impl Refusal {
     pub fn new(code: Code, text: impl Into<String>, hint: impl Into<String>) -> Refusal {
-        Refusal { code, text: text.into(), counts: Vec::new(), hint: hint.into() }
+        Refusal { code, text: text.into(), counts: Vec::new(), hint: hint.into(), again_ms: None }
     }
 
     #[must_use]
@@ -89,6 +93,11 @@ impl Refusal {
     pub fn count(mut self, what: &str, value: impl ToString) -> Refusal {
         self.counts.push(Count { what: what.to_owned(), value: value.to_string() });
         self
+    }
+
+    #[must_use]
+    pub(crate) fn again(self, ms: Option<u64>) -> Refusal {
+        Refusal { again_ms: ms, ..self }
     }
 }
 

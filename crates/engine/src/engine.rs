@@ -44,11 +44,14 @@ pub struct Options {
     pub batch: usize,
     /// The longest wait for more requests before a commit.
     pub linger: Duration,
+    /// How far apart commits begin at least, unless a batch is full: where a commit costs others something, those who ask
+    /// in quick succession share it. The first after a pause never waits.
+    pub pace: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { clock: Box::new(system_clock), batch: BATCH, linger: linger::LONGEST }
+        Options { clock: Box::new(system_clock), batch: BATCH, linger: linger::LONGEST, pace: Duration::ZERO }
     }
 }
 
@@ -67,6 +70,8 @@ pub struct Engine<L> {
     paused: Option<(Instant, String)>,
     queue: Receiver<Item>,
     linger: Linger,
+    /// When the last commit began.
+    committed: Option<Instant>,
     options: Options,
     metrics: Arc<Metrics>,
 }
@@ -84,8 +89,17 @@ impl<L: Ledger + 'static> Engine<L> {
         let handle = Handle::new(sender, Arc::clone(&metrics), end);
         let linger = Linger::new(options.linger);
         let state = State::new();
-        let mut engine =
-            Engine { ledger, state, sound: false, paused: None, queue, linger, options, metrics };
+        let mut engine = Engine {
+            ledger,
+            state,
+            sound: false,
+            paused: None,
+            queue,
+            linger,
+            committed: None,
+            options,
+            metrics,
+        };
         engine.load()?;
         let run = move || {
             // Everything that callers wait for is dropped in here, and so they are told, before the end is.
@@ -123,17 +137,25 @@ impl<L: Ledger + 'static> Engine<L> {
         }
         self.drain(tasks);
         if let Some(wait) = self.linger.wait(tasks.len(), Instant::now()) {
-            while tasks.len() < wait.expected.min(self.options.batch) {
-                let left = wait.until.saturating_duration_since(Instant::now());
-                match self.queue.recv_timeout(left) {
-                    Ok(item) => self.take(item, tasks),
-                    Err(_) => break,
-                }
-            }
-            self.drain(tasks);
+            self.gather(tasks, wait.expected, wait.until);
             self.linger.waited(wait, tasks.len());
         }
+        if let Some(committed) = self.committed.filter(|_| !self.options.pace.is_zero()) {
+            self.gather(tasks, self.options.batch, committed + self.options.pace);
+        }
         true
+    }
+
+    /// Takes what comes until then, or until there are enough.
+    fn gather(&mut self, tasks: &mut Vec<Box<dyn Task>>, enough: usize, until: Instant) {
+        while tasks.len() < enough.min(self.options.batch) {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.queue.recv_timeout(left) {
+                Ok(item) => self.take(item, tasks),
+                Err(_) => break,
+            }
+        }
+        self.drain(tasks);
     }
 
     fn drain(&mut self, tasks: &mut Vec<Box<dyn Task>>) {
@@ -200,6 +222,7 @@ impl<L: Ledger + 'static> Engine<L> {
                 return;
             }
             let began = Instant::now();
+            self.committed = Some(began);
             match self.ledger.commit(&self.state, &batch) {
                 Ok(()) => {
                     self.metrics.committed(held.len(), began.elapsed());

@@ -147,18 +147,33 @@ impl ControlPlane {
 
     /// A file for a user in these groups, by impersonation: to RBAC and to every policy it is that user who asks.
     pub fn kubeconfig_for(&self, user: &str, groups: &[&str]) -> Result<PathBuf> {
-        self.write_kubeconfig(&self.url, &Identity::speaking_for(TOKEN, user, groups))
+        self.write_kubeconfig(&Identity::speaking_for(TOKEN, user, groups))
     }
 
     /// A file for whoever holds this token, such as that of a service account.
     pub fn kubeconfig_with(&self, token: &str) -> Result<PathBuf> {
-        self.write_kubeconfig(&self.url, &Identity::token(token))
+        self.write_kubeconfig(&Identity::token(token))
     }
 
-    fn write_kubeconfig(&self, url: &str, identity: &Identity) -> Result<PathBuf> {
+    /// The user of another file, who asks another server, such as a proxy.
+    pub(crate) fn kubeconfig_through(&self, file: &Path, url: &str) -> Result<PathBuf> {
+        let path = self.new_kubeconfig();
+        kubeconfig::redirect(file, url, &path)?;
+        Ok(path)
+    }
+
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    fn new_kubeconfig(&self) -> PathBuf {
         let number = self.kubeconfigs.fetch_add(1, Ordering::Relaxed);
-        let path = self.folder.join(format!("kubeconfig-{number}"));
-        kubeconfig::write(&path, url, &self.folder.join("ca.crt"), identity)?;
+        self.folder.join(format!("kubeconfig-{number}"))
+    }
+
+    fn write_kubeconfig(&self, identity: &Identity) -> Result<PathBuf> {
+        let path = self.new_kubeconfig();
+        kubeconfig::write(&path, &self.url, &self.folder.join("ca.crt"), identity)?;
         Ok(path)
     }
 

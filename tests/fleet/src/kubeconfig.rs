@@ -1,5 +1,6 @@
 //! Kubeconfig files.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -38,5 +39,13 @@ pub(crate) fn write(path: &Path, server: &str, authority: &Path, identity: &Iden
         "contexts": [{"name": "fleet", "context": {"cluster": "fleet", "user": "user", "namespace": "default"}}],
         "current-context": "fleet",
     });
-    std::fs::write(path, text.to_string()).with_context(|| format!("{} cannot be written", path.display()))
+    fs::write(path, text.to_string()).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Writes a copy of a file with another server.
+pub(crate) fn redirect(file: &Path, server: &str, path: &Path) -> Result<()> {
+    let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let mut config: Value = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
+    config["clusters"][0]["cluster"]["server"] = json!(server);
+    fs::write(path, config.to_string()).with_context(|| format!("{} cannot be written", path.display()))
 }

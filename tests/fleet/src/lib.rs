@@ -3,6 +3,7 @@
 //! ```text
 //!   programs       etcd and kube-apiserver: built from tests/cluster once, kept outside the tree
 //!     ControlPlane   both of them, on ports of their own, in a folder that goes with them
+//!       Proxy          before the API server: slow, cut, lying as a test tells it to
 //!       objects        YAML, applied
 //!       Server         one program: started, stopped, killed, measured
 //! ```
@@ -16,7 +17,9 @@ pub mod objects;
 mod pki;
 mod ports;
 pub mod programs;
+pub mod proxy;
 mod server;
 
 pub use control_plane::{ControlPlane, Durability, Settings};
+pub use proxy::Proxy;
 pub use server::{Life, Server, Usage};

@@ -20,6 +20,7 @@ const LISTED_SHOWN: usize = 4;
 pub(super) fn all(refusals: Vec<Refusal>) -> Refusal {
     let best = refusals.iter().position(|refusal| refusal.code == Code::Full).unwrap_or(0);
     let mut refusals = refusals;
+    let again = refusals.iter().filter_map(|refusal| refusal.again_ms).min();
     if refusals.is_empty() {
         return Refusal::new(
             Code::Invalid,
@@ -34,10 +35,10 @@ pub(super) fn all(refusals: Vec<Refusal>) -> Refusal {
     let others: Vec<String> = refusals.iter().map(Refusal::to_string).collect();
     let text = format!("{first}; also: {}", others.join("; "));
     if first.code != Code::Full {
-        return Refusal::new(first.code, text, first.hint);
+        return Refusal::new(first.code, text, first.hint).again(again);
     }
     refusals.insert(0, first);
-    in_all(&text, &refusals)
+    in_all(&text, &refusals).again(again)
 }
 
 /// Several that are full: their numbers together, and the hint of the first that waiting could mend.
@@ -82,7 +83,8 @@ pub(super) fn full(planner: &Planner<'_>, target: &Drawn, family: Family, region
     }
     let first =
         regions.iter().filter_map(|&number| state.layout.next_free_in(&state.store, number, now)).min();
-    let hint = match first.filter(|_| cooling > 0) {
+    let again = first.filter(|_| cooling > 0);
+    let hint = match again {
         Some(ms) => {
             format!("the first of them is free again in {} s; or add a subnet or pool behind it", seconds(ms))
         }
@@ -90,7 +92,7 @@ pub(super) fn full(planner: &Planner<'_>, target: &Drawn, family: Family, region
     };
     let text = format!("{} no free {family} address for {}", describe(state, target, regions), request.owner);
     let refusal = Refusal::new(Code::Full, text, hint).count("in it", total).count("held", held);
-    let refusal = refusal.count(COOLING, cooling);
+    let refusal = refusal.count(COOLING, cooling).again(again);
     if own > 0 { refusal.count("for its other interfaces", own) } else { refusal }
 }
 
@@ -265,11 +267,13 @@ pub(super) fn cooling(state: &State, request: &Request, place: Place, index: u32
     let since = state.store.records.get(index).since;
     let subnet = state.objects.subnet_ranges.find(place.vrf, place.key);
     let cooling_ms = subnet.map_or(0, |subnet| state.objects.subnets.get(subnet).spec.cooling_ms);
-    let left = seconds(cooling_ms.saturating_sub(now.since(since)));
+    let left_ms = cooling_ms.saturating_sub(now.since(since));
+    let left = seconds(left_ms);
     let owner = state.store.owner(index);
     let text = format!("{} asks for {}, which still cools after {owner}", request.owner, place.address());
     Refusal::new(Code::Taken, text, format!("ask again in {left} s, or for another address"))
         .count("seconds left", left)
+        .again(Some(left_ms))
 }
 
 pub(super) fn interface_twice(request: &Request, want: &Want) -> Refusal {

@@ -34,6 +34,7 @@ fn a_cooling_address_is_for_its_last_owner_only() {
         "subnet `s` has no free IPv4 address for Container b: 1 in it, 0 held, 1 cooling"
     );
     assert_eq!(refusal.hint, "the first of them is free again in 30 s; or add a subnet or pool behind it");
+    assert_eq!(refusal.again_ms, Some(30_000));
     assert_eq!(world.ask("b").on("s").ip(&["10.0.0.2"]).get(), "taken");
     assert_eq!(world.ask("a").on("s").get(), "10.0.0.2", "its own comes back at once");
     world.del("a");

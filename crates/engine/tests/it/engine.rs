@@ -66,6 +66,32 @@ async fn the_same_request_twice_at_once_is_one_allocation() {
 }
 
 #[tokio::test]
+async fn those_who_come_in_quick_succession_share_a_commit() {
+    let ledger = EmbeddedLedger::open_disk(Arc::new(new_disk()), "the ledger").unwrap();
+    let options = Options { batch: 3, pace: Duration::from_hours(1), ..Options::default() };
+    let handle = Engine::open_with(ledger, options).unwrap();
+    handle.put(subnet("a", "v", &["10.0.0.0/24"])).await.unwrap();
+    assert_eq!(handle.metrics().commits.get(), 1, "the first one does not wait");
+    let mut asked: Vec<Asked> = Vec::new();
+    for n in 1..=2 {
+        let handle = handle.clone();
+        asked.push(tokio::spawn({
+            let handle = handle.clone();
+            async move { handle.allocate(pod(n, "a"), soon()).await }
+        }));
+        tokio::task::yield_now().await;
+        // It is read after the request was taken: the engine gathers.
+        handle.read(|_, _| ()).await.unwrap();
+        assert!(asked.iter().all(|asked| !asked.is_finished()), "{n} of 3");
+    }
+    handle.allocate(pod(3, "a"), soon()).await.unwrap();
+    for asked in asked {
+        asked.await.unwrap().unwrap();
+    }
+    assert_eq!(handle.metrics().commits.get(), 2);
+}
+
+#[tokio::test]
 async fn a_refusal_on_what_is_committed_waits_for_nobody() {
     let (handle, _gate, _) = gate::engine("10.0.0.0/24").await;
     let refused = handle.allocate(pod(1, "nowhere"), soon()).await.unwrap_err();
@@ -192,7 +218,12 @@ async fn stopping_finishes_what_is_queued() {
     let first = hold_up(&handle, &mut gate).await;
     let mut asked = Vec::new();
     for n in 0..50 {
-        asked.push(ask(&handle, n).await);
+        let handle = handle.clone();
+        asked.push(tokio::spawn({
+            let handle = handle.clone();
+            async move { handle.allocate(pod(n, "a"), soon()).await }
+        }));
+        tokio::task::yield_now().await;
     }
     let stopped = tokio::spawn({
         let handle = handle.clone();

@@ -4,17 +4,10 @@ use allotment_fleet::{ControlPlane, Settings, objects};
 use k8s_openapi::api::authentication::v1::{SelfSubjectReview, UserInfo};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::PostParams;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use serde_json::json;
 
-use crate::plane;
-
-async fn client_of(path: &std::path::Path) -> Client {
-    let kubeconfig = Kubeconfig::read_from(path).unwrap();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-    Client::try_from(config).unwrap()
-}
+use crate::{client_of, plane};
 
 async fn who_am_i(client: Client) -> UserInfo {
     let review = Api::<SelfSubjectReview>::all(client);

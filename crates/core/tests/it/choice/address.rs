@@ -139,8 +139,10 @@ fn an_address_that_somebody_has_is_taken() {
     world.now += 1;
     world.del("a");
     world.now += 20_500;
+    let refusal = world.ask("b").ip(&["10.0.0.7"]).refusal();
+    assert_eq!(refusal.again_ms, Some(9500));
     assert_eq!(
-        said(&world.ask("b").ip(&["10.0.0.7"]).refusal()),
+        said(&refusal),
         [
             "taken",
             "Container b asks for 10.0.0.7, which still cools after Container a: 10 seconds left",

@@ -69,7 +69,8 @@ pub(crate) enum Command {
     /// Says what would be wrong with these objects; changes nothing.
     ///
     /// Without a daemon the files are checked against themselves and each other; with one also against its objects and
-    /// the addresses in use.
+    /// the addresses in use. All of them count as one edit. Where its own folder of objects is given, what that no longer
+    /// declares would go.
     Check {
         /// YAML files, or folders of them; `-` for standard input.
         #[arg(required = true, value_name = "FILE")]

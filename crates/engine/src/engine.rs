@@ -236,6 +236,10 @@ impl<L: Ledger + 'static> Engine<L> {
                     self.metrics.conflicts.add(1);
                     self.restore([batch.blocks(), blocks].concat(), undo);
                 }
+                Err(CommitError::Objects) => {
+                    self.metrics.conflicts.add(1);
+                    self.sound = false;
+                }
                 Err(CommitError::Failed(error)) => {
                     self.metrics.failures.add(1);
                     tracing::error!(%error, hint = error.hint(), "a commit failed; nothing of it was granted");

@@ -95,6 +95,9 @@ pub enum CommitError {
     /// Somebody else wrote these blocks.
     #[error("{} blocks were changed by somebody else", .0.len())]
     Conflict(Vec<BlockId>),
+    /// Somebody else wrote an object: everything has to be loaded again, since an object says what holds for many blocks.
+    #[error("objects were changed by somebody else")]
+    Objects,
     #[error(transparent)]
     Failed(#[from] LedgerError),
 }

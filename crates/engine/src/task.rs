@@ -57,7 +57,7 @@ impl Subject for Release {
     }
 }
 
-impl Subject for Object {}
+impl Subject for Vec<Object> {}
 impl Subject for ObjectKey {}
 impl Subject for Vec<Allocation> {}
 

@@ -246,10 +246,14 @@ pub(super) fn taken(state: &State, request: &Request, place: Place, index: u32) 
     Refusal::new(Code::Taken, text, "ask for another address, or end its holder first")
 }
 
-pub(super) fn shared_mac(request: &Request, place: Place, asked: Mac, has: Option<Mac>) -> Refusal {
+pub(super) fn shared_mac(request: &Request, place: Place, asked: &[Mac], has: Option<Mac>) -> Refusal {
     let has = has.map_or("no MAC".to_owned(), |mac| format!("MAC {mac}"));
+    let asked = match asked {
+        [mac] => format!("MAC {mac}"),
+        list => format!("one of {} MACs", list.len()),
+    };
     let text = format!(
-        "{} asks for MAC {asked} at {}, which it shares with a holder that has {has} there",
+        "{} asks for {asked} at {}, which it shares with a holder that has {has} there",
         request.owner,
         place.address()
     );
@@ -318,6 +322,13 @@ pub(super) fn mac_taken(state: &State, request: &Request, mac: Mac, index: u32) 
     let text =
         format!("{} asks for MAC {mac}, which {owner} has ({}, VRF `{vrf}`)", request.owner, place.address());
     Refusal::new(Code::Taken, text, "use another MAC, or end its holder first")
+}
+
+pub(super) fn mac_list(request: &Request, refusals: Vec<Refusal>) -> Refusal {
+    let count = refusals.len();
+    let first = all(refusals);
+    let text = format!("{} can have none of the MACs listed for it: {}", request.owner, first.text);
+    Refusal { code: first.code, text, ..first }.count("tried", count)
 }
 
 pub(super) fn mac_twice(request: &Request, mac: Mac) -> Refusal {

@@ -9,7 +9,7 @@ mod reserve;
 mod transfer;
 
 pub(crate) use check::check;
-pub(crate) use install::crds;
+pub(crate) use install::{crds, policies};
 pub(crate) use list::{ips, named};
 pub(crate) use questions::{audit, who_has, why};
 pub(crate) use ready::ready;

@@ -17,6 +17,13 @@ pub(crate) fn down() -> Result<ExitCode> {
     run(Command::new(program()?).arg("down").arg(folder()?))
 }
 
+/// The command that builds etcd and kube-apiserver, unless they are there.
+pub(crate) fn programs() -> Result<Command> {
+    let mut command = Command::new(program()?);
+    command.arg("programs");
+    Ok(command)
+}
+
 /// The fleet's own program: what it is made of would slow down the building of this one.
 fn program() -> Result<std::path::PathBuf> {
     dist::cargo_build(&mut tree::cargo(), &["--quiet", "--package", "allotment-fleet", "--bin", "fleet"])?;

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use allotment_fleet::{bin, standing};
+use allotment_fleet::{bin, programs, standing};
 use anyhow::{Context, Result, bail};
 use standing::Size;
 
 const USAGE: &str = "\
 usage: fleet up FOLDER [--nodes N] [--controllers N]
        fleet down FOLDER
+       fleet programs         builds etcd and kube-apiserver, unless they are there
 ";
 
 fn main() -> ExitCode {
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["up", folder, options @ ..] => size(options).and_then(|size| up(Path::new(folder), size)),
+        ["programs"] => build(),
         ["down", folder] => down(Path::new(folder)),
         _ => {
             eprint!("{USAGE}");
@@ -60,6 +62,13 @@ fn up(folder: &Path, size: Size) -> Result<()> {
     }
     eprintln!("`cargo xtask fleet down` ends it all. To use it:\n");
     say(&format!("export KUBECONFIG={}", standing.kubeconfig.display()));
+    Ok(())
+}
+
+fn build() -> Result<()> {
+    for program in ["etcd", "kube-apiserver"] {
+        eprintln!("{}", programs::path(program)?.display());
+    }
     Ok(())
 }
 

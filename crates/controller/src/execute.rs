@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 
 use allotment_api::v1alpha1::{IPPool, ObjectStatus, Reservation, Subnet};
 use allotment_cluster::Pod;
-use allotment_core::{Grant, Object, ObjectKey, ObjectKind, Release, ReleaseMode, State, Timestamp, Usage};
-use allotment_engine::{EngineError, Handle};
-use futures_util::future::poll_immediate;
+use allotment_core::{
+    Allocation, AllocationState, Grant, Object, ObjectKey, ObjectKind, Release, ReleaseMode, State,
+    Timestamp, Usage,
+};
+use allotment_engine::{EngineError, Handle, Pages};
+use futures_util::future::{join_all, poll_immediate};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Resource};
 use serde_json::json;
@@ -18,7 +21,9 @@ use tokio::time::timeout;
 
 use crate::kubernetes::{FIELD_MANAGER, code};
 use crate::objects::{self, FINALIZER, Settled, settle};
+use crate::owners::Kept;
 use crate::pods::{self, Patched, Place, Uid};
+use crate::release;
 use crate::world::Action;
 
 /// Writes under way at one time: enough to keep an API server busy, too few to be noticed by its fairness.
@@ -33,13 +38,32 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// What became of an action.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    Answered { uid: Uid, answer: Result<Grant, EngineError> },
-    Patched { uid: Uid, patched: Patched },
+    Answered {
+        uid: Uid,
+        answer: Result<Grant, EngineError>,
+    },
+    Patched {
+        uid: Uid,
+        patched: Patched,
+    },
     GivenBack,
+    Released(release::Outcome),
+    /// What is kept for owners that nobody uses now; nothing when it could not be read.
+    FoundKept(Option<Vec<Kept>>),
+    /// What nobody needs any more is freed, all of it or not.
+    Freed {
+        all: bool,
+    },
     Settled(Settled),
     Surveyed(Option<BTreeMap<ObjectKey, Vec<Usage>>>),
-    Written { key: ObjectKey, status: Result<ObjectStatus, String> },
-    Finalized { key: ObjectKey, present: Result<bool, String> },
+    Written {
+        key: ObjectKey,
+        status: Result<ObjectStatus, String>,
+    },
+    Finalized {
+        key: ObjectKey,
+        present: Result<bool, String>,
+    },
 }
 
 /// Works for one term of leadership; what is under way ends with it.
@@ -72,6 +96,15 @@ impl Executor {
         match action {
             Action::Pod(action) => self.start_pod(action).await,
             Action::Object(action) => self.start_object(action),
+            Action::Release(action) => match action {},
+            Action::FindKept => {
+                let pages = Pages::new(&self.handle, |_, _| true, |state, place| kept(state.at(place)?));
+                self.spawn(async move { Outcome::FoundKept(pages.collect().await.ok()) });
+            }
+            Action::Free(kept) => {
+                let handle = self.handle.clone();
+                self.spawn(async move { Outcome::Freed { all: free(&handle, kept).await } });
+            }
         }
     }
 
@@ -177,6 +210,25 @@ async fn show(client: Client, uid: &str, place: &Place, patch: json_patch::Patch
         },
         _ => Patched::Failed(error.to_string()),
     }
+}
+
+/// An address that is reserved for its owner and in use by nobody.
+fn kept(allocation: Allocation) -> Option<Kept> {
+    let Allocation { vrf, address, state, owner, attachments, .. } = allocation;
+    let attachment = attachments.into_iter().next();
+    (state == AllocationState::Reserved).then_some(Kept { vrf, address, owner, attachment })
+}
+
+/// Frees kept addresses. Whether all of them are.
+async fn free(handle: &Handle, kept: Vec<Kept>) -> bool {
+    let deadline = Instant::now() + DECIDE;
+    let releases = kept.into_iter().map(async |Kept { vrf, address, owner, attachment }| {
+        let holder = attachment.map(|attachment| attachment.holder).unwrap_or_default();
+        let release = Release::Address { vrf, address, holder, mode: ReleaseMode::Cool };
+        tracing::info!(%address, %owner, "freed: its owner is gone, or no longer needs it");
+        handle.release(release, deadline).await.is_ok()
+    });
+    join_all(releases).await.into_iter().all(|freed| freed)
 }
 
 /// How full subnets and pools are.

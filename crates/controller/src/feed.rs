@@ -3,20 +3,20 @@
 use allotment_api::v1alpha1::{IPPool, NodeAttachments, Reservation, Subnet};
 use allotment_cluster::{Event, Namespace, NetworkAttachmentDefinition, Node, Pod, Selectors, watch};
 use futures_util::{Stream, StreamExt};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::ObjectMeta;
+use kube::discovery::ApiResource;
 use kube::{Api, Client};
-use serde::Deserialize;
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
+
+use crate::owners::{Family, Source, Workload};
+
+mod defined;
 
 /// Events that wait to be taken in; a watch that is ahead of us waits.
 const QUEUE: usize = 1024;
 
 /// Bound pods with a network of their own.
 const PODS: &str = "spec.nodeName!=,spec.hostNetwork=false";
-
-const NETWORKS: &str = "network-attachment-definitions.k8s.cni.cncf.io";
 
 /// One thing that was told.
 pub(crate) enum Input {
@@ -28,6 +28,7 @@ pub(crate) enum Input {
     Subnet(Event<Subnet>),
     Pool(Event<IPPool>),
     Reservation(Event<Reservation>),
+    Workload(Source, Event<Workload>),
 }
 
 /// The watches; they end with it.
@@ -39,12 +40,14 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// Watches everything but pods.
-    pub(crate) fn start(client: &Client) -> Feed {
+    /// Watches everything but pods; with what owners these families have.
+    pub(crate) fn start(client: &Client, families: &[Family]) -> Feed {
         let (sender, inputs) = mpsc::channel(QUEUE);
         let mut feed = Feed { client: client.clone(), sender, inputs, watches: JoinSet::new() };
-        let (client, sender) = (client.clone(), feed.sender.clone());
-        feed.watches.spawn(networks(client, sender));
+        feed.begin_defined("network-attachment-definitions.k8s.cni.cncf.io".to_owned(), Input::Network);
+        for source in families.iter().flat_map(|family| &family.sources) {
+            feed.begin_source(source.clone());
+        }
         feed.begin::<Namespace>(Selectors::default(), Input::Namespace);
         feed.begin::<Node>(Selectors::default(), Input::Node);
         feed.begin::<NodeAttachments>(Selectors::default(), Input::Attachments);
@@ -57,6 +60,44 @@ impl Feed {
     /// Watches pods, too. They are read against the rest, so they come once it is known: most need not be kept then.
     pub(crate) fn start_pods(&mut self) {
         self.begin::<Pod>(Selectors::fields(PODS), Input::Pod);
+    }
+
+    fn begin_source(&mut self, source: Source) {
+        let Source { group, kind } = &source;
+        let plural = format!("{}s", kind.to_lowercase());
+        if group == "apps" {
+            let resource = ApiResource {
+                group: group.clone(),
+                version: "v1".to_owned(),
+                api_version: format!("{group}/v1"),
+                kind: kind.clone(),
+                plural,
+            };
+            let events =
+                watch(Api::<Workload>::all_with(self.client.clone(), &resource), Selectors::default());
+            let wrap = move |event| Input::Workload(source.clone(), event);
+            self.watches.spawn(forward(events, self.sender.clone(), wrap));
+        } else {
+            let name = format!("{plural}.{group}");
+            self.begin_defined(name, move |event| Input::Workload(source.clone(), event));
+        }
+    }
+
+    /// Watches a kind that need not exist; as long as it does not, there is nothing of it.
+    fn begin_defined<K>(
+        &mut self,
+        definition: String,
+        wrap: impl Fn(Event<K>) -> Input + Clone + Send + 'static,
+    ) where
+        K: kube::Resource + serde::de::DeserializeOwned + Send + 'static,
+        K::DynamicType: defined::Served,
+    {
+        self.watches.spawn(defined::forward_defined(
+            self.client.clone(),
+            definition,
+            self.sender.clone(),
+            wrap,
+        ));
     }
 
     fn begin<K>(&mut self, selectors: Selectors, wrap: fn(Event<K>) -> Input)
@@ -76,47 +117,12 @@ impl Feed {
 async fn forward<K>(
     events: impl Stream<Item = Event<K>>,
     to: mpsc::Sender<Input>,
-    wrap: fn(Event<K>) -> Input,
+    wrap: impl Fn(Event<K>) -> Input,
 ) {
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
         if to.send(wrap(event)).await.is_err() {
             return;
-        }
-    }
-}
-
-/// Whether a kind is defined; nothing of its definition matters.
-#[derive(Clone, Debug, Deserialize, kube::Resource)]
-#[resource(inherit = CustomResourceDefinition)]
-struct Definition {
-    metadata: ObjectMeta,
-}
-
-/// Networks exist only where their definition does. Without it there is no list to wait for, and nothing to ask again
-/// and again.
-async fn networks(client: Client, to: mpsc::Sender<Input>) {
-    let definitions = Api::<Definition>::all(client.clone());
-    let events = watch(definitions, Selectors::fields(format!("metadata.name={NETWORKS}")));
-    let mut events = std::pin::pin!(events);
-    let mut watches = JoinSet::new();
-    let mut running: Option<AbortHandle> = None;
-    while let Some(event) = events.next().await {
-        let (is_defined, version) = match event {
-            Event::Listed { objects, version } => (!objects.is_empty(), version),
-            Event::Applied(_) => (true, allotment_cluster::ResourceVersion::default()),
-            Event::Deleted(_) => (false, allotment_cluster::ResourceVersion::default()),
-            Event::Reached(_) => continue,
-        };
-        if is_defined && running.is_none() {
-            let networks = Api::<NetworkAttachmentDefinition>::all(client.clone());
-            let events = watch(networks, Selectors::default());
-            running = Some(watches.spawn(forward(events, to.clone(), Input::Network)));
-        } else if !is_defined {
-            running.take().as_ref().map(AbortHandle::abort);
-            if to.send(Input::Network(Event::Listed { objects: Vec::new(), version })).await.is_err() {
-                return;
-            }
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use allotment_cluster::Backoff;
-use allotment_core::{Object, ObjectKey};
-use allotment_engine::{Engine, EngineError, Handle, LedgerError, Options};
+use allotment_core::{Allocation, Object, ObjectKey};
+use allotment_engine::{Engine, EngineError, Handle, LedgerError, Options, Pages};
 use jiff::Timestamp;
 use kube::Client;
 use tokio::sync::{mpsc, watch};
@@ -18,6 +18,7 @@ use crate::feed::{Feed, Input};
 use crate::health::Health;
 use crate::leader::Elector;
 use crate::ledger::KubeLedger;
+use crate::owners::families;
 use crate::request::Settings;
 use crate::world::World;
 
@@ -42,7 +43,7 @@ pub async fn run(client: Client, settings: Settings, health: Arc<Health>, mut st
     tracing::info!(identity = elector.identity(), "standing by");
     let election = tokio::spawn(elect(elector, terms, ended));
     let mut controller = Controller {
-        feed: Feed::start(&client),
+        feed: Feed::start(&client, &families(&settings)),
         client,
         world: World::new(settings),
         pods_started: false,
@@ -104,6 +105,7 @@ enum Lead {
 struct Opened {
     handle: Handle,
     in_force: BTreeMap<ObjectKey, Object>,
+    held: Vec<Allocation>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -171,7 +173,9 @@ impl Controller {
             let in_force = handle
                 .read(|state, _| state.objects().map(|object| (object.key(), object)).collect())
                 .await?;
-            Ok(Opened { handle, in_force })
+            let held = Pages::new(&handle, |_, _| true, |state, place| state.at(place));
+            let held = held.collect().await?.into_iter().filter(|held| held.state.is_held()).collect();
+            Ok(Opened { handle, in_force, held })
         }));
     }
 
@@ -209,13 +213,13 @@ impl Controller {
                     self.start(actions).await;
                 }
             }
-            Woken::Opened(Ok(Opened { handle, in_force })) => {
-                tracing::info!(objects = in_force.len(), "the ledger is read");
+            Woken::Opened(Ok(Opened { handle, in_force, held })) => {
+                tracing::info!(objects = in_force.len(), addresses = held.len(), "the ledger is read");
                 self.backoff.reset();
                 let (sender, outcomes) = mpsc::unbounded_channel();
                 let executor = Executor::new(self.client.clone(), handle, sender);
                 self.lead = Lead::Leading(Box::new(Term { executor, outcomes }));
-                self.world.begin(in_force);
+                self.world.begin(in_force, held);
             }
             Woken::Opened(Err(error)) => {
                 tracing::error!(%error, "the ledger cannot be read; trying again");

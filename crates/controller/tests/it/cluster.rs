@@ -66,7 +66,8 @@ impl Cluster {
         self.clear(|_| self.api::<AddressBlock>()).await;
         self.clear(|namespace| Api::<Lease>::namespaced(self.client(), namespace)).await;
         self.clear(|namespace| Api::<Event>::namespaced(self.client(), namespace)).await;
-        self.clear(|namespace| Api::<NetworkAttachmentDefinition>::namespaced(self.client(), namespace)).await;
+        self.clear(|namespace| Api::<NetworkAttachmentDefinition>::namespaced(self.client(), namespace))
+            .await;
     }
 
     /// Deletes all of a kind, whatever its finalizers say.
@@ -209,8 +210,7 @@ impl Cluster {
             let generation = subnet.metadata.generation;
             let status = subnet.status?;
             let ready = status.conditions.into_iter().find(|condition| condition.kind == "Ready")?;
-            (status.observed_generation == generation)
-                .then_some((ready.status, ready.reason, ready.message))
+            (status.observed_generation == generation).then_some((ready.status, ready.reason, ready.message))
         })
         .await
     }

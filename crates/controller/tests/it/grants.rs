@@ -18,7 +18,8 @@ fn a_bound_pod_shows_its_grant() {
         let grant = cluster.grant("default", "web-0").await;
         assert_eq!(grant.pod, made.uid);
         assert_eq!(addresses(&grant), ["10.40.0.2", "10.40.0.3"]);
-        let names: Vec<_> = grant.attachments.iter().map(|given| (&*given.interface, &*given.network)).collect();
+        let names: Vec<_> =
+            grant.attachments.iter().map(|given| (&*given.interface, &*given.network)).collect();
         assert_eq!(names, [("net1", "default/fast"), ("net2", "default/fast")]);
         assert_eq!(cluster.ready("rack-a").await.0, "True");
         controller.stop().await;

@@ -120,6 +120,12 @@ impl World {
         result
     }
 
+    pub(crate) fn put_all(&mut self, objects: Vec<Object>) -> Vec<ObjectError> {
+        let errors = self.state.put_all(objects);
+        check::check(&self.state, Timestamp(self.now));
+        errors
+    }
+
     pub(crate) fn remove(&mut self, kind: ObjectKind, name: &str) -> Result<bool, ObjectError> {
         let result = self.state.remove(&ObjectKey { kind, name: name.to_owned() });
         check::check(&self.state, Timestamp(self.now));

@@ -62,10 +62,11 @@ impl Client {
     pub(crate) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
+        query: &[(&str, String)],
         content_type: &'static str,
         body: Vec<u8>,
     ) -> Result<T, Failure> {
-        let answer = self.ask(Method::POST, path, &[], Some((content_type, body))).await?;
+        let answer = self.ask(Method::POST, path, query, Some((content_type, body))).await?;
         self.read(answer).await
     }
 

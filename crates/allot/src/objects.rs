@@ -17,6 +17,7 @@ mod wanted;
 mod watch;
 
 pub(crate) use follow::{Follower, Problems};
+pub(crate) use remember::{FromFiles, Sources};
 pub(crate) use settle::{Scratch, settle};
 pub(crate) use steps::steps;
 pub(crate) use wanted::{Wanted, row};

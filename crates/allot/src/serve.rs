@@ -18,6 +18,7 @@ mod who_has;
 mod why;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -39,7 +40,7 @@ use self::ips::Filter;
 pub(crate) use self::objects::subnet_usage;
 pub(crate) use self::refusals::Refusals;
 use self::reply::Trouble;
-use crate::objects::{Problems, row};
+use crate::objects::{Problems, Sources, row};
 
 /// An import of a million addresses has about 500 bytes for each.
 const MAX_BODY: usize = 1 << 30;
@@ -48,6 +49,7 @@ const MAX_BODY: usize = 1 << 30;
 pub(crate) struct Daemon {
     pub(crate) handle: Handle,
     pub(crate) problems: Problems,
+    pub(crate) sources: Sources,
     pub(crate) refusals: Arc<Refusals>,
     /// Whether requests are served: from the first full reading of the objects to the beginning of the end.
     pub(crate) serving: AtomicBool,
@@ -136,11 +138,16 @@ async fn audit(State(daemon): State<Arc<Daemon>>) -> Answer<Vec<Finding>> {
     Ok(Json(audit::audit(&daemon.handle).await?))
 }
 
+/// `folder` may come several times: files of these are all that there are in them.
 async fn check(
     State(daemon): State<Arc<Daemon>>,
+    Query(query): Query<Vec<(String, PathBuf)>>,
     Json(files): Json<Vec<CheckFile>>,
 ) -> Answer<Vec<CheckRow>> {
-    Ok(Json(check::check(&daemon.handle, &files).await?))
+    let mut folders = query.into_iter().filter(|(key, _)| key == "folder").map(|(_, folder)| folder);
+    let is_own = folders.any(|folder| daemon.sources.is_folder(&folder));
+    let from_files = if is_own { daemon.sources.files() } else { Arc::default() };
+    Ok(Json(check::check(&daemon.handle, &files, from_files).await?))
 }
 
 async fn export(State(daemon): State<Arc<Daemon>>) -> Result<Response, Trouble> {

@@ -73,6 +73,7 @@ impl Standalone {
         let daemon = Arc::new(Daemon {
             handle: handle.clone(),
             problems: follower.problems(),
+            sources: follower.sources(),
             refusals,
             serving: AtomicBool::new(false),
         });

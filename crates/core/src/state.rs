@@ -13,6 +13,7 @@ mod adopt;
 mod apply;
 mod arena;
 mod block;
+mod check;
 mod choose;
 mod codec;
 mod declare;
@@ -21,6 +22,7 @@ mod hash;
 mod intern;
 mod layout;
 mod ledger;
+mod macs;
 mod named;
 mod objects;
 mod plan;
@@ -36,6 +38,7 @@ mod table;
 mod targets;
 mod text;
 mod warm;
+mod withheld;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -55,6 +58,7 @@ pub struct State {
     /// Subnets without regions: they are laid out by `settle`.
     stale: BTreeSet<u32>,
     loading: bool,
+    withheld: withheld::Withheld,
 }
 
 impl State {

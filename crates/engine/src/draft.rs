@@ -1,5 +1,7 @@
 //! One batch in the making: what it does to the state, and how that is undone.
 
+use std::collections::BTreeMap;
+
 use allotment_core::{
     Allocation, Grant, Object, ObjectError, ObjectKey, Place, Refusal, Release, Request, State, Timestamp,
 };
@@ -16,6 +18,7 @@ pub(crate) struct Draft<'a> {
 }
 
 /// How to put the objects back.
+#[derive(Default)]
 pub(crate) struct Undo(Vec<(ObjectKey, Option<Object>)>);
 
 impl<'a> Draft<'a> {
@@ -78,16 +81,20 @@ impl<'a> Draft<'a> {
         result.map(|()| taken)
     }
 
-    pub(crate) fn put(&mut self, object: &Object) -> Result<(), ObjectError> {
-        let key = object.key();
-        let before = self.state.object(&key);
-        if before.as_ref() == Some(object) {
-            return Ok(());
+    /// Puts objects that come into force together, as far as they agree; returns what the others lack.
+    pub(crate) fn put_all(&mut self, objects: &[Object]) -> Vec<ObjectError> {
+        let before = objects.iter().map(|object| self.state.object(&object.key()));
+        let changes = objects.iter().zip(before).filter(|(object, before)| before.as_ref() != Some(object));
+        let changes: Vec<(&Object, Option<Object>)> = changes.collect();
+        let errors = self.state.put_all(changes.iter().map(|&(object, _)| object.clone()).collect());
+        for (object, before) in changes {
+            let key = object.key();
+            if errors.iter().all(|error| error.object != key) {
+                self.batch.objects.push((key.clone(), Some(object.clone())));
+                self.before.push((key, before));
+            }
         }
-        self.state.put(object.clone())?;
-        self.batch.objects.push((key.clone(), Some(object.clone())));
-        self.before.push((key, before));
-        Ok(())
+        errors
     }
 
     pub(crate) fn remove(&mut self, key: &ObjectKey) -> Result<bool, ObjectError> {
@@ -102,16 +109,18 @@ impl<'a> Draft<'a> {
 }
 
 impl Undo {
-    /// Puts the objects back, the last change first. The records of the batch must be gone from the state.
+    /// Puts the objects back. The records of the batch must be gone from the state.
     pub(crate) fn apply(self, state: &mut State) -> Result<(), EngineError> {
-        for (key, before) in self.0.into_iter().rev() {
-            match before {
-                Some(object) => state.put(object)?,
-                None => {
-                    state.remove(&key)?;
-                }
-            }
+        // Each as it was before the first change; pools and reservations go before their subnets.
+        let mut first = BTreeMap::new();
+        for (key, before) in self.0 {
+            first.entry(key).or_insert(before);
         }
-        Ok(())
+        for key in first.iter().rev().filter(|(_, before)| before.is_none()).map(|(key, _)| key) {
+            state.remove(key)?;
+        }
+        // Together, as they may have been changed: one by one they could be in each other's way.
+        let errors = state.put_all(first.into_values().flatten().collect());
+        errors.into_iter().next().map_or(Ok(()), |error| Err(error.into()))
     }
 }

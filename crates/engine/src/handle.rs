@@ -78,7 +78,13 @@ impl Handle {
 
     /// Puts an object; the same content again changes nothing.
     pub async fn put(&self, object: Object) -> Result<(), EngineError> {
-        self.ask(None, object, |draft, object| Ok(draft.put(object)?)).await
+        self.put_all(vec![object]).await?.pop().map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Puts objects that come into force together, in one commit: they need only agree in the end, see
+    /// [`State::put_all`]. Returns why some were left as they were; those are tried again by asking again.
+    pub async fn put_all(&self, objects: Vec<Object>) -> Result<Vec<ObjectError>, EngineError> {
+        self.ask(None, objects, |draft, objects| Ok(draft.put_all(objects))).await
     }
 
     /// Removes an object; `false` when there was none.
@@ -100,6 +106,14 @@ impl Handle {
     {
         let (answer, answered) = oneshot::channel();
         self.send(Item::Read(Box::new(Look { look: read, answer })))?;
+        answered.await.unwrap_or(Err(EngineError::Stopped))
+    }
+
+    /// Takes over what somebody else has written to the ledger, between two batches. After an error the state is as it was;
+    /// ask again later.
+    pub async fn refresh(&self) -> Result<(), EngineError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Item::Refresh(answer))?;
         answered.await.unwrap_or(Err(EngineError::Stopped))
     }
 

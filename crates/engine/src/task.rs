@@ -12,6 +12,8 @@ use crate::metrics::Metrics;
 pub(crate) enum Item {
     Change(Box<dyn Task>),
     Read(Box<dyn Read>),
+    /// Somebody else has written to the ledger.
+    Refresh(oneshot::Sender<Result<(), EngineError>>),
 }
 
 /// One change that somebody asked for: decided in a batch, perhaps again in another, and answered once.
@@ -57,7 +59,7 @@ impl Subject for Release {
     }
 }
 
-impl Subject for Object {}
+impl Subject for Vec<Object> {}
 impl Subject for ObjectKey {}
 impl Subject for Vec<Allocation> {}
 

@@ -12,7 +12,7 @@
 //! | `GET /v1/export` | | JSON lines |
 //! | `POST /v1/import` | JSON lines | an [`ImportRow`]; 409 with the conflicts when nothing was taken |
 //! | `GET /v1/problems` | | [`CheckRow`]s: what in the objects folder is not in force |
-//! | `POST /v1/check` | [`CheckFile`]s | [`CheckRow`]s |
+//! | `POST /v1/check?folder=` | [`CheckFile`]s | [`CheckRow`]s |
 //!
 //! Every other failure is an HTTP status with an [`ErrorBody`]. Fields are only added, never renamed or removed (O11).
 

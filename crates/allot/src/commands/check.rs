@@ -8,6 +8,7 @@ use allotment_wire::{CheckFile, CheckRow};
 use crate::args::Format;
 use crate::client::Client;
 use crate::failure::{Failure, Verdict};
+use crate::objects::FromFiles;
 use crate::output;
 use crate::serve::check::check_files;
 
@@ -18,10 +19,10 @@ pub(crate) async fn check(client: &Client, paths: &[PathBuf], format: Format) ->
         read(path, &mut files)?;
     }
     let rows = match client.answers().await {
-        Ok(()) => ask(client, &files).await?,
+        Ok(()) => ask(client, paths, &files).await?,
         Err(why) => {
             output::note(&format!("note: the files are checked against each other alone: {why}"));
-            check_files(&files, allotment_core::State::new()).await
+            check_files(&files, allotment_core::State::new(), &FromFiles::new()).await
         }
     };
     if format == Format::Table {
@@ -40,10 +41,16 @@ pub(crate) async fn check(client: &Client, paths: &[PathBuf], format: Format) ->
     Ok(if rows.is_empty() { Verdict::Done } else { Verdict::Found })
 }
 
-/// Asks the daemon.
-pub(super) async fn ask(client: &Client, files: &[CheckFile]) -> Result<Vec<CheckRow>, Failure> {
+/// Asks the daemon. Of `paths` it wants to know which are folders: what its own one no longer declares would go.
+pub(super) async fn ask(
+    client: &Client,
+    paths: &[PathBuf],
+    files: &[CheckFile],
+) -> Result<Vec<CheckRow>, Failure> {
+    let folders = paths.iter().filter(|path| path.is_dir()).filter_map(|path| path.canonicalize().ok());
+    let query: Vec<_> = folders.map(|folder| ("folder", folder.display().to_string())).collect();
     let body = serde_json::to_vec(files).expect("names and texts can be written");
-    client.post("/v1/check", "application/json", body).await
+    client.post("/v1/check", &query, "application/json", body).await
 }
 
 /// `file:line: object: field: text`, as compilers write it.

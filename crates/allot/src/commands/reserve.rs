@@ -39,7 +39,7 @@ pub(crate) async fn reserve(client: &Client, args: ReserveArgs) -> Result<Verdic
     let draft = CheckFile { name: file.display().to_string(), text: text.clone() };
     // Without the daemon the subnet it names is not known here.
     if daemon {
-        let wrong = check::ask(client, &[draft]).await?;
+        let wrong = check::ask(client, &[], &[draft]).await?;
         if !wrong.is_empty() {
             let details = wrong.iter().map(check::line).collect();
             let text = "nothing was reserved".to_owned();

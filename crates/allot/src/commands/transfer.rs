@@ -29,7 +29,7 @@ pub(crate) async fn import(client: &Client, file: &Path) -> Result<Verdict, Fail
     let lines = lines.map_err(|error| {
         Failure::unable(format!("{name} cannot be read: {error}"), "name a file that `allot export` wrote")
     })?;
-    let row: ImportRow = client.post("/v1/import", "application/x-ndjson", lines).await?;
+    let row: ImportRow = client.post("/v1/import", &[], "application/x-ndjson", lines).await?;
     let (objects, addresses) = (counted(row.objects, "object"), counted(row.addresses, "address"));
     let verb = if row.unchanged == 1 { "was" } else { "were" };
     let text = format!("imported {objects} and {addresses}; {} {verb} there already", row.unchanged);

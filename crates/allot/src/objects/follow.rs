@@ -12,7 +12,7 @@ use allotment_engine::{EngineError, Handle};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::remember::Remembered;
+use super::remember::{Remembered, Sources};
 use super::settle::{Blocked, Settled, settle};
 use super::steps::{Step, steps};
 use super::wanted::{Wanted, row};
@@ -63,6 +63,10 @@ impl Follower {
 
     pub(crate) fn problems(&self) -> Problems {
         self.problems.subscribe()
+    }
+
+    pub(crate) fn sources(&self) -> Sources {
+        self.remembered.sources(&self.folder)
     }
 
     /// Reads the folder for the first time, and again until the engine has taken what can be taken.
@@ -134,7 +138,7 @@ impl Follower {
             let declared = wanted.objects.iter();
             files.extend(declared.map(|(key, declared)| (key.clone(), declared.file().to_owned())));
         })?;
-        let steps = steps(&in_force, self.remembered.files(), &wanted);
+        let steps = steps(&in_force, &self.remembered.files(), &wanted);
         let settled = settle(&mut self.handle, steps).await;
         self.faults = wanted.problems;
         self.take(settled)?;

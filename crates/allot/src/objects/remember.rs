@@ -4,16 +4,39 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use allotment_core::ObjectKey;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 const VERSION: u32 = 1;
 
-/// Each object that came from a file, with the last file it came from.
+/// Objects that came from files, each with the last file it came from.
+pub(crate) type FromFiles = BTreeMap<ObjectKey, String>;
+
+/// The list, and its file.
 pub(crate) struct Remembered {
     path: PathBuf,
-    files: BTreeMap<ObjectKey, String>,
+    files: watch::Sender<Arc<FromFiles>>,
+}
+
+/// The folder that is followed, and what came from it, for whoever asks.
+#[derive(Clone)]
+pub(crate) struct Sources {
+    folder: PathBuf,
+    files: watch::Receiver<Arc<FromFiles>>,
+}
+
+impl Sources {
+    pub(crate) fn files(&self) -> Arc<FromFiles> {
+        Arc::clone(&self.files.borrow())
+    }
+
+    /// Whether `path`, without links in it, is the folder.
+    pub(crate) fn is_folder(&self, path: &Path) -> bool {
+        self.folder.canonicalize().is_ok_and(|folder| folder == path)
+    }
 }
 
 #[derive(Deserialize, Serialize)]
@@ -36,7 +59,7 @@ impl Remembered {
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Remembered { path, files: BTreeMap::new() });
+                return Ok(Remembered { path, files: watch::Sender::default() });
             }
             Err(error) => return Err(error),
         };
@@ -45,27 +68,33 @@ impl Remembered {
             let text = format!("it has version {}, this program knows {VERSION}", stored.version);
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
-        let files = stored.objects.into_iter().map(|object| (object.key, object.file)).collect();
-        Ok(Remembered { path, files })
+        let files: FromFiles = stored.objects.into_iter().map(|object| (object.key, object.file)).collect();
+        Ok(Remembered { path, files: watch::Sender::new(Arc::new(files)) })
     }
 
-    pub(crate) fn files(&self) -> &BTreeMap<ObjectKey, String> {
-        &self.files
+    pub(crate) fn files(&self) -> Arc<FromFiles> {
+        Arc::clone(&self.files.borrow())
+    }
+
+    /// For whoever asks what came from `folder`.
+    pub(crate) fn sources(&self, folder: &Path) -> Sources {
+        Sources { folder: folder.to_owned(), files: self.files.subscribe() }
     }
 
     /// Changes the list, durably; nothing is written when nothing changes.
-    pub(crate) fn update(&mut self, change: impl FnOnce(&mut BTreeMap<ObjectKey, String>)) -> io::Result<()> {
-        let mut files = self.files.clone();
+    pub(crate) fn update(&mut self, change: impl FnOnce(&mut FromFiles)) -> io::Result<()> {
+        let before = self.files();
+        let mut files = FromFiles::clone(&before);
         change(&mut files);
-        if files != self.files {
+        if files != *before {
             self.write(&files)?;
-            self.files = files;
+            self.files.send_replace(Arc::new(files));
         }
         Ok(())
     }
 
     /// A new file in place of the old one: after a crash it is one of the two.
-    fn write(&self, files: &BTreeMap<ObjectKey, String>) -> io::Result<()> {
+    fn write(&self, files: &FromFiles) -> io::Result<()> {
         let objects =
             files.iter().map(|(key, file)| StoredObject { key: key.clone(), file: file.clone() }).collect();
         let text = serde_json::to_vec_pretty(&Stored { version: VERSION, objects })?;

@@ -1,31 +1,41 @@
-//! Does the steps, in whatever order they succeed in.
+//! Does the steps, as far as they can be done.
+
+use std::collections::BTreeMap;
 
 use allotment_api::Problem;
-use allotment_core::State;
+use allotment_core::{Object, ObjectError, ObjectKey, State};
 use allotment_engine::{EngineError, Handle};
 use futures_util::future::join_all;
 
 use super::steps::Step;
 
-/// Steps that are asked for at once, so that they share a commit.
+/// Removals that are asked for at once, so that they share a commit.
 const AT_ONCE: usize = 256;
 
-/// Where steps are done, one after the other: the engine, or a copy to try on.
+/// Where steps are done: the engine, or a copy to try on.
 pub(crate) trait Target {
-    fn apply(&mut self, steps: &[Step]) -> impl Future<Output = Vec<Result<(), EngineError>>>;
+    /// Removes one after the other.
+    fn remove(&mut self, keys: &[ObjectKey]) -> impl Future<Output = Vec<Result<(), EngineError>>>;
+
+    /// Puts together, as far as they agree; returns why the others stay as they were.
+    fn put_all(
+        &mut self,
+        objects: Vec<Object>,
+    ) -> impl Future<Output = Result<Vec<ObjectError>, EngineError>>;
 }
 
 impl Target for Handle {
-    async fn apply(&mut self, steps: &[Step]) -> Vec<Result<(), EngineError>> {
-        let mut results = Vec::with_capacity(steps.len());
-        for steps in steps.chunks(AT_ONCE) {
-            let asked = steps.iter().map(async |step| match step {
-                Step::Put(declared) => self.put(declared.value.clone()).await,
-                Step::Remove(key, _) => self.remove(key.clone()).await.map(drop),
-            });
+    async fn remove(&mut self, keys: &[ObjectKey]) -> Vec<Result<(), EngineError>> {
+        let mut results = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(AT_ONCE) {
+            let asked = keys.iter().map(async |key| Handle::remove(self, key.clone()).await.map(drop));
             results.extend(join_all(asked).await);
         }
         results
+    }
+
+    async fn put_all(&mut self, objects: Vec<Object>) -> Result<Vec<ObjectError>, EngineError> {
+        Handle::put_all(self, objects).await
     }
 }
 
@@ -33,12 +43,12 @@ impl Target for Handle {
 pub(crate) struct Scratch(pub(crate) State);
 
 impl Target for Scratch {
-    async fn apply(&mut self, steps: &[Step]) -> Vec<Result<(), EngineError>> {
-        let mut apply = |step: &Step| match step {
-            Step::Put(declared) => Ok(self.0.put(declared.value.clone())?),
-            Step::Remove(key, _) => Ok(self.0.remove(key).map(drop)?),
-        };
-        steps.iter().map(&mut apply).collect()
+    async fn remove(&mut self, keys: &[ObjectKey]) -> Vec<Result<(), EngineError>> {
+        keys.iter().map(|key| Ok(self.0.remove(key).map(drop)?)).collect()
+    }
+
+    async fn put_all(&mut self, objects: Vec<Object>) -> Result<Vec<ObjectError>, EngineError> {
+        Ok(self.0.put_all(objects))
     }
 }
 
@@ -57,28 +67,44 @@ pub(crate) struct Settled {
     pub(crate) failed: Option<EngineError>,
 }
 
-/// Goes over the steps again and again while that gets any of them done: a subnet may grow only once another has shrunk,
-/// a subnet may go only once its last pool has moved.
-pub(crate) async fn settle(target: &mut impl Target, mut steps: Vec<Step>) -> Settled {
+/// Removes what is no longer wanted, then puts the rest as one change: a subnet may take what another gives up, whichever of
+/// them is read first.
+pub(crate) async fn settle(target: &mut impl Target, steps: Vec<Step>) -> Settled {
     let mut settled = Settled::default();
-    loop {
-        let before = steps.len();
-        let results = target.apply(&steps).await;
-        for (step, result) in steps.into_iter().zip(results) {
-            match result {
-                Ok(()) => settled.done.push(step),
-                Err(EngineError::Object(error)) => {
-                    let problem = step.refused(&error);
-                    settled.blocked.push(Blocked { step, problem });
-                }
-                Err(error) => settled.failed = Some(error),
+    let (removals, puts): (Vec<Step>, Vec<Step>) =
+        steps.into_iter().partition(|step| matches!(step, Step::Remove(..)));
+    let keys: Vec<ObjectKey> = removals.iter().map(Step::key).collect();
+    for (step, result) in removals.into_iter().zip(target.remove(&keys).await) {
+        settled.take(step, result);
+    }
+    let objects = puts.iter().filter_map(|step| match step {
+        Step::Put(declared) => Some(declared.value.clone()),
+        Step::Remove(..) => None,
+    });
+    match target.put_all(objects.collect()).await {
+        Ok(errors) => {
+            let mut errors: BTreeMap<ObjectKey, ObjectError> =
+                errors.into_iter().map(|error| (error.object.clone(), error)).collect();
+            for step in puts {
+                let result = errors.remove(&step.key()).map_or(Ok(()), |error| Err(error.into()));
+                settled.take(step, result);
             }
         }
-        let left = settled.blocked.len();
-        if settled.failed.is_some() || left == 0 || left == before {
-            return settled;
+        Err(error) => settled.failed = Some(error),
+    }
+    settled
+}
+
+impl Settled {
+    fn take(&mut self, step: Step, result: Result<(), EngineError>) {
+        match result {
+            Ok(()) => self.done.push(step),
+            Err(EngineError::Object(error)) => {
+                let problem = step.refused(&error);
+                self.blocked.push(Blocked { step, problem });
+            }
+            Err(error) => self.failed = Some(error),
         }
-        steps = settled.blocked.drain(..).map(|blocked| blocked.step).collect();
     }
 }
 
@@ -109,12 +135,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_grows_into_what_the_other_gives_up() {
+    async fn what_one_gives_up_the_other_may_take() {
         let mut target = scratch(&[("a", "10.0.0.0/25"), ("b", "10.0.0.128/25")]).await;
-        // `a` can have the whole /24 only after `b` has moved away.
-        let settled = settle(&mut target, puts(&[("a", "10.0.0.0/24"), ("b", "10.0.1.0/24")])).await;
-        assert_eq!(settled.done.len(), 2);
-        assert!(settled.blocked.is_empty() && settled.failed.is_none());
+        for edit in [
+            // `a` can have the whole /24 only after `b` has moved away.
+            [("a", "10.0.0.0/24"), ("b", "10.0.1.0/24")],
+            // Neither of them can be the first.
+            [("a", "10.0.1.0/24"), ("b", "10.0.0.0/24")],
+        ] {
+            let settled = settle(&mut target, puts(&edit)).await;
+            assert_eq!(settled.done.len(), 2);
+            assert!(settled.blocked.is_empty() && settled.failed.is_none());
+        }
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use allotment_api::Problem;
 use allotment_core::{Object, ObjectError, ObjectKey};
 
+use super::remember::FromFiles;
 use super::wanted::{Declared, Wanted};
 
 /// One change.
@@ -55,7 +56,7 @@ impl Step {
 /// file that makes no sense may hide them.
 pub(crate) fn steps(
     in_force: &BTreeMap<ObjectKey, Object>,
-    from_files: &BTreeMap<ObjectKey, String>,
+    from_files: &FromFiles,
     wanted: &Wanted,
 ) -> Vec<Step> {
     let gone = from_files.iter().filter(|(key, _)| in_force.contains_key(key) && wanted.takes_back(key));

@@ -129,15 +129,17 @@ pub(crate) async fn import(handle: &Handle, lines: &[u8]) -> Result<ImportRow, T
 
 /// Takes over what contradicts nothing, and counts it in `row`.
 async fn take(handle: &Handle, content: Content, row: &mut ImportRow) -> Result<(), EngineError> {
-    for object in content.objects {
-        let known = object.clone();
-        if handle.read(move |state, _| state.object(&known.key()) == Some(known)).await? {
-            row.unchanged += 1;
-        } else {
-            handle.put(object).await?;
-            row.objects += 1;
-        }
+    let objects = content.objects;
+    let count = objects.len() as u64;
+    let is_new = |state: &State, object: &Object| state.object(&object.key()).as_ref() != Some(object);
+    let look = move |state: &State, _| objects.into_iter().filter(|object| is_new(state, object)).collect();
+    let new: Vec<Object> = handle.read(look).await?;
+    let objects = new.len() as u64;
+    if let Some(error) = handle.put_all(new).await?.pop() {
+        return Err(error.into());
     }
+    row.objects = objects;
+    row.unchanged = count - objects;
     for chunk in content.allocations.chunks(CHUNK) {
         let taken = handle.adopt(chunk.to_vec()).await? as u64;
         row.addresses += taken;

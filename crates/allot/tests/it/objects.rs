@@ -189,3 +189,36 @@ fn an_edit_is_seen_while_something_else_is_refused_and_tried_again() {
         assert!(wrote.elapsed() < Duration::from_secs(10), "not left to the slow look at the folder");
     }
 }
+
+#[test]
+fn an_edit_comes_into_force_as_one_and_is_checked_as_one() {
+    let pool = |range: &str| object("IPPool", "p", &format!("subnet: a, ranges: [{range}]"));
+    let daemon = Daemon::with(&[
+        ("a.yaml", &(subnet("a", "10.0.0.0/24") + &pool("10.0.0.16/28"))),
+        ("b.yaml", &subnet("b", "10.0.1.0/24")),
+        ("c.yaml", &subnet("c", "10.0.2.0/24")),
+    ]);
+    // `a` and its pool move to where `b` is, `b` to where `c` was, whose file is gone. One after the other none of it goes.
+    let next = daemon.path("next");
+    fs::create_dir(&next).unwrap();
+    fs::write(next.join("a.yaml"), subnet("a", "10.0.1.0/24") + &pool("10.0.1.16/28")).unwrap();
+    fs::write(next.join("b.yaml"), subnet("b", "10.0.2.0/24")).unwrap();
+    let done = daemon.tool(&["check", "next"]);
+    assert!(done.code == 1 && done.out.contains("`c`"), "elsewhere, a missing file says nothing: {done:?}");
+    // The folder as a whole is replaced, as a deployment does it.
+    fs::rename(daemon.path("objects"), daemon.path("before")).unwrap();
+    fs::rename(next, daemon.path("objects")).unwrap();
+    let done = daemon.tool(&["check", "objects"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    daemon.wait_for_cidr("a", "10.0.1.0/24");
+    daemon.wait_for_cidr("b", "10.0.2.0/24");
+    assert_eq!(daemon.rows(&["subnet"]).len(), 2);
+    assert_eq!(daemon.rows(&["pool"])[0]["ranges"][0], "10.0.1.16-10.0.1.31");
+    assert!(!daemon.log().contains("overlaps"), "{}", daemon.log());
+    // With a holder in the way both say the same.
+    daemon.add("h", "b");
+    daemon.remove("b.yaml");
+    let done = daemon.tool(&["check", "objects"]);
+    assert!(done.code == 1 && done.out.contains("no longer declared, but cannot go"), "{done:?}");
+    assert!(condition(&daemon, "b").contains("shop/h"));
+}

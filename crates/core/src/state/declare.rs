@@ -1,50 +1,144 @@
-//! Putting and removing objects: what they may not do to each other and to holders.
+//! Putting and removing objects. What they may not do to each other and to holders is in `check`.
 
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 
 use super::State;
 use super::block::{combine, offsets};
 use super::objects::{Objects, Pool, Reservation, Subnet, family_index, keys};
-use super::ranges::{Range, intersect, normalized, subtract};
+use super::ranges::{Range, intersect, subtract};
 use super::record::NONE;
 use super::region::Region;
-use crate::address::{address_of, key_of};
 use crate::{
-    Cidr, Family, IpRange, Object, ObjectError, ObjectKey, ObjectKind, PoolSpec, ReservationSpec, SubnetSpec,
+    Family, IpRange, Object, ObjectError, ObjectKey, ObjectKind, PoolSpec, ReservationSpec, SubnetSpec,
 };
 
-/// How many holders a message names before it only counts.
-const NAMED_MAX: usize = 5;
-
-fn error(key: &ObjectKey, field: &str, text: String, hint: &str) -> ObjectError {
-    ObjectError { object: key.clone(), field: field.to_owned(), text, hint: hint.to_owned() }
-}
-
-fn cidr_ranges(cidrs: &[Cidr]) -> Vec<Range> {
-    normalized(cidrs.iter().flat_map(Cidr::key_ranges).collect())
-}
-
 impl State {
-    /// Checks an object against itself, the others and the holders. Changes nothing.
-    pub fn check(&self, object: &Object) -> Result<(), ObjectError> {
-        object.validate()?;
-        let key = object.key();
-        match object {
-            Object::Subnet(spec) => self.check_subnet(&key, spec),
-            Object::IPPool(spec) => self.check_pool(&key, spec),
-            Object::Reservation(spec) => self.check_reservation(&key, spec),
+    /// Puts an object, new or changed, after checking it.
+    pub fn put(&mut self, object: Object) -> Result<(), ObjectError> {
+        self.put_all(vec![object]).pop().map_or(Ok(()), Err)
+    }
+
+    /// Puts objects that come into force together: what counts is whether they agree once all of them are, not whether there
+    /// is an order in which they could come one by one. Two subnets may swap their CIDRs; a subnet and its pool may move.
+    ///
+    /// Those that cannot be in force beside the others are left as they were, and told why. Of several with one key the last
+    /// counts.
+    pub fn put_all(&mut self, objects: Vec<Object>) -> Vec<ObjectError> {
+        // What is in force as it is wanted gives way to nobody.
+        let is_new = |(key, object): &(ObjectKey, Object)| self.object(key).as_ref() != Some(object);
+        let mut left: BTreeMap<ObjectKey, Object> =
+            objects.into_iter().map(|object| (object.key(), object)).filter(is_new).collect();
+        loop {
+            let mut set = mem::take(&mut left);
+            let mut refused = Vec::new();
+            loop {
+                let errors = self.check_all(set.values());
+                if errors.is_empty() {
+                    break;
+                }
+                for error in errors {
+                    left.extend(set.remove_entry(&error.object));
+                    refused.push(error);
+                }
+            }
+            if set.is_empty() {
+                return refused;
+            }
+            // What was refused because of one that was refused itself has another chance.
+            self.bring_into_force(set);
         }
     }
 
-    /// Puts an object, new or changed, after checking it.
-    pub fn put(&mut self, object: Object) -> Result<(), ObjectError> {
-        self.check(&object)?;
-        match object {
-            Object::Subnet(spec) => self.put_subnet(spec),
-            Object::IPPool(spec) => self.put_pool(spec),
-            Object::Reservation(spec) => self.put_reservation(spec),
+    /// Puts objects that agree with everything that will be in force.
+    fn bring_into_force(&mut self, objects: BTreeMap<ObjectKey, Object>) {
+        let subnets = objects.values().map(|object| match object {
+            Object::Subnet(spec) => &spec.name,
+            Object::IPPool(spec) => &spec.subnet,
+            Object::Reservation(spec) => &spec.subnet,
+        });
+        let mut touched: BTreeSet<u32> = subnets.filter_map(|name| self.objects.subnets.find(name)).collect();
+        for &subnet in &touched {
+            self.drop_regions(subnet);
         }
-        Ok(())
+        for key in objects.keys() {
+            self.unindex(key);
+        }
+        for object in objects.into_values() {
+            touched.insert(match object {
+                Object::Subnet(spec) => self.enter_subnet(spec),
+                Object::IPPool(spec) => self.enter_pool(spec),
+                Object::Reservation(spec) => self.enter_reservation(spec),
+            });
+        }
+        for subnet in touched {
+            self.lay_out(subnet);
+        }
+    }
+
+    fn unindex(&mut self, key: &ObjectKey) {
+        let objects = &mut self.objects;
+        let number = match key.kind {
+            ObjectKind::Subnet => objects.subnets.find(&key.name),
+            ObjectKind::IPPool => objects.pools.find(&key.name),
+            ObjectKind::Reservation => objects.reservations.find(&key.name),
+        };
+        let Some(number) = number else { return };
+        match key.kind {
+            ObjectKind::Subnet => objects.unindex_subnet(number),
+            ObjectKind::IPPool => objects.unindex_pool(number),
+            ObjectKind::Reservation => objects.unindex_reservation(number),
+        }
+    }
+
+    /// Makes a subnet known that is not indexed; returns its number.
+    fn enter_subnet(&mut self, spec: SubnetSpec) -> u32 {
+        let number = if let Some(number) = self.objects.subnets.find(&spec.name) {
+            self.objects.subnets.get_mut(number).spec = spec;
+            number
+        } else {
+            let vrf = self.store.vrfs.intern(&spec.vrf, self.store.seed);
+            let name = spec.name.clone();
+            let subnet = Subnet {
+                spec,
+                vrf,
+                pools: Vec::new(),
+                reservations: Vec::new(),
+                regions: [None; 2],
+                outside: 0,
+            };
+            self.objects.subnets.insert(&name, subnet)
+        };
+        self.objects.index_subnet(number);
+        number
+    }
+
+    /// Makes a pool known that is not indexed; returns its subnet's number.
+    fn enter_pool(&mut self, spec: PoolSpec) -> u32 {
+        let subnet = self.objects.subnets.find(&spec.subnet).expect("checked before");
+        let number = if let Some(number) = self.objects.pools.find(&spec.name) {
+            self.objects.pools.get_mut(number).spec = spec;
+            number
+        } else {
+            let name = spec.name.clone();
+            self.objects.pools.insert(&name, Pool { spec, subnet, regions: [None; 2] })
+        };
+        self.objects.index_pool(number);
+        subnet
+    }
+
+    /// Makes a reservation known that is not indexed; returns its subnet's number.
+    fn enter_reservation(&mut self, spec: ReservationSpec) -> u32 {
+        let subnet = self.objects.subnets.find(&spec.subnet).expect("checked before");
+        let number = if let Some(number) = self.objects.reservations.find(&spec.name) {
+            self.objects.reservations.get_mut(number).spec = spec;
+            number
+        } else {
+            let name = spec.name.clone();
+            self.objects.reservations.insert(&name, Reservation { spec, subnet })
+        };
+        self.objects.index_reservation(number);
+        subnet
     }
 
     /// Removes an object; refused while others or holders need it. `Ok(false)`: there was none.
@@ -95,266 +189,13 @@ impl State {
         subnets.chain(pools).chain(reservations)
     }
 
-    fn put_subnet(&mut self, spec: SubnetSpec) {
-        let number = if let Some(number) = self.objects.subnets.find(&spec.name) {
-            self.drop_regions(number);
-            self.objects.unindex_subnet(number);
-            self.objects.subnets.get_mut(number).spec = spec;
-            number
-        } else {
-            let vrf = self.store.vrfs.intern(&spec.vrf, self.store.seed);
-            let name = spec.name.clone();
-            let subnet = Subnet {
-                spec,
-                vrf,
-                pools: Vec::new(),
-                reservations: Vec::new(),
-                regions: [None; 2],
-                outside: 0,
-            };
-            self.objects.subnets.insert(&name, subnet)
-        };
-        self.objects.index_subnet(number);
-        self.lay_out(number);
-    }
-
-    fn put_pool(&mut self, spec: PoolSpec) {
-        let subnet = self.objects.subnets.find(&spec.subnet).expect("checked before");
-        self.drop_regions(subnet);
-        let number = if let Some(number) = self.objects.pools.find(&spec.name) {
-            self.objects.unindex_pool(number);
-            self.objects.pools.get_mut(number).spec = spec;
-            number
-        } else {
-            let name = spec.name.clone();
-            self.objects.pools.insert(&name, Pool { spec, subnet, regions: [None; 2] })
-        };
-        self.objects.index_pool(number);
-        self.lay_out(subnet);
-    }
-
-    fn put_reservation(&mut self, spec: ReservationSpec) {
-        let subnet = self.objects.subnets.find(&spec.subnet).expect("checked before");
-        self.drop_regions(subnet);
-        let number = if let Some(number) = self.objects.reservations.find(&spec.name) {
-            self.objects.unindex_reservation(number);
-            self.objects.reservations.get_mut(number).spec = spec;
-            number
-        } else {
-            let name = spec.name.clone();
-            self.objects.reservations.insert(&name, Reservation { spec, subnet })
-        };
-        self.objects.index_reservation(number);
-        self.lay_out(subnet);
-    }
-
     fn remove_subnet(&mut self, key: &ObjectKey) -> Result<bool, ObjectError> {
         let Some(number) = self.objects.subnets.find(&key.name) else { return Ok(false) };
-        let subnet = self.objects.subnets.get(number);
-        if let Some(&pool) = subnet.pools.first() {
-            let text =
-                format!("{} pools are part of it, among them `{}`", subnet.pools.len(), self.pool_name(pool));
-            return Err(error(key, "metadata.name", text, "remove its pools first"));
-        }
-        if let Some(&reservation) = subnet.reservations.first() {
-            let name = &self.objects.reservations.get(reservation).spec.name;
-            let text =
-                format!("{} reservations are made in it, among them `{name}`", subnet.reservations.len());
-            return Err(error(key, "metadata.name", text, "remove its reservations first"));
-        }
-        let ranges = cidr_ranges(&subnet.spec.cidrs);
-        if let Some(holders) = self.name_holders(subnet.vrf, &ranges, |_| true) {
-            let hint = "it stays in force until they are released; end their owners first";
-            return Err(error(key, "metadata.name", format!("{holders} are still held in it"), hint));
-        }
+        self.check_removal(key, self.objects.subnets.get(number))?;
         self.drop_regions(number);
         self.objects.unindex_subnet(number);
         self.objects.subnets.remove(&key.name);
         Ok(true)
-    }
-
-    fn pool_name(&self, pool: u32) -> &str {
-        &self.objects.pools.get(pool).spec.name
-    }
-
-    fn check_subnet(&self, key: &ObjectKey, spec: &SubnetSpec) -> Result<(), ObjectError> {
-        let old = self.objects.subnets.find(&spec.name);
-        let vrf = self.store.vrfs.find(&spec.vrf, self.store.seed);
-        if let (Some(vrf), fields) = (vrf, spec.cidrs.iter().enumerate()) {
-            for (at, cidr) in fields {
-                let ranges = &self.objects.subnet_ranges;
-                let mut others = cidr.key_ranges().flat_map(|range| ranges.overlapping(vrf, range));
-                if let Some(other) = others.find(|&other| Some(other) != old) {
-                    let other = &self.objects.subnets.get(other).spec;
-                    let theirs = other.cidrs.iter().find(|theirs| theirs.overlaps(cidr)).unwrap_or(cidr);
-                    let text = format!(
-                        "{cidr} of `{}` overlaps {theirs} of subnet `{}` in VRF `{}`",
-                        spec.name, other.name, spec.vrf
-                    );
-                    let hint = "choose another CIDR, or another VRF if both networks really are apart";
-                    return Err(error(key, &format!("spec.cidrs[{at}]"), text, hint));
-                }
-            }
-        }
-        let Some(old) = old else { return Ok(()) };
-        let old = self.objects.subnets.get(old);
-        if old.spec.vrf != spec.vrf {
-            let text = format!("the VRF is immutable; it is `{}`", old.spec.vrf);
-            return Err(error(key, "spec.vrf", text, "make a new subnet in the other VRF"));
-        }
-        self.check_change(key, old, spec)
-    }
-
-    /// What a changed subnet may not do to its holders, pools and reservations.
-    fn check_change(&self, key: &ObjectKey, old: &Subnet, spec: &SubnetSpec) -> Result<(), ObjectError> {
-        let lost = subtract(&cidr_ranges(&old.spec.cidrs), &cidr_ranges(&spec.cidrs));
-        if let Some(holders) = self.name_holders(old.vrf, &lost, |_| true) {
-            let hint = "release them first, or keep a CIDR that has them; the subnet in force stays as it is";
-            return Err(error(key, "spec.cidrs", format!("{holders} are held outside the new CIDRs"), hint));
-        }
-        let nobodys = |address: IpAddr| Objects::nobodys(spec, address).is_some();
-        let edges: Vec<Range> = Family::BOTH
-            .iter()
-            .filter_map(|&family| spec.cidr(family).map(|cidr| (family, cidr)))
-            .flat_map(|(family, cidr)| [spec.gateway(family), Some(cidr.first()), Some(cidr.last())])
-            .flatten()
-            .map(|address| (key_of(address), key_of(address)))
-            .collect();
-        if let Some(holders) = self.name_holders(old.vrf, &normalized(edges), nobodys) {
-            let text = format!("{holders} are held where the gateway, network or broadcast address would be");
-            return Err(error(
-                key,
-                "spec.gateways",
-                text,
-                "choose another gateway or CIDR, or release them first",
-            ));
-        }
-        for &pool in &old.pools {
-            let pool = &self.objects.pools.get(pool).spec;
-            self.check_inside(key, "spec.cidrs", &pool.ranges, spec, &format!("pool `{}`", pool.name))?;
-        }
-        for &reservation in &old.reservations {
-            let reservation = &self.objects.reservations.get(reservation).spec;
-            let what = format!("reservation `{}`", reservation.name);
-            self.check_inside(key, "spec.cidrs", &reservation.addresses, spec, &what)?;
-        }
-        Ok(())
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as the other checks do")]
-    fn check_inside(
-        &self,
-        key: &ObjectKey,
-        field: &str,
-        ranges: &[IpRange],
-        subnet: &SubnetSpec,
-        what: &str,
-    ) -> Result<(), ObjectError> {
-        let inside = |range: &IpRange| {
-            subnet.cidrs.iter().any(|cidr| cidr.contains(range.first()) && cidr.contains(range.last()))
-        };
-        let Some((at, range)) = ranges.iter().enumerate().find(|(_, range)| !inside(range)) else {
-            return Ok(());
-        };
-        let field =
-            if field.ends_with("[]") { field.replace("[]", &format!("[{at}]")) } else { field.to_owned() };
-        let cidrs: Vec<String> = subnet.cidrs.iter().map(Cidr::to_string).collect();
-        let text = format!("{range} of {what} lies outside subnet `{}` ({})", subnet.name, cidrs.join(", "));
-        Err(error(key, &field, text, "ranges must lie inside the CIDRs of their subnet"))
-    }
-
-    fn subnet_of(&self, key: &ObjectKey, name: &str) -> Result<(u32, &Subnet), ObjectError> {
-        let found = self.objects.subnets.find(name).map(|number| (number, self.objects.subnets.get(number)));
-        found.ok_or_else(|| {
-            let names: Vec<&str> =
-                self.objects.subnets.all().map(|(_, s)| s.spec.name.as_str()).take(10).collect();
-            let text = format!("there is no subnet `{name}`; there are {}", list(&names));
-            error(key, "spec.subnet", text, "make the subnet first, or name another one")
-        })
-    }
-
-    fn check_pool(&self, key: &ObjectKey, spec: &PoolSpec) -> Result<(), ObjectError> {
-        let (number, subnet) = self.subnet_of(key, &spec.subnet)?;
-        let old = self.objects.pools.find(&spec.name);
-        if let Some(old) = old
-            && self.objects.pools.get(old).subnet != number
-        {
-            let text =
-                format!("a pool stays in its subnet, which is `{}`", self.objects.pools.get(old).spec.subnet);
-            return Err(error(key, "spec.subnet", text, "remove the pool and make a new one"));
-        }
-        self.check_inside(key, "spec.ranges[]", &spec.ranges, &subnet.spec, "the pool")?;
-        for (at, range) in spec.ranges.iter().enumerate() {
-            let mut others = self.objects.pool_ranges.overlapping(subnet.vrf, range.keys());
-            if let Some(other) = others.find(|&other| Some(other) != old) {
-                let text = format!("{range} overlaps pool `{}`", self.pool_name(other));
-                return Err(error(
-                    key,
-                    &format!("spec.ranges[{at}]"),
-                    text,
-                    "pools never overlap; move one of them",
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_reservation(&self, key: &ObjectKey, spec: &ReservationSpec) -> Result<(), ObjectError> {
-        let (number, subnet) = self.subnet_of(key, &spec.subnet)?;
-        let old = self.objects.reservations.find(&spec.name);
-        if let Some(old) = old
-            && self.objects.reservations.get(old).subnet != number
-        {
-            let text = "a reservation stays in its subnet".to_owned();
-            return Err(error(key, "spec.subnet", text, "remove the reservation and make a new one"));
-        }
-        self.check_inside(key, "spec.addresses[]", &spec.addresses, &subnet.spec, "the reservation")?;
-        for (at, range) in spec.addresses.iter().enumerate() {
-            let field = format!("spec.addresses[{at}]");
-            let mut others = self.objects.reserved_ranges.overlapping(subnet.vrf, range.keys());
-            if let Some(other) = others.find(|&other| Some(other) != old) {
-                let text = format!(
-                    "{range} overlaps reservation `{}`",
-                    self.objects.reservations.get(other).spec.name
-                );
-                return Err(error(key, &field, text, "an address is reserved once; move one of them"));
-            }
-            let theirs = |address: IpAddr| !self.is_reserved_for(spec, subnet.vrf, address);
-            if let Some(holders) = self.name_holders(subnet.vrf, &[range.keys()], theirs) {
-                let text = format!("{holders} are held by others than the reservation is for");
-                return Err(error(key, &field, text, "release them first, or reserve other addresses"));
-            }
-        }
-        Ok(())
-    }
-
-    fn is_reserved_for(&self, spec: &ReservationSpec, vrf: u32, address: IpAddr) -> bool {
-        let record = self.store.record_at(super::Place { vrf, key: key_of(address) });
-        let (Some(owner), Some(record)) = (&spec.owner, record) else { return false };
-        owner.covers(&self.store.owner(record))
-    }
-
-    /// Names and counts the held addresses in some ranges for which `which` holds; `None` where there are none.
-    fn name_holders(&self, vrf: u32, ranges: &[Range], which: impl Fn(IpAddr) -> bool) -> Option<String> {
-        let mut named = Vec::new();
-        let mut count = 0_usize;
-        for &(first, last) in ranges {
-            for number in self.store.blocks.within(vrf, first, last) {
-                let block = self.store.blocks.get(number);
-                let keys = offsets(block.held).map(|offset| block.base | u128::from(offset));
-                for key in keys.filter(|key| (first..=last).contains(key) && which(address_of(*key))) {
-                    count += 1;
-                    if named.len() < NAMED_MAX
-                        && let Some(record) = self.store.record_at(super::Place { vrf, key })
-                    {
-                        named.push(format!("{} ({})", address_of(key), self.store.owner(record)));
-                    }
-                }
-            }
-        }
-        let more =
-            if count > named.len() { format!(" and {} more", count - named.len()) } else { String::new() };
-        (count > 0).then(|| format!("{count} addresses, {}{more},", named.join(", ")))
     }
 
     /// Removes the regions of a subnet, before something changes that they depend on.
@@ -408,7 +249,7 @@ impl State {
         self.objects.subnets.get_mut(number).outside = held;
     }
 
-    /// What of a subnet may be drawn: not its edges and gateway, not what is excluded or reserved.
+    /// What of a subnet may be drawn: not its edges and gateway, not what is excluded or reserved, no closed block.
     fn usable(&self, subnet: &Subnet, family: Family, whole: &[Range]) -> Vec<Range> {
         let mut usable = subtract(whole, &Objects::never_drawn(&subnet.spec, family));
         if !subnet.spec.within.is_empty() {
@@ -417,7 +258,10 @@ impl State {
         let reserved: Vec<IpRange> = (subnet.reservations.iter())
             .flat_map(|&number| self.objects.reservations.get(number).spec.addresses.iter().copied())
             .collect();
-        subtract(&usable, &keys(&reserved))
+        let usable = subtract(&usable, &keys(&reserved));
+        whole
+            .iter()
+            .fold(usable, |usable, &range| subtract(&usable, &self.withheld.within(subnet.vrf, range)))
     }
 
     fn count_held(&self, vrf: u32, range: Range) -> u64 {
@@ -427,13 +271,5 @@ impl State {
             offsets(combine(&block.held, &span, |held, span| held & span)).count() as u64
         });
         held.sum()
-    }
-}
-
-fn list(names: &[&str]) -> String {
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
     }
 }

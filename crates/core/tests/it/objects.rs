@@ -3,6 +3,7 @@
 mod change;
 mod declare;
 mod pools;
+mod together;
 
 use allotment_core::{Allocation, ObjectError};
 

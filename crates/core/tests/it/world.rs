@@ -120,6 +120,12 @@ impl World {
         result
     }
 
+    pub(crate) fn put_all(&mut self, objects: Vec<Object>) -> Vec<ObjectError> {
+        let errors = self.state.put_all(objects);
+        check::check(&self.state, Timestamp(self.now));
+        errors
+    }
+
     pub(crate) fn remove(&mut self, kind: ObjectKind, name: &str) -> Result<bool, ObjectError> {
         let result = self.state.remove(&ObjectKey { kind, name: name.to_owned() });
         check::check(&self.state, Timestamp(self.now));
@@ -201,6 +207,13 @@ impl Ask<'_> {
     pub(crate) fn owner(mut self, owner: Owner) -> Self {
         self.request.owner = owner;
         self
+    }
+
+    /// A pod of a Deployment.
+    pub(crate) fn replica(mut self, deployment: &str, name: &str) -> Self {
+        let pod = Owner { kind: "Pod".into(), namespace: "shop".into(), name: name.into(), uid: name.into() };
+        self.request.siblings = format!("{deployment}-");
+        self.owner(pod)
     }
 
     pub(crate) fn namespace(mut self, namespace: &str) -> Self {

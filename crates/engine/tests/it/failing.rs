@@ -107,3 +107,26 @@ async fn every_grant_that_was_seen_is_there_after_any_fault() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_set_of_objects_that_could_not_be_committed_is_taken_back_as_one() {
+    let disk = new_disk();
+    let handle = engine_on(&disk);
+    let objects = |at: [&str; 2]| vec![subnet("a", "default", &[at[0]]), subnet("b", "default", &[at[1]])];
+    let (here, there) = (["10.0.0.0/24", "10.0.1.0/24"], ["10.0.1.0/24", "10.0.0.0/24"]);
+    assert_eq!(handle.put_all(objects(here)).await.unwrap(), []);
+    disk.fail_at(disk.operations() + 3, Fault::Full);
+    let mut swapped = objects(there);
+    swapped.push(subnet("c", "default", &["10.0.2.0/24"]));
+    assert!(matches!(handle.put_all(swapped.clone()).await, Err(EngineError::Ledger(_))));
+    let shown = handle.read(|state, _| state.objects().collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(shown, objects(here), "as they were");
+    disk.repair();
+    let end = soon();
+    while let Err(error) = handle.put_all(swapped.clone()).await {
+        assert!(Instant::now() < end, "{error}");
+    }
+    handle.stop().await;
+    let shown = engine_on(&disk).read(|state, _| state.objects().collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(shown, swapped, "and after a restart as they are wanted");
+}

@@ -56,7 +56,7 @@ fn a_gateway_that_moves_frees_the_old_one() {
     let error = world.put(Object::Subnet(with_gateways(&["10.0.0.0/29"], None))).unwrap_err();
     assert_eq!(
         error.text,
-        "1 addresses, 10.0.0.1 (Container 2), are held where the gateway, network or broadcast address would be"
+        "1 address, 10.0.0.1 (Container 2), is held where the gateway, network or broadcast address would be"
     );
     assert_eq!(
         (error.field.as_str(), error.hint.as_str()),

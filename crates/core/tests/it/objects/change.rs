@@ -36,7 +36,7 @@ fn a_subnet_grows_by_a_family() {
     assert_eq!(world.ask("new").on("s").get(), "10.0.0.3 fd00::2");
     assert_eq!(world.ask("old").on("s").get(), "10.0.0.2", "what it has does not change under it");
     let error = world.put(Object::Subnet(subnet("s", &["10.0.0.0/24"]))).unwrap_err();
-    assert_eq!(error.text, "1 addresses, fd00::2 (Container new), are held outside the new CIDRs");
+    assert_eq!(error.text, "1 address, fd00::2 (Container new), is held outside the new CIDRs");
 }
 
 #[test]

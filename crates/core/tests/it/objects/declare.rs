@@ -143,7 +143,7 @@ fn reservations_stay_inside_and_apart() {
         said(&world.put(Object::Reservation(reservation("a", "other", &["10.1.0.9"], None))).unwrap_err()),
         [
             "Reservation `a`: spec.subnet",
-            "a reservation stays in its subnet",
+            "a reservation stays in its subnet, which is `rack`",
             "remove the reservation and make a new one",
         ]
     );
@@ -203,12 +203,12 @@ fn what_others_need_is_not_removed() {
     let refused = |world: &mut World| said(&world.remove(ObjectKind::Subnet, "rack").unwrap_err());
     assert_eq!(
         refused(&mut world),
-        ["Subnet `rack`: metadata.name", "1 pools are part of it, among them `p`", "remove its pools first",]
+        ["Subnet `rack`: metadata.name", "1 pool is part of it, `p`", "remove its pools first",]
     );
     assert!(world.remove(ObjectKind::IPPool, "p").unwrap(), "a pool goes at any time");
     assert_eq!(
         refused(&mut world)[1..],
-        ["1 reservations are made in it, among them `r`", "remove its reservations first"]
+        ["1 reservation is made in it, `r`", "remove its reservations first"]
     );
     assert!(world.remove(ObjectKind::Reservation, "r").unwrap());
     assert_eq!(

@@ -57,7 +57,7 @@ impl World {
                 self.then(next, "plugin fails", |world| change(world, Nic::Removed));
             }
             Nic::Live if sandbox.is_deleted => {
-                self.then(next, "link removed", |world| change(world, Nic::Removed))
+                self.then(next, "link removed", |world| change(world, Nic::Removed));
             }
             _ => {}
         }

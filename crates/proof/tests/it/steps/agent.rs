@@ -25,7 +25,7 @@ impl World {
         }
         if book.wants_list() {
             self.then(next, "agent lists pods to reach a version", |world| {
-                world.list(index, world.log.len())
+                world.list(index, world.log.len());
             });
         }
         let mut told = self.clone();
@@ -203,11 +203,11 @@ impl World {
             };
             if !sandbox.is_there {
                 self.then(next, "namespace seen to be gone", |world| {
-                    keep(world, &|book, check| book.namespace_gone(check))
+                    keep(world, &|book, check| book.namespace_gone(check));
                 });
             } else if is_absent && check.is_deleted {
                 self.then(next, "address seen on no interface", |world| {
-                    keep(world, &|book, check| book.absent(check))
+                    keep(world, &|book, check| book.absent(check));
                 });
             }
             if self.wrong(Wrong::OldLook) && is_absent && !self.machines[index].is_looked {
@@ -218,7 +218,7 @@ impl World {
                 || (self.wrong(Wrong::OldLook) && check.is_deleted && self.machines[index].is_looked);
             if is_wrong {
                 self.then(next, "ended without proof", |world| {
-                    keep(world, &|book, check| book.namespace_gone(check))
+                    keep(world, &|book, check| book.namespace_gone(check));
                 });
             }
         }

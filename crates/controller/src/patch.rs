@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn given() -> PodGrant {
-        PodGrant { pod: "u1".to_owned(), attachments: Vec::new() }
+        PodGrant { pod: "u1".to_owned(), ..PodGrant::default() }
     }
 
     fn check(annotations: Option<&[(&str, &str)]>, expect: &Value) {

@@ -38,6 +38,7 @@ mod table;
 mod targets;
 mod text;
 mod warm;
+mod withheld;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -57,6 +58,7 @@ pub struct State {
     /// Subnets without regions: they are laid out by `settle`.
     stale: BTreeSet<u32>,
     loading: bool,
+    withheld: withheld::Withheld,
 }
 
 impl State {

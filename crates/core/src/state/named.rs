@@ -143,6 +143,9 @@ impl Planner<'_> {
         if self.taken.contains(&place) {
             return Err(refuse::twice_in_request(self.request, place.address()));
         }
+        if self.state.withheld.has(place) {
+            return Err(refuse::closed(self.request, place));
+        }
         let Some(index) = store.record_at(place) else { return Ok(How::Enter) };
         let record = store.records.get(index);
         let mine = self.owned.contains(&index);
@@ -287,6 +290,7 @@ impl Planner<'_> {
         let spec = &objects.subnets.get(target.subnet).spec;
         keys.take(RESERVED_SCAN_MAX).map(|key| Place { vrf, key }).find_map(|place| {
             let free = !self.taken.contains(&place)
+                && !self.state.withheld.has(place)
                 && Objects::nobodys(spec, place.address()).is_none()
                 && self.state.store.record_at(place).is_none_or(|index| {
                     let held = self.state.store.records.get(index).state.is_held();

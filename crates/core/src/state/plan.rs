@@ -59,6 +59,11 @@ impl Plan<'_> {
     pub fn places(&self) -> impl Iterator<Item = Place> + '_ {
         self.entries.iter().flat_map(|entry| entry.picks.iter().map(|picked| picked.place))
     }
+
+    /// Whether anybody comes to have an address by it.
+    fn gives(&self) -> bool {
+        self.entries.iter().any(|entry| entry.picks.iter().any(|picked| picked.how != How::Keep))
+    }
 }
 
 impl State {
@@ -83,7 +88,10 @@ impl State {
             planner.want(want, &mut entry.picks)?;
             entry.mac = planner.mac(want, &entry.picks, before, probe)?;
         }
-        Ok(plan)
+        match self.recovering() {
+            Some(epoch) if plan.gives() => Err(refuse::recovering(request, epoch)),
+            _ => Ok(plan),
+        }
     }
 }
 

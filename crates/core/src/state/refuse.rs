@@ -280,6 +280,26 @@ pub(super) fn cooling(state: &State, request: &Request, place: Place, index: u32
         .again(Some(left_ms))
 }
 
+/// Of an address in a closed block.
+pub(super) const UNREAD: &str = "the block of the ledger that it lies in cannot be read";
+pub(super) const UNREAD_HINT: &str =
+    "the log of whoever loaded the ledger says why; run the version that wrote the block, or restore it";
+
+pub(super) fn closed(request: &Request, place: Place) -> Refusal {
+    let text = format!("{} asks for {}: {UNREAD}", request.owner, place.address());
+    Refusal::new(Code::Withheld, text, UNREAD_HINT)
+}
+
+pub(super) fn recovering(request: &Request, epoch: u64) -> Refusal {
+    let text = format!(
+        "{} asks for an address while the ledger recovers: it was set back, and not every node has said since which \
+         addresses it uses",
+        request.owner
+    );
+    let hint = "it ends by itself once all nodes have; `allot node forget` is for one that is gone for good";
+    Refusal::new(Code::Withheld, text, hint).count("is the epoch", epoch)
+}
+
 pub(super) fn interface_twice(request: &Request, want: &Want) -> Refusal {
     let Attachment { interface, network, .. } = &want.attachment;
     let text = format!("{} asks twice for interface `{interface}` on network `{network}`", request.owner);

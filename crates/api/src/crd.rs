@@ -179,11 +179,15 @@ fn column(&(name, kind, path, meaning): &Column) -> CustomResourceColumnDefiniti
 ///
 /// * Text is not broken into lines.
 /// * A field that may be left out is not nullable: null then means that it is left out, as it does on one machine.
-/// * Formats that Kubernetes has not are left out; the bounds say the same.
+/// * Formats that Kubernetes has not are left out, where bounds say the same, or said in its own.
 /// * What nobody writes by hand needs no rules: they would cost with every write.
 fn tidy(schema: &mut JSONSchemaProps, rules: bool) {
     schema.description = schema.description.take().map(|text| text.replace('\n', " "));
     schema.nullable = None;
+    if schema.format.as_deref() == Some("ip") {
+        let family = |format: &str| JSONSchemaProps { format: Some(format.to_owned()), ..Default::default() };
+        schema.any_of = Some(vec![family("ipv4"), family("ipv6")]);
+    }
     schema.format = schema.format.take().filter(|format| ["int32", "int64"].contains(&format.as_str()));
     if !rules {
         schema.x_kubernetes_validations = None;

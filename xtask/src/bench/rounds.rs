@@ -7,14 +7,13 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use allotment_lab::figures::{Bar, Row, Times, digits};
 use allotment_lab::{Programs, run};
 use anyhow::{Context, Result};
 use serde_json::json;
 
 use super::machine::{self, Disk};
-use super::row::{Bar, Row, digits};
 use super::site::{self, Caller, Ours};
-use super::times::Times;
 
 const ROUNDS: usize = 400;
 

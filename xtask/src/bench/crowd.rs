@@ -60,7 +60,7 @@ impl Sum {
 
     /// Pairs per second.
     fn rate(&self) -> f64 {
-        self.times.len() as f64 / self.took.as_secs_f64()
+        self.times.count() as f64 / self.took.as_secs_f64()
     }
 }
 

@@ -131,7 +131,7 @@ fn held_rows(fields: &[Field]) -> Vec<Row> {
 /// Where the time of an ADD goes.
 fn add_rows(field: &Field, parts: &Parts, daemon_cpu: Duration) -> Vec<Row> {
     let (add, empty, round_trip) = (field.our_adds.median(), parts.empty.median(), parts.round_trip.median());
-    let calls = field.our_pairs.len() as f64 * 2.0;
+    let calls = field.our_pairs.count() as f64 * 2.0;
     let per_call = |cpu: Duration| cpu.as_secs_f64() * 1000.0 / calls;
     vec![
         Row::new("ADD, whole process", add, "ms")

@@ -39,16 +39,19 @@ impl Row {
         Row { what: what.into(), unit, ours, peer: None, bar: None, detail: String::new() }
     }
 
+    #[must_use]
     pub fn beside(mut self, name: &'static str, value: f64) -> Row {
         self.peer = Some(Peer { name, value });
         self
     }
 
+    #[must_use]
     pub fn bar(mut self, bar: Bar) -> Row {
         self.bar = Some(bar);
         self
     }
 
+    #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Row {
         self.detail = detail.into();
         self

@@ -17,7 +17,7 @@ impl Times {
         self.0.extend(times.0);
     }
 
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 
@@ -28,12 +28,12 @@ impl Times {
 
     /// `n = 400, p99 1.23 ms`.
     pub fn spread(&self) -> String {
-        let p99 = if self.len() < ENOUGH {
+        let p99 = if self.count() < ENOUGH {
             String::new()
         } else {
             format!(", p99 {} ms", super::row::digits(self.at(99)))
         };
-        format!("n = {}{p99}", self.len())
+        format!("n = {}{p99}", self.count())
     }
 
     fn at(&self, percent: usize) -> f64 {

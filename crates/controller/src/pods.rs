@@ -48,12 +48,27 @@ pub(crate) struct Place {
 /// What is to be done for a pod.
 #[derive(Debug)]
 pub(crate) enum Action {
-    Ask { uid: Uid, request: Box<Request> },
-    Show { uid: Uid, place: Place, patch: json_patch::Patch, what: What },
+    Ask {
+        uid: Uid,
+        request: Box<Request>,
+    },
+    Show {
+        uid: Uid,
+        place: Place,
+        patch: json_patch::Patch,
+        what: What,
+    },
     /// The pod shows another grant than the one given here: what it does not show is given back (L4).
-    GiveBack { uid: Uid, unseen: Vec<(String, std::net::IpAddr)> },
+    GiveBack {
+        uid: Uid,
+        unseen: Vec<(String, std::net::IpAddr)>,
+    },
     /// Say it as an event.
-    Say { uid: Uid, place: Place, what: Said },
+    Say {
+        uid: Uid,
+        place: Place,
+        what: Said,
+    },
 }
 
 /// What a patch shows.
@@ -103,7 +118,8 @@ impl Pods {
         match event {
             Event::Listed { objects, .. } => {
                 self.listed = true;
-                let present: HashSet<&str> = objects.iter().filter_map(|pod| pod.metadata.uid.as_deref()).collect();
+                let present: HashSet<&str> =
+                    objects.iter().filter_map(|pod| pod.metadata.uid.as_deref()).collect();
                 let gone: Vec<Uid> =
                     self.places.keys().filter(|uid| !present.contains(&***uid)).cloned().collect();
                 for uid in gone {
@@ -325,10 +341,8 @@ impl Pods {
         let patch = patch::refusal(uid, &open.shown, &shown);
         open.stage = Stage::Showing(Showing::Refusal(shown));
         let place = self.places.get(uid).expect("an open pod has its place");
-        let show =
-            Action::Show { uid: Uid::clone(uid), place: place.clone(), patch, what: What::Refusal };
-        let say =
-            Action::Say { uid: Uid::clone(uid), place: place.clone(), what: Said::Refused(refusal) };
+        let show = Action::Show { uid: Uid::clone(uid), place: place.clone(), patch, what: What::Refusal };
+        let say = Action::Say { uid: Uid::clone(uid), place: place.clone(), what: Said::Refused(refusal) };
         actions.extend([show, say]);
     }
 

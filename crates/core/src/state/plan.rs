@@ -10,10 +10,7 @@ use super::refuse;
 use super::store::OwnerProbe;
 use super::targets::Drawn;
 use super::{Place, State};
-use crate::{
-    AllocationState, Asked, Choice, Family, FamilyWant, MacWant, Refusal, Request, Rule, Target, Timestamp,
-    Want,
-};
+use crate::{Asked, Choice, Family, FamilyWant, MacWant, Refusal, Request, Rule, Target, Timestamp, Want};
 
 /// What a request will change, decided but not yet done.
 pub struct Plan<'a> {
@@ -71,11 +68,7 @@ impl State {
         let probe = self.store.probe(&request.owner);
         self.store.prefetch_request(request, probe.tag);
         let now = now.max(self.store.newest);
-        let mut planner =
-            Planner { state: self, request, now, owned: SmallVec::new(), taken: SmallVec::new() };
-        for index in self.store.owned_by(probe) {
-            planner.owned.push(index);
-        }
+        let mut planner = Planner::new(self, request, probe, now);
         let mut plan = Plan { request, now, probe, entries: SmallVec::new() };
         for (at, want) in request.wants.iter().enumerate() {
             planner.check_apart(want, &request.wants[..at])?;
@@ -83,6 +76,9 @@ impl State {
             let Some((entry, before)) = plan.entries.split_last_mut() else { break };
             planner.want(want, &mut entry.picks)?;
             entry.mac = planner.mac(want, &entry.picks, before, probe)?;
+        }
+        if !planner.owned.is_empty() {
+            planner.check_nothing_left()?;
         }
         Ok(plan)
     }
@@ -110,6 +106,14 @@ pub(super) struct Planner<'s> {
     pub(super) taken: SmallVec<[Place; 4]>,
 }
 
+impl<'s> Planner<'s> {
+    pub(super) fn new(state: &'s State, request: &'s Request, probe: OwnerProbe<'_>, now: Timestamp) -> Self {
+        let mut planner = Planner { state, request, now, owned: SmallVec::new(), taken: SmallVec::new() };
+        planner.owned.extend(state.store.owned_by(probe));
+        planner
+    }
+}
+
 impl Planner<'_> {
     /// Picks the addresses of a want; `picks` is empty.
     fn want(&mut self, want: &Want, picks: &mut Picks) -> Result<(), Refusal> {
@@ -131,36 +135,6 @@ impl Planner<'_> {
         }
     }
 
-    /// What the attachment has already; of an interface that draws by several wants, what it has in this one's targets.
-    fn present(&self, want: &Want) -> Picks {
-        let store = &self.state.store;
-        let shared = self.is_shared(want);
-        let mut picks: Picks = (self.owned.iter())
-            .filter(|&&index| {
-                store.records.get(index).state == AllocationState::Active
-                    && store.is_interface(index, &want.attachment)
-                    && store.is_holder(index, &want.attachment.holder)
-            })
-            .map(|&index| self.kept(index))
-            .filter(|picked| !shared || self.names(want, picked.subnet))
-            .collect();
-        let Asked::Each(asked) = &want.ips else {
-            picks.sort_by_key(|picked| (!picked.place.address().is_ipv4(), picked.place));
-            return picks;
-        };
-        picks.sort_by_cached_key(|picked| {
-            let address = picked.place.address();
-            (!address.is_ipv4(), asked.iter().position(|&ip| ip == address), picked.place)
-        });
-        picks
-    }
-
-    /// Whether the interface draws by other wants too.
-    fn is_shared(&self, want: &Want) -> bool {
-        let same = |other: &&Want| other.attachment.same(&want.attachment);
-        self.request.wants.iter().filter(same).nth(1).is_some()
-    }
-
     /// Wants of one interface name subnets apart, or each its addresses: else nothing would tell whose is what.
     fn check_apart(&self, want: &Want, before: &[Want]) -> Result<(), Refusal> {
         let by_address = |want: &Want| matches!(&want.ips, Asked::Each(ips) if !ips.is_empty());
@@ -174,7 +148,7 @@ impl Planner<'_> {
     }
 
     /// Whether a subnet, or a pool of it, is among the targets that a want names.
-    fn names(&self, want: &Want, subnet: u32) -> bool {
+    pub(super) fn names(&self, want: &Want, subnet: u32) -> bool {
         want.targets.iter().any(|target| self.subnet_named(target) == Some(subnet))
     }
 
@@ -184,28 +158,6 @@ impl Planner<'_> {
             Target::Subnet(name) => objects.subnets.find(name),
             Target::Pool(name) => objects.pools.by_name(name).map(|pool| pool.subnet),
         }
-    }
-
-    fn kept(&self, index: u32) -> Picked {
-        let place = self.state.store.place_of(index);
-        let subnet = self.state.objects.subnet_ranges.find(place.vrf, place.key).unwrap_or(NONE);
-        let pool = self.state.objects.pool_ranges.find(place.vrf, place.key).unwrap_or(NONE);
-        let rule = self.state.store.records.get(index).rule;
-        Picked { place, subnet, pool, record: Some(index), rule, how: How::Keep }
-    }
-
-    fn keep(&mut self, want: &Want, present: &mut Picks) -> Result<(), Refusal> {
-        if let Asked::Each(ips) = &want.ips {
-            let has = |ip| present.iter().any(|picked| picked.place.address() == ip);
-            if let Some(missing) = ips.iter().find(|&&ip| !has(ip)) {
-                return Err(refuse::differs(self.request, want, *missing, present));
-            }
-            if self.is_shared(want) {
-                present.retain(|picked| ips.contains(&picked.place.address()));
-            }
-        }
-        self.taken.extend(present.iter().map(|picked| picked.place));
-        Ok(())
     }
 
     /// Puts the targets first in which the interface has something that comes back to it (C2). While another holder still
@@ -336,7 +288,7 @@ impl Planner<'_> {
     }
 
     /// The MAC to record, if nobody else in the VRF has it.
-    fn mac(
+    pub(super) fn mac(
         &self,
         want: &Want,
         picks: &Picks,
@@ -351,12 +303,12 @@ impl Planner<'_> {
             (Some((_, has)), _) => return Ok(has),
             (None, _) => {}
         }
-        let Some(mac) = want.mac.map(MacWant::mac) else {
-            let kept = picks.first().filter(|picked| picked.how == How::Keep);
-            return Ok(kept
-                .and_then(|p| store.record_at(p.place))
-                .and_then(|index| store.records.get(index).mac()));
-        };
+        let kept = picks.iter().find(|picked| picked.how == How::Keep);
+        let has = kept.and_then(|kept| kept.record).and_then(|index| store.records.get(index).mac());
+        let Some(mac) = want.mac.map(MacWant::mac) else { return Ok(has) };
+        if let (Some(MacWant::Asked(_)), Some(has)) = (want.mac, has.filter(|&has| has != mac)) {
+            return Err(refuse::differs(self.request, want, &format!("MAC {mac}"), &format!("MAC {has}")));
+        }
         for picked in picks {
             let other = store.with_mac(picked.place.vrf, mac).find(|&index| {
                 let same = store.is_owner(index, probe) && store.is_interface(index, &want.attachment);

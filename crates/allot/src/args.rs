@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use allotment_api::Principal;
 use allotment_core::IpRange;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -89,6 +90,24 @@ pub(crate) enum Command {
         /// `-` for standard input.
         #[arg(default_value = "-")]
         file: PathBuf,
+    },
+    /// Prints the CustomResourceDefinitions of our objects as YAML: `allot crds | kubectl apply -f -`.
+    ///
+    /// They come before anything else in a cluster. No daemon and no cluster is asked.
+    Crds,
+    /// Prints the admission policies that keep our objects and annotations from others: `allot policies | kubectl apply -f -`.
+    ///
+    /// The controller alone writes grants, refusals and the ledger; an agent writes the object of its own node alone; nobody
+    /// deletes the ledger or our CustomResourceDefinitions. Whoever is allowed by RBAC to `repair`
+    /// addressblocks.allotment.dev, as administrators are, may write all of them. `allot policies | kubectl delete -f -`
+    /// lifts them, before everything is removed for good.
+    Policies {
+        /// The user that the controller is.
+        #[arg(long, default_value = allotment_api::CONTROLLER, value_name = "USER")]
+        controller: Principal,
+        /// The user that all agents are, or a group that they are in.
+        #[arg(long, default_value = allotment_api::AGENTS, value_name = "GROUP")]
+        agents: Principal,
     },
     /// Prints a page of the reference.
     #[command(hide = true)]

@@ -75,6 +75,8 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::Reserve(args) => commands::reserve(&client, args).await,
         Command::Unreserve(args) => commands::unreserve(&client, args).await,
         Command::Reference { page } => reference::print(page),
+        Command::Crds => commands::crds(),
+        Command::Policies { controller, agents } => commands::policies(&controller, &agents),
         Command::Export => commands::export(&client).await,
         Command::Import { file } => commands::import(&client, &file).await,
     }

@@ -23,17 +23,24 @@ pub const GRANT: &str = "allotment.dev/grant";
 pub const REFUSAL: &str = "allotment.dev/refusal";
 
 /// What a pod was given, on all of its interfaces.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PodGrant {
     /// The UID of the pod it is for: a copied annotation is worth nothing on another pod.
     pub pod: String,
+    /// UID of the Node object that it was made for: another machine of the same name may not serve it, while the first one
+    /// may still use it (R4). A grant without it is served nowhere.
+    #[serde(rename = "nodeUID", default, skip_serializing_if = "String::is_empty")]
+    pub node_uid: String,
+    /// The addresses outlive the pod: the next holder waits for their end, so it is told at once (R5).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retained: bool,
     pub attachments: Vec<GrantedAttachment>,
 }
 
 /// What one interface was given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GrantedAttachment {

@@ -32,6 +32,12 @@ impl Shown {
         (grant.pod == uid).then_some(grant)
     }
 
+    /// The pod shows this refusal now.
+    pub(crate) fn refused(&mut self, refusal: &PodRefusal) {
+        self.refusal = serde_json::to_string(refusal).ok();
+        self.annotated = true;
+    }
+
     pub(crate) fn refusal(&self, uid: &str) -> Option<PodRefusal> {
         let refusal: PodRefusal = serde_json::from_str(self.refusal.as_deref()?).ok()?;
         (refusal.pod == uid).then_some(refusal)
@@ -108,7 +114,7 @@ mod tests {
     }
 
     fn given() -> PodGrant {
-        PodGrant { pod: "u1".to_owned(), attachments: Vec::new() }
+        PodGrant { pod: "u1".to_owned(), ..PodGrant::default() }
     }
 
     fn check(annotations: Option<&[(&str, &str)]>, expect: &Value) {

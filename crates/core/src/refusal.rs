@@ -78,6 +78,9 @@ codes! {
     Unknown = "unknown",
         "The subnet, pool or address named does not exist.",
         "Declare it, or correct the name.";
+    Withheld = "withheld",
+        "What is free cannot be told now: the ledger was set back, or a block of it cannot be read.",
+        "Wait until every node has said what it uses, or bring the block back: hint and log name what is missing.";
     Invalid = "invalid",
         "The request contradicts itself or the subnet.",
         "Correct what asks: the text names both sides.";

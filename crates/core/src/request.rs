@@ -12,6 +12,9 @@ pub struct Request {
     pub owner: Owner,
     /// The namespace whose bindings apply; most often the owner's.
     pub namespace: String,
+    /// What the names begin with of those that come and go in this owner's place, such as the pods of one Deployment;
+    /// empty: nobody does. An address of a list passes from one to the next without cooling (C2).
+    pub siblings: String,
     /// What selectors look at.
     pub pod_labels: Labels,
     pub namespace_labels: Labels,
@@ -67,19 +70,23 @@ pub enum FamilyWant {
     Prefer(Family),
 }
 
-/// Where the MAC comes from. Both kinds are recorded and unique in the VRF.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where the MAC comes from. Each kind is recorded and unique in the VRF.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MacWant {
     /// Asked for: by annotation, `runtimeConfig`, `args` or `CNI_ARGS`.
     Asked(Mac),
+    /// The one that the interface has, else the first that nobody else has.
+    OneOf(Vec<Mac>),
     /// What the interface has.
     Seen(Mac),
 }
 
 impl MacWant {
-    pub fn mac(self) -> Mac {
+    /// Those that will do, in the order in which they are tried.
+    pub fn macs(&self) -> &[Mac] {
         match self {
-            MacWant::Asked(mac) | MacWant::Seen(mac) => mac,
+            MacWant::Asked(mac) | MacWant::Seen(mac) => std::slice::from_ref(mac),
+            MacWant::OneOf(macs) => macs,
         }
     }
 }

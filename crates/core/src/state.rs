@@ -23,6 +23,7 @@ mod hash;
 mod intern;
 mod layout;
 mod ledger;
+mod macs;
 mod named;
 mod objects;
 mod plan;
@@ -38,6 +39,7 @@ mod table;
 mod targets;
 mod text;
 mod warm;
+mod withheld;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -57,6 +59,7 @@ pub struct State {
     /// Subnets without regions: they are laid out by `settle`.
     stale: BTreeSet<u32>,
     loading: bool,
+    withheld: withheld::Withheld,
 }
 
 impl State {

@@ -18,6 +18,7 @@ pub(crate) struct Draft<'a> {
 }
 
 /// How to put the objects back.
+#[derive(Default)]
 pub(crate) struct Undo(Vec<(ObjectKey, Option<Object>)>);
 
 impl<'a> Draft<'a> {

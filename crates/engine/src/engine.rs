@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::draft::{Draft, Undo};
 use crate::handle::{End, EngineError, Handle};
-use crate::ledger::{CommitError, Ledger, LedgerError};
+use crate::ledger::{CommitError, Ledger, LedgerError, Stale};
 use crate::linger::{self, Linger};
 use crate::metrics::Metrics;
 use crate::panics::panic_text;
@@ -175,6 +175,10 @@ impl<L: Ledger + 'static> Engine<L> {
                 Ok(()) => read.read(Ok((&self.state, self.now()))),
                 Err(why) => read.read(Err(EngineError::Ledger(why))),
             },
+            Item::Refresh(answer) => {
+                // Whoever went away meanwhile does not need to know.
+                let _ = answer.send(self.refresh().map_err(EngineError::Ledger));
+            }
         }
     }
 
@@ -236,6 +240,10 @@ impl<L: Ledger + 'static> Engine<L> {
                     self.metrics.conflicts.add(1);
                     self.restore([batch.blocks(), blocks].concat(), undo);
                 }
+                Err(CommitError::Objects) => {
+                    self.metrics.conflicts.add(1);
+                    self.sound = false;
+                }
                 Err(CommitError::Failed(error)) => {
                     self.metrics.failures.add(1);
                     tracing::error!(%error, hint = error.hint(), "a commit failed; nothing of it was granted");
@@ -255,22 +263,37 @@ impl<L: Ledger + 'static> Engine<L> {
         blocks.dedup();
         let named: Vec<(String, IpAddr)> =
             blocks.iter().map(|&block| (self.state.vrf_name(block).to_owned(), block.base())).collect();
-        self.state.begin_loading();
-        for block in blocks {
-            self.state.forget(block);
+        if let Err(error) = self.reload(&named, undo) {
+            tracing::warn!(%error, "the blocks of a failed commit could not be read again");
+            self.pause(error);
         }
-        let restored = undo
-            .apply(&mut self.state)
-            .map_err(|error| error.to_string())
-            .and_then(|()| self.ledger.reload(&mut self.state, &named).map_err(|error| error.to_string()));
-        match restored {
-            Ok(()) => self.state.settle(),
-            Err(error) => {
-                tracing::warn!(%error, "the blocks of a failed commit could not be read again");
-                self.sound = false;
-                self.pause(error);
+    }
+
+    /// Takes over what somebody else has written.
+    fn refresh(&mut self) -> Result<(), String> {
+        self.ready()?;
+        match self.ledger.refresh().map_err(|error| error.to_string())? {
+            Stale::Blocks(blocks) if blocks.is_empty() => Ok(()),
+            Stale::Blocks(blocks) => self.reload(&blocks, Undo::default()),
+            Stale::Everything => self.load().map_err(|error| error.to_string()),
+        }
+    }
+
+    /// Reads blocks again. After an error nothing of the state can be believed.
+    fn reload(&mut self, blocks: &[(String, IpAddr)], undo: Undo) -> Result<(), String> {
+        self.state.begin_loading();
+        for (vrf, base) in blocks {
+            // Nothing is known of a VRF that somebody else was the first to use.
+            if let Some(block) = self.state.block_of(vrf, *base) {
+                self.state.forget(block);
             }
         }
+        self.sound = false;
+        undo.apply(&mut self.state).map_err(|error| error.to_string())?;
+        self.ledger.reload(&mut self.state, blocks).map_err(|error| error.to_string())?;
+        self.state.settle();
+        self.sound = true;
+        Ok(())
     }
 
     /// Reads the whole ledger.

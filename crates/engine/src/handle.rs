@@ -109,6 +109,14 @@ impl Handle {
         answered.await.unwrap_or(Err(EngineError::Stopped))
     }
 
+    /// Takes over what somebody else has written to the ledger, between two batches. After an error the state is as it was;
+    /// ask again later.
+    pub async fn refresh(&self) -> Result<(), EngineError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Item::Refresh(answer))?;
+        answered.await.unwrap_or(Err(EngineError::Stopped))
+    }
+
     /// Finishes what is queued, then stops. Later calls answer `Stopped`.
     pub async fn stop(&self) {
         drop(self.shared.queue.write().unwrap_or_else(PoisonError::into_inner).take());

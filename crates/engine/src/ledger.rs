@@ -45,6 +45,21 @@ pub trait Ledger: Send {
 
     /// Reads blocks again after a failed commit, into a state that is loading and has forgotten them.
     fn reload(&mut self, state: &mut State, blocks: &[(String, IpAddr)]) -> Result<(), LedgerError>;
+
+    /// Finds out what somebody else has written since it was read, and what of it the state does not have. Only a ledger
+    /// that has been told of such a thing looks; one that nobody else can write to never is.
+    fn refresh(&mut self) -> Result<Stale, LedgerError> {
+        Ok(Stale::Blocks(Vec::new()))
+    }
+}
+
+/// What of a state is no longer what its ledger has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stale {
+    /// These blocks: VRF and base. They are to be reloaded.
+    Blocks(Vec<(String, IpAddr)>),
+    /// Anything, since an object has changed: all of it is to be loaded again.
+    Everything,
 }
 
 /// Why a ledger could not be opened, read or written. `place` is where it is: a path, or an object's name.
@@ -95,6 +110,9 @@ pub enum CommitError {
     /// Somebody else wrote these blocks.
     #[error("{} blocks were changed by somebody else", .0.len())]
     Conflict(Vec<BlockId>),
+    /// Somebody else wrote an object: everything has to be loaded again, since an object says what holds for many blocks.
+    #[error("objects were changed by somebody else")]
+    Objects,
     #[error(transparent)]
     Failed(#[from] LedgerError),
 }

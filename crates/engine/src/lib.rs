@@ -30,6 +30,6 @@ mod task;
 pub use embedded::EmbeddedLedger;
 pub use engine::{Engine, Options};
 pub use handle::{End, EngineError, Handle};
-pub use ledger::{Batch, CommitError, Ledger, LedgerError};
+pub use ledger::{Batch, CommitError, Ledger, LedgerError, Stale};
 pub use metrics::{BATCH_BUCKETS, Counter, Histogram, MICROS_BUCKETS, Metrics};
 pub use pages::{Page, Pages};

@@ -12,6 +12,8 @@ use crate::metrics::Metrics;
 pub(crate) enum Item {
     Change(Box<dyn Task>),
     Read(Box<dyn Read>),
+    /// Somebody else has written to the ledger.
+    Refresh(oneshot::Sender<Result<(), EngineError>>),
 }
 
 /// One change that somebody asked for: decided in a batch, perhaps again in another, and answered once.

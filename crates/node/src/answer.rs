@@ -17,6 +17,7 @@ pub fn cni_code(code: Code) -> u32 {
         Code::Full => code::FULL,
         Code::Taken => code::TAKEN,
         Code::NotAllowed => code::NOT_ALLOWED,
+        Code::Withheld => code::TRY_AGAIN_LATER,
         Code::Unknown | Code::Invalid => code::INVALID_CONFIG,
     }
 }
@@ -50,7 +51,7 @@ mod tests {
             );
             error.code
         });
-        assert_eq!(codes, [100, 101, 102, 7, 7]);
+        assert_eq!(codes, [100, 101, 102, 7, 11, 7]);
         let later = [
             EngineError::Busy { waiting: 9 },
             EngineError::Deadline,

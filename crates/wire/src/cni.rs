@@ -1,6 +1,7 @@
 //! CNI's own types, for the daemon: network configuration, arguments, results, errors (CNI SPEC 0.3.0 to 1.1.0).
 //!
 //! * [`NetConf`] and [`CniArgs`]: what a call brings along; [`NetConf::asked`] puts together who asks for what where.
+//! * [`Definition`]: a network configuration before anybody has called a plugin with it.
 //! * [`AddResult`]: what ADD answers, in the form of the version that was asked for.
 //! * [`Error`] with the codes of [`code`].
 //! * [`keys`]: every key that is read, for the reference.
@@ -10,6 +11,7 @@
 mod args;
 pub mod code;
 mod conf;
+mod definition;
 mod error;
 mod field;
 mod ip;
@@ -20,7 +22,9 @@ mod version;
 
 pub use args::CniArgs;
 pub use conf::{Asked, NetConf, RuntimeConfig, ValidAttachment};
+pub use definition::{Definition, Network};
 pub use error::Error;
+pub use field::Field;
 pub use ip::{AskedIp, Family, Net, ParseIpError};
 pub use ipam::{FamilyWish, HostLocal, Ipam, Range, Section, Static, StaticAddress, Wish};
 pub use result::{AddResult, Dns, ResultIp, Route};

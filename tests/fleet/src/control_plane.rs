@@ -67,6 +67,7 @@ pub struct ControlPlane {
     url: String,
     etcd_url: String,
     folder: PathBuf,
+    life: Life,
     kubeconfigs: AtomicU32,
     _scratch: Option<Scratch>,
 }
@@ -112,6 +113,7 @@ impl ControlPlane {
             url,
             etcd_url,
             folder,
+            life: settings.life,
             kubeconfigs: AtomicU32::new(0),
             _scratch: scratch,
         })
@@ -138,6 +140,10 @@ impl ControlPlane {
     /// Where its files are.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    pub(crate) fn life(&self) -> Life {
+        self.life
     }
 
     /// A file for an administrator who may do everything (group `system:masters`).

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
@@ -86,8 +86,22 @@ impl Call {
     }
 
     /// The same, by a command of one's own, such as a plugin under a tracer.
-    pub fn exec_as(&self, mut command: Command, cni_path: &str) -> Result<Answer> {
+    pub fn exec_as(&self, command: Command, cni_path: &str) -> Result<Answer> {
         let plugin = PathBuf::from(command.get_args().last().unwrap_or(command.get_program()));
+        let mut command = self.prepare(command, cni_path);
+        let mut child = command.spawn().with_context(|| format!("{} cannot be started", plugin.display()))?;
+        let mut stdin = child.stdin.take().context("the plugin's stdin is a pipe")?;
+        match stdin.write_all(self.stdin.as_bytes()) {
+            // VERSION, and a call that is refused at once, need not read it.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error.into()),
+            _ => drop(stdin),
+        }
+        let output = child.wait_with_output().context("the plugin's end is not known")?;
+        Ok(Answer::new(&plugin, self.verb, &output))
+    }
+
+    /// The command with the environment of this call, and pipes; its stdin is the caller's to fill.
+    pub fn prepare(&self, mut command: Command, cni_path: &str) -> Command {
         command.env_clear().env("CNI_COMMAND", self.verb.as_str()).env("CNI_PATH", cni_path);
         // Some plugins run `ip` or `iptables`.
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -104,24 +118,7 @@ impl Call {
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("{} cannot be started", plugin.display()))?;
-        let mut stdin = child.stdin.take().context("the plugin's stdin is a pipe")?;
-        match stdin.write_all(self.stdin.as_bytes()) {
-            // VERSION, and a call that is refused at once, need not read it.
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error.into()),
-            _ => drop(stdin),
-        }
-        let output = child.wait_with_output().context("the plugin's end is not known")?;
-        Ok(Answer {
-            call: format!(
-                "{} {}",
-                plugin.file_name().unwrap_or_default().to_string_lossy(),
-                self.verb.as_str()
-            ),
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        command
     }
 }
 
@@ -145,6 +142,16 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What a plugin left behind that was called with this verb.
+    pub fn new(plugin: &Path, verb: Verb, output: &Output) -> Answer {
+        Answer {
+            call: format!("{} {}", plugin.file_name().unwrap_or_default().to_string_lossy(), verb.as_str()),
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     pub fn is_ok(&self) -> bool {
         self.code == Some(0)
     }

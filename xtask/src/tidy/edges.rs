@@ -16,10 +16,17 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("allotment-node", &["allotment-core", "allotment-engine", "allotment-wire"]),
     ("allot", &["allotment-api", "allotment-core", "allotment-engine", "allotment-node", "allotment-wire"]),
     ("allotment-proof", &[]),
-    ("allotment-cluster", &["allotment-api"]),
+    ("allotment-cluster", &[]),
     (
         "allotment-controller",
-        &["allotment-api", "allotment-cluster", "allotment-core", "allotment-engine", "allotment-proof"],
+        &[
+            "allotment-api",
+            "allotment-cluster",
+            "allotment-core",
+            "allotment-engine",
+            "allotment-proof",
+            "allotment-wire",
+        ],
     ),
     (
         "allotment-agent",

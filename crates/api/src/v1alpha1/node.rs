@@ -41,6 +41,9 @@ pub struct NodeAttachmentsStatus {
     /// UID of the Node object that the agent serves for.
     #[serde(rename = "nodeUID")]
     pub node_uid: String,
+    /// Earlier UIDs of the same machine, as its journal knows them: what is said here holds for those, too.
+    #[serde(rename = "earlierUIDs", default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_uids: Vec<String>,
     /// The kernel's boot id: a new one ends everything older (R3).
     #[serde(rename = "bootID")]
     pub boot_id: String,
@@ -64,8 +67,9 @@ pub struct NodeAttachmentsStatus {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Still {
-    /// UID of the pod.
+    /// UID of the pod, as CNI has it; empty where only the kernel could be asked.
     pub pod: String,
+    /// Empty where only the kernel could be asked: then it stands for every VRF.
     pub vrf: String,
     pub address: IpAddr,
 }

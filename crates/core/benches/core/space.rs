@@ -191,6 +191,6 @@ impl Space {
 }
 
 fn pod_of(request: &Request) -> u64 {
-    let Some(MacWant::Asked(mac)) = request.wants[0].mac else { return 0 };
+    let Some(MacWant::Asked(mac)) = &request.wants[0].mac else { return 0 };
     mac.0[1..].iter().fold(0, |pod, &byte| pod << 8 | u64::from(byte))
 }

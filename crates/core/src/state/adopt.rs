@@ -1,6 +1,7 @@
 //! Taking over allocations that another ledger made: an import.
 
 use super::form;
+use super::refuse::{UNREAD, UNREAD_HINT};
 use super::store::Entry;
 use super::{Place, State};
 use crate::address::key_of;
@@ -61,6 +62,10 @@ impl State {
                 format!("it is {nobodys} of subnet `{}`", located.subnet),
                 "correct the subnet",
             );
+        }
+        let vrf_number = self.store.vrfs.find(vrf, self.store.seed);
+        if vrf_number.is_some_and(|vrf| self.withheld.has(Place { vrf, key: key_of(*address) })) {
+            return refuse(Code::Withheld, UNREAD.to_owned(), UNREAD_HINT);
         }
         let in_use = usize::from(allocation.state == AllocationState::Active);
         if !(in_use..=2).contains(&allocation.attachments.len()) {

@@ -249,7 +249,7 @@ impl State {
         self.objects.subnets.get_mut(number).outside = held;
     }
 
-    /// What of a subnet may be drawn: not its edges and gateway, not what is excluded or reserved.
+    /// What of a subnet may be drawn: not its edges and gateway, not what is excluded or reserved, no closed block.
     fn usable(&self, subnet: &Subnet, family: Family, whole: &[Range]) -> Vec<Range> {
         let mut usable = subtract(whole, &Objects::never_drawn(&subnet.spec, family));
         if !subnet.spec.within.is_empty() {
@@ -258,7 +258,10 @@ impl State {
         let reserved: Vec<IpRange> = (subnet.reservations.iter())
             .flat_map(|&number| self.objects.reservations.get(number).spec.addresses.iter().copied())
             .collect();
-        subtract(&usable, &keys(&reserved))
+        let usable = subtract(&usable, &keys(&reserved));
+        whole
+            .iter()
+            .fold(usable, |usable, &range| subtract(&usable, &self.withheld.within(subnet.vrf, range)))
     }
 
     fn count_held(&self, vrf: u32, range: Range) -> u64 {

@@ -82,8 +82,9 @@ impl State {
 
     /// Forgets what is known of a block, so that it can be loaded anew; then `settle`.
     pub fn forget(&mut self, block: BlockId) {
-        let Some(number) = self.store.blocks.find(block.vrf, block.base) else { return };
         self.unsettle(block.vrf, block.base, block.base | 0xff);
+        self.withheld.open(block);
+        let Some(number) = self.store.blocks.find(block.vrf, block.base) else { return };
         for index in self.store.blocks.get_mut(number).clear() {
             self.store.forget(index);
         }

@@ -132,16 +132,19 @@ impl Planner<'_> {
         if !mine && !self.is_open(target, pool) {
             return Err(refuse::boundary(self.state, self.request, target.pool, pool, ip));
         }
-        let how = self.availability(want, place)?;
+        let how = self.availability(want, place, pick)?;
         let rule = Rule { choice: target.choice, pick };
         Ok(Picked { place, subnet: target.subnet, pool, record: None, rule, how })
     }
 
     /// Whether an address is free for this owner now.
-    fn availability(&self, want: &Want, place: Place) -> Result<How, Refusal> {
+    fn availability(&self, want: &Want, place: Place, pick: Pick) -> Result<How, Refusal> {
         let store = &self.state.store;
         if self.taken.contains(&place) {
             return Err(refuse::twice_in_request(self.request, place.address()));
+        }
+        if self.state.withheld.has(place) {
+            return Err(refuse::closed(self.request, place));
         }
         let Some(index) = store.record_at(place) else { return Ok(How::Enter) };
         let record = store.records.get(index);
@@ -157,6 +160,7 @@ impl Planner<'_> {
                 Ok(How::Join)
             }
             AllocationState::Cooling if mine || self.is_free(index, place) => Ok(How::Enter),
+            AllocationState::Cooling if pick == Pick::Listed && self.was_siblings(index) => Ok(How::Enter),
             AllocationState::Cooling => {
                 Err(refuse::cooling(self.state, self.request, place, index, self.now))
             }
@@ -178,6 +182,17 @@ impl Planner<'_> {
             Some(owner.covers(&self.request.owner) && owner.covers(&self.state.store.owner(index)))
         };
         self.now.since(self.state.store.records.get(index).since) >= cooling_ms || group() == Some(true)
+    }
+
+    /// Whether a released address was had off a list by one in whose place this owner comes (C2). Pods of one Deployment are
+    /// owners apart, and all that they have in common is what their names begin with.
+    fn was_siblings(&self, index: u32) -> bool {
+        let (siblings, owner) = (&self.request.siblings, &self.request.owner);
+        if siblings.is_empty() || self.state.store.records.get(index).rule.pick != Pick::Listed {
+            return false;
+        }
+        let last = self.state.store.owner(index);
+        last.kind == owner.kind && last.namespace == owner.namespace && last.name.starts_with(siblings)
     }
 
     /// What the owner had here before and may have back; or why it must wait for its present holder.
@@ -275,6 +290,7 @@ impl Planner<'_> {
         let spec = &objects.subnets.get(target.subnet).spec;
         keys.take(RESERVED_SCAN_MAX).map(|key| Place { vrf, key }).find_map(|place| {
             let free = !self.taken.contains(&place)
+                && !self.state.withheld.has(place)
                 && Objects::nobodys(spec, place.address()).is_none()
                 && self.state.store.record_at(place).is_none_or(|index| {
                     let held = self.state.store.records.get(index).state.is_held();

@@ -10,7 +10,7 @@ use super::refuse;
 use super::store::OwnerProbe;
 use super::targets::Drawn;
 use super::{Place, State};
-use crate::{Asked, Choice, Family, FamilyWant, MacWant, Refusal, Request, Rule, Target, Timestamp, Want};
+use crate::{Asked, Choice, Family, FamilyWant, Refusal, Request, Rule, Target, Timestamp, Want};
 
 /// What a request will change, decided but not yet done.
 pub struct Plan<'a> {
@@ -57,6 +57,11 @@ impl Plan<'_> {
     pub fn places(&self) -> impl Iterator<Item = Place> + '_ {
         self.entries.iter().flat_map(|entry| entry.picks.iter().map(|picked| picked.place))
     }
+
+    /// Whether anybody comes to have an address by it.
+    fn gives(&self) -> bool {
+        self.entries.iter().any(|entry| entry.picks.iter().any(|picked| picked.how != How::Keep))
+    }
 }
 
 impl State {
@@ -80,7 +85,10 @@ impl State {
         if !planner.owned.is_empty() {
             planner.check_nothing_left()?;
         }
-        Ok(plan)
+        match self.recovering() {
+            Some(epoch) if plan.gives() => Err(refuse::recovering(request, epoch)),
+            _ => Ok(plan),
+        }
     }
 }
 
@@ -274,60 +282,5 @@ impl Planner<'_> {
             regions.extend(subnet.regions[family]);
         }
         regions
-    }
-
-    /// The address that the want shares as its second holder, and the MAC it has, which is the first one's to change.
-    fn shared(&self, want: &Want, picks: &Picks) -> Option<(Place, Option<crate::Mac>)> {
-        let store = &self.state.store;
-        let second = |index| store.second(index).is_some_and(|second| second.same(&want.attachment));
-        picks.iter().filter(|picked| picked.how != How::Enter).find_map(|picked| {
-            let index = store.record_at(picked.place)?;
-            let shares = picked.how == How::Join || second(index);
-            shares.then(|| (picked.place, store.records.get(index).mac()))
-        })
-    }
-
-    /// The MAC to record, if nobody else in the VRF has it.
-    pub(super) fn mac(
-        &self,
-        want: &Want,
-        picks: &Picks,
-        before: &[Planned],
-        probe: OwnerProbe<'_>,
-    ) -> Result<Option<crate::Mac>, Refusal> {
-        let store = &self.state.store;
-        match (self.shared(want, picks), want.mac) {
-            (Some((place, has)), Some(MacWant::Asked(asked))) if has != Some(asked) => {
-                return Err(refuse::shared_mac(self.request, place, asked, has));
-            }
-            (Some((_, has)), _) => return Ok(has),
-            (None, _) => {}
-        }
-        let kept = picks.iter().find(|picked| picked.how == How::Keep);
-        let has = kept.and_then(|kept| kept.record).and_then(|index| store.records.get(index).mac());
-        let Some(mac) = want.mac.map(MacWant::mac) else { return Ok(has) };
-        if let (Some(MacWant::Asked(_)), Some(has)) = (want.mac, has.filter(|&has| has != mac)) {
-            return Err(refuse::differs(self.request, want, &format!("MAC {mac}"), &format!("MAC {has}")));
-        }
-        for picked in picks {
-            let other = store.with_mac(picked.place.vrf, mac).find(|&index| {
-                let same = store.is_owner(index, probe) && store.is_interface(index, &want.attachment);
-                !same && !picks.iter().any(|picked| picked.place == store.place_of(index))
-            });
-            if let Some(other) = other {
-                return Err(refuse::mac_taken(self.state, self.request, mac, other));
-            }
-        }
-        let same_vrf =
-            |entry: &&Planned| entry.picks.iter().any(|p| picks.iter().any(|q| p.place.vrf == q.place.vrf));
-        let others = before
-            .iter()
-            .zip(&self.request.wants)
-            .filter(|(_, other)| !other.attachment.same(&want.attachment))
-            .map(|(entry, _)| entry);
-        if others.into_iter().any(|entry| entry.mac == Some(mac) && same_vrf(&entry)) {
-            return Err(refuse::mac_twice(self.request, mac));
-        }
-        Ok(Some(mac))
     }
 }

@@ -246,10 +246,14 @@ pub(super) fn taken(state: &State, request: &Request, place: Place, index: u32) 
     Refusal::new(Code::Taken, text, "ask for another address, or end its holder first")
 }
 
-pub(super) fn shared_mac(request: &Request, place: Place, asked: Mac, has: Option<Mac>) -> Refusal {
+pub(super) fn shared_mac(request: &Request, place: Place, asked: &[Mac], has: Option<Mac>) -> Refusal {
     let has = has.map_or("no MAC".to_owned(), |mac| format!("MAC {mac}"));
+    let asked = match asked {
+        [mac] => format!("MAC {mac}"),
+        list => format!("one of {} MACs", list.len()),
+    };
     let text = format!(
-        "{} asks for MAC {asked} at {}, which it shares with a holder that has {has} there",
+        "{} asks for {asked} at {}, which it shares with a holder that has {has} there",
         request.owner,
         place.address()
     );
@@ -274,6 +278,26 @@ pub(super) fn cooling(state: &State, request: &Request, place: Place, index: u32
     Refusal::new(Code::Taken, text, format!("ask again in {left} s, or for another address"))
         .count("seconds left", left)
         .again(Some(left_ms))
+}
+
+/// Of an address in a closed block.
+pub(super) const UNREAD: &str = "the block of the ledger that it lies in cannot be read";
+pub(super) const UNREAD_HINT: &str =
+    "the log of whoever loaded the ledger says why; run the version that wrote the block, or restore it";
+
+pub(super) fn closed(request: &Request, place: Place) -> Refusal {
+    let text = format!("{} asks for {}: {UNREAD}", request.owner, place.address());
+    Refusal::new(Code::Withheld, text, UNREAD_HINT)
+}
+
+pub(super) fn recovering(request: &Request, epoch: u64) -> Refusal {
+    let text = format!(
+        "{} asks for an address while the ledger recovers: it was set back, and not every node has said since which \
+         addresses it uses",
+        request.owner
+    );
+    let hint = "it ends by itself once all nodes have; `allot node forget` is for one that is gone for good";
+    Refusal::new(Code::Withheld, text, hint).count("is the epoch", epoch)
 }
 
 pub(super) fn interface_twice(request: &Request, want: &Want) -> Refusal {
@@ -315,6 +339,13 @@ pub(super) fn mac_taken(state: &State, request: &Request, mac: Mac, index: u32) 
     let text =
         format!("{} asks for MAC {mac}, which {owner} has ({}, VRF `{vrf}`)", request.owner, place.address());
     Refusal::new(Code::Taken, text, "use another MAC, or end its holder first")
+}
+
+pub(super) fn mac_list(request: &Request, refusals: Vec<Refusal>) -> Refusal {
+    let count = refusals.len();
+    let first = all(refusals);
+    let text = format!("{} can have none of the MACs listed for it: {}", request.owner, first.text);
+    Refusal { code: first.code, text, ..first }.count("tried", count)
 }
 
 pub(super) fn mac_twice(request: &Request, mac: Mac) -> Refusal {

@@ -183,8 +183,8 @@ impl Store {
     /// Asks for what a request will look up: its owner, its MACs.
     pub(super) fn prefetch_request(&self, request: &Request, owner_tag: u32) {
         self.by_owner.prefetch(owner_tag);
-        for mac in request.wants.iter().filter_map(|want| want.mac) {
-            self.by_mac.prefetch(self.seed.mac(mac.mac()));
+        for mac in request.wants.iter().filter_map(|want| want.mac.as_ref()?.macs().first()) {
+            self.by_mac.prefetch(self.seed.mac(*mac));
         }
     }
 

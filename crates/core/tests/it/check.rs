@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use allotment_core::{
-    Allocation, AllocationState, Cidr, Family, IpRange, Object, PoolSpec, State, SubnetSpec, Timestamp, Usage,
+    Allocation, AllocationState, BlockId, Cidr, Family, IpRange, Object, PoolSpec, State, SubnetSpec,
+    Timestamp, Usage,
 };
 
 /// Everything that a state has a record of, by VRF and address.
@@ -74,6 +75,7 @@ const SMALL: u128 = 1024;
 struct Drawable<'a> {
     subnet: &'a SubnetSpec,
     reserved: Vec<IpRange>,
+    closed: Vec<BlockId>,
 }
 
 impl<'a> Drawable<'a> {
@@ -82,7 +84,9 @@ impl<'a> Drawable<'a> {
             Object::Reservation(spec) if spec.subnet == subnet.name => Some(spec.addresses),
             _ => None,
         });
-        Drawable { subnet, reserved: reserved.flatten().collect() }
+        let closed = state.closed().filter(|(vrf, _)| *vrf == subnet.vrf);
+        let closed = closed.filter_map(|(vrf, base)| state.block_of(vrf, base)).collect();
+        Drawable { subnet, reserved: reserved.flatten().collect(), closed }
     }
 
     fn has(&self, address: IpAddr) -> bool {
@@ -92,6 +96,7 @@ impl<'a> Drawable<'a> {
             && !is_nobodys(subnet, address)
             && !inside(&subnet.exclude)
             && !inside(&self.reserved)
+            && !self.closed.iter().any(|block| is_in(*block, address))
             && (subnet.within.is_empty() || inside(&subnet.within))
     }
 
@@ -103,6 +108,14 @@ impl<'a> Drawable<'a> {
             drawable.count() as u128
         })
     }
+}
+
+fn is_in(block: BlockId, address: IpAddr) -> bool {
+    let base = |address| match address {
+        IpAddr::V4(v4) => u128::from(v4.to_bits() >> 8),
+        IpAddr::V6(v6) => v6.to_bits() >> 8,
+    };
+    block.base().is_ipv4() == address.is_ipv4() && base(block.base()) == base(address)
 }
 
 pub(crate) fn is_nobodys(subnet: &SubnetSpec, address: IpAddr) -> bool {

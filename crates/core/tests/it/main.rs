@@ -13,4 +13,5 @@ mod model;
 mod objects;
 mod reuse;
 mod several;
+mod withheld;
 mod world;

@@ -209,6 +209,13 @@ impl Ask<'_> {
         self
     }
 
+    /// A pod of a Deployment.
+    pub(crate) fn replica(mut self, deployment: &str, name: &str) -> Self {
+        let pod = Owner { kind: "Pod".into(), namespace: "shop".into(), name: name.into(), uid: name.into() };
+        self.request.siblings = format!("{deployment}-");
+        self.owner(pod)
+    }
+
     pub(crate) fn namespace(mut self, namespace: &str) -> Self {
         self.request.namespace = namespace.into();
         self

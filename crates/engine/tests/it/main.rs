@@ -9,5 +9,6 @@ mod failing;
 mod faults;
 mod gate;
 mod opening;
+mod shared;
 mod sim_disk;
 mod transfer;

@@ -13,19 +13,24 @@ use super::{Error, code};
 const SHOWN: usize = 100;
 
 /// A value and where it stands, such as `ipam.ranges[0]`.
-pub(super) struct Field<'a> {
+pub struct Field<'a> {
     path: String,
-    pub(super) value: &'a Value,
+    pub value: &'a Value,
 }
 
 impl<'a> Field<'a> {
     pub(super) fn root(value: &'a Value) -> Field<'a> {
-        Field { path: String::new(), value }
+        Field::named("", value)
+    }
+
+    /// A value that errors call `name`.
+    pub fn named(name: &str, value: &'a Value) -> Field<'a> {
+        Field { path: name.to_owned(), value }
     }
 
     /// The member `key`; none where it is missing or null. Where no member is spelt like it, one that differs only in
     /// upper and lower case is taken, as every plugin written in Go does.
-    pub(super) fn get(&self, key: &str) -> Result<Option<Field<'a>>, Error> {
+    pub fn get(&self, key: &str) -> Result<Option<Field<'a>>, Error> {
         let members = self.value.as_object().ok_or_else(|| self.wrong_type("an object"))?;
         let alike =
             || members.iter().find(|(other, _)| other.eq_ignore_ascii_case(key)).map(|(_, value)| value);
@@ -35,17 +40,17 @@ impl<'a> Field<'a> {
         }))
     }
 
-    pub(super) fn text(&self) -> Result<&'a str, Error> {
+    pub fn text(&self) -> Result<&'a str, Error> {
         self.value.as_str().ok_or_else(|| self.wrong_type("a string"))
     }
 
-    pub(super) fn items(&self) -> Result<Vec<Field<'a>>, Error> {
+    pub fn items(&self) -> Result<Vec<Field<'a>>, Error> {
         let items = self.value.as_array().ok_or_else(|| self.wrong_type("a list"))?;
         let field = |(index, value)| Field { path: format!("{}[{index}]", self.path), value };
         Ok(items.iter().enumerate().map(field).collect())
     }
 
-    pub(super) fn parse<T: FromStr<Err: Display>>(&self) -> Result<T, Error> {
+    pub fn parse<T: FromStr<Err: Display>>(&self) -> Result<T, Error> {
         self.text()?.parse().map_err(|why: T::Err| self.invalid(&why.to_string()))
     }
 
@@ -54,7 +59,7 @@ impl<'a> Field<'a> {
     }
 
     /// A name: a string that is not empty.
-    pub(super) fn name(&self) -> Result<String, Error> {
+    pub fn name(&self) -> Result<String, Error> {
         match self.text()? {
             "" => Err(self.invalid("a name cannot be empty")),
             name => Ok(name.to_owned()),
@@ -62,7 +67,7 @@ impl<'a> Field<'a> {
     }
 
     /// The member `key` read by `read`.
-    pub(super) fn one<T>(
+    pub fn one<T>(
         &self,
         key: &str,
         read: impl FnOnce(&Field<'a>) -> Result<T, Error>,
@@ -71,15 +76,11 @@ impl<'a> Field<'a> {
     }
 
     /// The member `key`, a list whose every item is read by `read`; nothing where it is missing.
-    pub(super) fn each<T>(
-        &self,
-        key: &str,
-        read: impl Fn(&Field<'a>) -> Result<T, Error>,
-    ) -> Result<Vec<T>, Error> {
+    pub fn each<T>(&self, key: &str, read: impl Fn(&Field<'a>) -> Result<T, Error>) -> Result<Vec<T>, Error> {
         self.get(key)?.map_or(Ok(Vec::new()), |list| list.items()?.iter().map(read).collect())
     }
 
-    pub(super) fn string(&self, key: &str) -> Result<Option<String>, Error> {
+    pub fn string(&self, key: &str) -> Result<Option<String>, Error> {
         self.one(key, |field| field.text().map(str::to_owned))
     }
 
@@ -87,12 +88,23 @@ impl<'a> Field<'a> {
         self.each(key, |field| field.text().map(str::to_owned))
     }
 
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub fn has(&self, key: &str) -> bool {
         self.value.get(key).is_some_and(|value| !value.is_null())
     }
 
+    /// Refuses members that are not among `known`, upper and lower case aside.
+    pub fn only(&self, known: &[&str]) -> Result<(), Error> {
+        let members = self.value.as_object().ok_or_else(|| self.wrong_type("an object"))?;
+        let unknown = members.keys().find(|key| !known.iter().any(|known| key.eq_ignore_ascii_case(known)));
+        unknown.map_or(Ok(()), |key| {
+            let place = if self.path.is_empty() { String::new() } else { format!(" in `{}`", self.path) };
+            let msg = format!("`{key}`{place} is not known; known are `{}`", known.join("`, `"));
+            Err(Error::new(code::INVALID_CONFIG, msg, "correct or remove the field"))
+        })
+    }
+
     /// The value has the right type but makes no sense.
-    pub(super) fn invalid(&self, why: &str) -> Error {
+    pub fn invalid(&self, why: &str) -> Error {
         let msg = format!("`{}` {}: {why}", self.path, shown(self.value));
         Error::new(code::INVALID_CONFIG, msg, "correct the network configuration")
     }

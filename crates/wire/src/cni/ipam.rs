@@ -143,7 +143,11 @@ fn mixed(one: &str, other: &str, whose: &str) -> Error {
 }
 
 impl Wish {
-    pub(super) fn read(field: &Field<'_>) -> Result<Wish, Error> {
+    /// Keys of a [`Wish`].
+    pub const KEYS: [&str; 5] = OURS;
+
+    /// Reads the members of an object that are a wish's, and passes over the others.
+    pub fn read(field: &Field<'_>) -> Result<Wish, Error> {
         let family = field.one("family", |field| match field.text()? {
             "IPv4" => Ok(Family::V4),
             "IPv6" => Ok(Family::V6),

@@ -10,6 +10,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 mod control_plane;
+mod kubelet;
 mod proxy;
 
 /// The one control plane of these tests.

@@ -284,3 +284,27 @@ fn all_addresses_of_several_subnets_with_what_they_say() {
     let routes: Vec<String> = entry.routes.iter().map(|route| route.to.to_string()).collect();
     assert_eq!(routes, ["10.129.0.0/16", "fd82::/64", "10.128.0.0/16", "fd81::/64"], "each once");
 }
+
+#[test]
+fn of_a_list_pods_of_one_deployment_hand_on_what_cools() {
+    let mut world = rack();
+    let list = ["10.0.0.11", "10.0.0.12"];
+    assert_eq!(world.ask("a").one_of(&list).replica("cart", "cart-1-a").get(), "10.0.0.11");
+    assert_eq!(world.ask("b").one_of(&list).replica("cart", "cart-1-b").get(), "10.0.0.12");
+    world.del("a");
+    assert_eq!(
+        world.ask("x").one_of(&list).replica("till", "till-1-a").get(),
+        "taken",
+        "another Deployment waits"
+    );
+    assert_eq!(world.ask("x").one_of(&list).get(), "taken");
+    assert_eq!(world.ask("c").ip(&list[..1]).replica("cart", "cart-2-x").get(), "taken", "not off a list");
+    assert_eq!(world.ask("c").one_of(&list).replica("cart", "cart-2-c").get(), "10.0.0.11");
+    // What the last one did not have off a list was not the list's to hand on.
+    world.del("c");
+    assert_eq!(world.ask("d").ip(&["10.0.0.13"]).replica("cart", "cart-2-d").get(), "10.0.0.13");
+    world.del("d");
+    assert_eq!(world.ask("e").one_of(&["10.0.0.13"]).replica("cart", "cart-2-e").get(), "taken");
+    // Those without a list get none of it either.
+    assert_eq!(world.ask("f").on("rack").replica("cart", "cart-2-f").get(), "10.0.0.2");
+}

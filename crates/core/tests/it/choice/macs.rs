@@ -94,3 +94,38 @@ fn an_address_that_is_kept_keeps_its_mac_from_others() {
     ask.want().attachment.interface = "net1".into();
     assert_eq!(ask.get(), "10.0.0.2 fd00::2");
 }
+
+#[test]
+fn of_a_list_each_takes_the_first_that_is_left_and_keeps_it() {
+    let mut world = vrfs();
+    let list = ["02:00:00:00:00:01", "02:00:00:00:00:02"];
+    let mut ask = |id: &str| {
+        let mut ask = world.ask(id).on("a");
+        ask.want().mac = Some(MacWant::OneOf(list.map(|mac| mac.parse().unwrap()).into()));
+        ask.grant().map(|grant| grant.entries[0].mac.unwrap().to_string())
+    };
+    assert_eq!(ask("1").unwrap(), list[0]);
+    assert_eq!(ask("2").unwrap(), list[1]);
+    assert_eq!(
+        (ask("1").unwrap(), ask("2").unwrap()),
+        (list[0].to_owned(), list[1].to_owned()),
+        "asked again"
+    );
+    assert_eq!(
+        said(&ask("3").unwrap_err())[..2],
+        [
+            "taken",
+            "Container 3 can have none of the MACs listed for it: Container 3 asks for MAC 02:00:00:00:00:01, which \
+             Container 1 has (10.0.0.2, VRF `default`); also: Container 3 asks for MAC 02:00:00:00:00:02, which Container 2 \
+             has (10.0.0.3, VRF `default`): 2 tried",
+        ]
+    );
+    world.del("1");
+    let mut ask = world.ask("2").on("a");
+    ask.want().mac = Some(MacWant::OneOf(list.map(|mac| mac.parse().unwrap()).into()));
+    assert_eq!(
+        ask.entry().mac.unwrap().to_string(),
+        list[1],
+        "what comes free changes nothing for those who have one"
+    );
+}

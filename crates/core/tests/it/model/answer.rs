@@ -306,8 +306,20 @@ impl Asking<'_> {
             AllocationState::Reserved if own => Ok(picked(How::Enter)),
             AllocationState::Active if own && want.join && can_join(record, want) => Ok(picked(How::Join)),
             AllocationState::Cooling if own || self.is_free(record) => Ok(picked(How::Enter)),
+            AllocationState::Cooling if pick == Pick::Listed && self.was_siblings(record) => {
+                Ok(picked(How::Enter))
+            }
             _ => Err(Code::Taken),
         }
+    }
+
+    fn was_siblings(&self, record: &Allocation) -> bool {
+        let prefix = &self.request.siblings;
+        let key = |owner: &allotment_core::Owner| (owner.kind.clone(), owner.namespace.clone());
+        !prefix.is_empty()
+            && record.rule.pick == Pick::Listed
+            && key(&record.owner) == key(&self.request.owner)
+            && record.owner.name.starts_with(prefix)
     }
 
     /// What the owner had: of this interface before others, kept before cooling, the latest first.
@@ -422,15 +434,33 @@ impl Asking<'_> {
             *how == How::Join || *how == How::Keep && record.attachments[0].holder != want.attachment.holder
         });
         if let Some((_, shared)) = shared {
-            let differs = matches!(want.mac, Some(MacWant::Asked(mac)) if shared.mac != Some(mac));
-            return if differs { Err(Code::Invalid) } else { Ok(shared.mac) };
+            let fits = match &want.mac {
+                Some(MacWant::Asked(mac)) => shared.mac == Some(*mac),
+                Some(MacWant::OneOf(list)) => shared.mac.is_some_and(|mac| list.contains(&mac)),
+                Some(MacWant::Seen(_)) | None => true,
+            };
+            return if fits { Ok(shared.mac) } else { Err(Code::Invalid) };
         }
         let kept = picks.first().filter(|picked| picked.how == How::Keep);
         let has = kept.and_then(record).and_then(|record| record.mac);
-        let Some(mac) = want.mac.map(MacWant::mac) else { return Ok(has) };
-        if matches!(want.mac, Some(MacWant::Asked(_))) && has.is_some_and(|has| has != mac) {
+        let Some(asked) = &want.mac else { return Ok(has) };
+        if !matches!(asked, MacWant::Seen(_)) && has.is_some_and(|has| !asked.macs().contains(&has)) {
             return Err(Code::Invalid);
         }
+        let mut own =
+            picks.iter().filter_map(record).filter(|record| record.owner.key() == self.request.owner.key());
+        let own = own.find_map(|record| record.mac).filter(|mac| asked.macs().contains(mac));
+        let mut refused = None;
+        for &mac in own.iter().chain(asked.macs()) {
+            match self.mac_free(mac, want, picks, before) {
+                Ok(()) => return Ok(Some(mac)),
+                Err(code) => refused = refused.or(Some(code)),
+            }
+        }
+        Err(refused.expect("a list of MACs is not empty here"))
+    }
+
+    fn mac_free(&self, mac: Mac, want: &Want, picks: &[Picked], before: &[Entry]) -> Result<(), Code> {
         let vrfs: Vec<&String> = picks.iter().map(|picked| &picked.place.0).collect();
         let theirs = |other: &&Allocation| {
             let own = other.owner.key() == self.request.owner.key()
@@ -446,7 +476,7 @@ impl Asking<'_> {
         let twice = before.iter().any(|(others, theirs)| {
             *theirs == Some(mac) && others.iter().any(|other| vrfs.contains(&&other.place.0))
         });
-        if twice { Err(Code::Invalid) } else { Ok(Some(mac)) }
+        if twice { Err(Code::Invalid) } else { Ok(()) }
     }
 }
 

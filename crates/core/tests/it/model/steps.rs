@@ -140,8 +140,12 @@ fn request(pair: &Pair, step: &Step) -> Request {
     };
     let mut wants: Vec<Want> = (0..interfaces).map(want).collect();
     wants[0].mac = (mac.is_multiple_of(4)).then(|| {
-        let mac = Mac([2, 0, 0, 0, 0, mac / 16]);
-        if arg.is_multiple_of(2) { MacWant::Asked(mac) } else { MacWant::Seen(mac) }
+        let numbered = |number| Mac([2, 0, 0, 0, 0, number]);
+        match arg % 3 {
+            0 => MacWant::Asked(numbered(mac / 16)),
+            1 => MacWant::Seen(numbered(mac / 16)),
+            _ => MacWant::OneOf((0..3).map(|step| numbered((mac / 16 + step * 5) % 16)).collect()),
+        }
     });
     wants[0].family = match how / 3 % 8 {
         0 => FamilyWant::Require(Family::V6),
@@ -155,7 +159,9 @@ fn request(pair: &Pair, step: &Step) -> Request {
         _ => Asked::Nothing,
     };
     let pod_labels = if on[0] % 3 == 0 { labels(&[("app", "web")]) } else { labels(&[]) };
-    Request { owner, wants, pod_labels, ..Request::default() }
+    // `c1` and `c10` to `c15` are of one group to each other, all containers to some.
+    let siblings = ["", "c", "c1", "db-"][usize::from(arg >> 4) % 4].to_owned();
+    Request { owner, wants, siblings, pod_labels, ..Request::default() }
 }
 
 /// An address near the start of a subnet, most often of one that the want names; or one that is in use.

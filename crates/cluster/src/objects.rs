@@ -1,0 +1,160 @@
+//! Kubernetes' own kinds, cut down to what we read. Everything else is skipped while it is parsed, so that ten thousand pods
+//! cost what we need of them.
+//!
+//! What is missing in an object is empty or absent here. Nothing of these can be sent back: an update would drop what we do
+//! not know.
+
+use k8s_openapi::api::core::v1 as core_v1;
+use kube::api::ObjectMeta;
+use serde::Deserialize;
+
+/// A pod.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, kube::Resource)]
+#[resource(inherit = core_v1::Pod)]
+pub struct Pod {
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    #[serde(default)]
+    pub spec: PodSpec,
+    #[serde(default)]
+    pub status: PodStatus,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodSpec {
+    /// Empty: not bound yet.
+    pub node_name: String,
+    /// It has the node's own network, and so nothing of us.
+    pub host_network: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodStatus {
+    /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`; empty before there is any.
+    pub phase: String,
+}
+
+impl Pod {
+    /// Whether its containers have ended for good: no ADD comes for it any more.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.status.phase.as_str(), "Succeeded" | "Failed")
+    }
+}
+
+/// A node.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, kube::Resource)]
+#[resource(inherit = core_v1::Node)]
+pub struct Node {
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    #[serde(default)]
+    pub spec: NodeSpec,
+    #[serde(default)]
+    pub status: NodeStatus,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct NodeSpec {
+    pub taints: Vec<Taint>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Taint {
+    pub key: String,
+    pub value: String,
+    pub effect: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeStatus {
+    pub node_info: NodeInfo,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct NodeInfo {
+    /// The kernel's; another one after every boot.
+    #[serde(rename = "bootID")]
+    pub boot_id: String,
+}
+
+/// A namespace: its labels and annotations are all that matters.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, kube::Resource)]
+#[resource(inherit = core_v1::Namespace)]
+pub struct Namespace {
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+}
+
+/// Of `k8s.cni.cncf.io/v1`: a network that pods name in their annotations.
+#[derive(kube::CustomResource, Clone, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[kube(
+    group = "k8s.cni.cncf.io",
+    version = "v1",
+    kind = "NetworkAttachmentDefinition",
+    plural = "network-attachment-definitions",
+    namespaced,
+    schema = "disabled",
+    derive = "PartialEq",
+    derive = "Default"
+)]
+#[serde(default)]
+pub struct NetworkAttachmentDefinitionSpec {
+    /// A CNI configuration as JSON; empty where it lies in a file on the nodes.
+    pub config: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::Resource;
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_empty() {
+        let pod: Pod = from_value(json!({"metadata": {"name": "a"}, "spec": {"containers": []}})).unwrap();
+        assert_eq!((pod.spec, pod.status), Default::default());
+        let node: Node = from_value(json!({"metadata": {"name": "n"}})).unwrap();
+        assert_eq!(node.status.node_info.boot_id, "");
+    }
+
+    #[test]
+    fn what_we_read_is_read() {
+        let pod: Pod = from_value(json!({
+            "metadata": {"name": "a", "namespace": "b", "uid": "u"},
+            "spec": {"nodeName": "n", "hostNetwork": true, "containers": [{"name": "c"}]},
+            "status": {"phase": "Failed", "podIPs": []},
+        }))
+        .unwrap();
+        assert!(pod.is_finished() && pod.spec.host_network);
+        assert_eq!(pod.spec.node_name, "n");
+        let node: Node = from_value(json!({
+            "metadata": {"name": "n"},
+            "spec": {"taints": [{"key": "node.kubernetes.io/out-of-service", "effect": "NoExecute"}]},
+            "status": {"nodeInfo": {"bootID": "b", "kernelVersion": "6"}},
+        }))
+        .unwrap();
+        assert_eq!(node.spec.taints[0].key, "node.kubernetes.io/out-of-service");
+        assert_eq!(node.status.node_info.boot_id, "b");
+        let network: NetworkAttachmentDefinition =
+            from_value(json!({"metadata": {"name": "m"}, "spec": {"config": "{}"}})).unwrap();
+        assert_eq!(network.spec.config, "{}");
+    }
+
+    #[test]
+    fn every_kind_has_its_address() {
+        assert_eq!(Pod::url_path(&(), Some("b")), "/api/v1/namespaces/b/pods");
+        assert_eq!(Node::url_path(&(), None), "/api/v1/nodes");
+        assert_eq!(Namespace::url_path(&(), None), "/api/v1/namespaces");
+        assert_eq!(
+            NetworkAttachmentDefinition::url_path(&(), None),
+            "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions"
+        );
+    }
+}

@@ -1,0 +1,145 @@
+//! What is packed: how often the object was written, what it is, and its content.
+//!
+//! ```text
+//!   written   a number: one more with every write; of two versions of an object the lower one is the older
+//!   1 block   VRF (bytes)  base (16 bytes)  then per record: offset (1 byte), record (bytes)
+//!   2 object  {"kind": "Subnet", "spec": {…}}
+//!   3 ledger  {"epoch": 0, "settled": 0}
+//! ```
+//!
+//! Numbers, bytes and addresses are those of every ledger ([`allotment_engine::bytes`]); a record's own bytes are core's.
+
+use std::net::IpAddr;
+
+use allotment_core::Object;
+use allotment_engine::bytes::{Malformed, Reader, address_bytes, address_of, put_bytes, put_number};
+use serde::{Deserialize, Serialize};
+
+use super::name::Of;
+use super::pack::{self, Unreadable};
+
+const BLOCK: u8 = 1;
+const OBJECT: u8 = 2;
+const LEDGER: u8 = 3;
+
+/// What an object of the ledger holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Content {
+    pub(super) written: u64,
+    pub(super) body: Body,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    Ledger(Epochs),
+    Object(Object),
+    Block { vrf: String, base: IpAddr, records: Records },
+}
+
+/// How often the ledger was set back (L6), and up to which time of these all nodes have said since what they use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Epochs {
+    pub(super) epoch: u64,
+    pub(super) settled: u64,
+}
+
+/// The records of a block, ascending: offset, and bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Records(Vec<u8>);
+
+impl Records {
+    pub(super) fn push(&mut self, offset: u8, record: &[u8]) {
+        self.0.push(offset);
+        put_bytes(&mut self.0, record);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u8, &[u8])> {
+        let mut reader = Reader::new(&self.0);
+        std::iter::from_fn(move || {
+            (!reader.is_empty()).then(|| {
+                let record = reader.u8().and_then(|offset| Ok((offset, reader.bytes()?)));
+                record.expect("it was checked when it was read")
+            })
+        })
+    }
+
+    fn check(bytes: &[u8]) -> Result<Records, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let mut last = None;
+        while !reader.is_empty() {
+            let offset = reader.u8()?;
+            if last.is_some_and(|last| last >= offset) {
+                return Err(Malformed("its records are in disorder"));
+            }
+            last = Some(offset);
+            reader.bytes()?;
+        }
+        Ok(Records(bytes.to_vec()))
+    }
+}
+
+impl Content {
+    pub(super) fn of(&self) -> Of {
+        match &self.body {
+            Body::Ledger(_) => Of::Ledger,
+            Body::Object(object) => Of::Object(object.key()),
+            Body::Block { vrf, base, .. } => Of::Block { vrf: vrf.clone(), base: *base },
+        }
+    }
+
+    pub(super) fn pack(&self, name: &str) -> String {
+        pack::pack(name, &self.encode())
+    }
+
+    pub(super) fn unpack(name: &str, data: &str) -> Result<Content, Unreadable> {
+        let bytes = pack::unpack(name, data)?;
+        let content = Content::decode(&bytes).map_err(|Malformed(why)| Unreadable::Damaged(why))?;
+        if content.of().name() == name {
+            Ok(content)
+        } else {
+            Err(Unreadable::Damaged("it says that it is another object"))
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_number(&mut out, self.written);
+        let json = "what is written here has no maps with keys other than strings";
+        match &self.body {
+            Body::Block { vrf, base, records } => {
+                out.push(BLOCK);
+                put_bytes(&mut out, vrf.as_bytes());
+                out.extend_from_slice(&address_bytes(*base));
+                out.extend_from_slice(&records.0);
+            }
+            Body::Object(object) => {
+                out.push(OBJECT);
+                serde_json::to_writer(&mut out, object).expect(json);
+            }
+            Body::Ledger(epochs) => {
+                out.push(LEDGER);
+                serde_json::to_writer(&mut out, epochs).expect(json);
+            }
+        }
+        out
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Content, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let written = reader.number()? as u64;
+        let no_json = |_| Malformed("its JSON cannot be read");
+        let body = match reader.u8()? {
+            BLOCK => {
+                let (vrf, base) = (reader.text()?.to_owned(), reader.array()?);
+                if base[15] != 0 {
+                    return Err(Malformed("it begins in the middle of a block"));
+                }
+                Body::Block { vrf, base: address_of(base), records: Records::check(reader.rest())? }
+            }
+            OBJECT => Body::Object(serde_json::from_slice(reader.rest()).map_err(no_json)?),
+            LEDGER => Body::Ledger(serde_json::from_slice(reader.rest()).map_err(no_json)?),
+            _ => return Err(Malformed("it is neither block nor object")),
+        };
+        Ok(Content { written, body })
+    }
+}

@@ -1,0 +1,320 @@
+//! Subnets, pools and reservations: which of them are in force, and what their status says.
+//!
+//! ```text
+//!   watch ─▶ Declared ──┐
+//!                       ├─ steps ─▶ Settle ─▶ engine ─▶ settled: in force, or why not ─▶ status, finalizers
+//!   in force (State) ───┘
+//! ```
+//!
+//! The ledger keeps each object's last accepted form (O6): one that overlaps an earlier one, or shrinks below a holder,
+//! changes nothing but its own condition. An object goes only with proof, its deletion; a list that lacks it proves
+//! nothing.
+
+mod declared;
+mod settle;
+mod status;
+mod steps;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use allotment_api::v1alpha1::ObjectStatus;
+use allotment_cluster::Event;
+use allotment_core::{Object, ObjectError, ObjectKey, Usage};
+use jiff::Timestamp;
+
+pub(crate) use self::declared::{Declared, Kind};
+pub(crate) use self::settle::{Settled, settle};
+pub(crate) use self::steps::Step;
+use self::steps::steps;
+
+/// Between two looks at how full everything is, under load. People read it.
+const USAGE_EVERY: Duration = Duration::from_secs(3);
+
+/// Between two tries of what was refused: its holders may have left.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What is to be done for objects.
+#[derive(Debug)]
+pub(crate) enum Action {
+    Settle(Vec<Step>),
+    /// Read how full subnets and pools are.
+    Survey,
+    WriteStatus { key: ObjectKey, uid: String, status: ObjectStatus },
+    /// Our finalizer is to be there, or not.
+    Finalize { key: ObjectKey, uid: String, present: bool },
+}
+
+/// What came of the last try to bring an object into force.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    Accepted,
+    /// This form is not in force.
+    Refused(ObjectError),
+    /// It is to go, and cannot.
+    Held(ObjectError),
+}
+
+#[derive(Default)]
+pub(crate) struct Objects {
+    declared: BTreeMap<ObjectKey, Declared>,
+    listed: BTreeSet<allotment_core::ObjectKind>,
+    /// Seen to be deleted.
+    gone: BTreeSet<ObjectKey>,
+    /// As the engine has it; nothing before it told.
+    in_force: Option<BTreeMap<ObjectKey, Object>>,
+    verdicts: BTreeMap<ObjectKey, Verdict>,
+    usage: BTreeMap<ObjectKey, Vec<Usage>>,
+    /// Whether steps have to be found anew, and whether some are under way.
+    dirty: bool,
+    settling: bool,
+    /// Everything declared was tried at least once.
+    settled: bool,
+    /// When what was refused is tried again; set once something was freed.
+    retry: Option<Instant>,
+    settled_at: Option<Instant>,
+    surveying: bool,
+    survey_due: Option<Instant>,
+    surveyed_at: Option<Instant>,
+    /// Writes under way, and those that failed, until when.
+    writing: BTreeSet<ObjectKey>,
+    finalizing: BTreeSet<ObjectKey>,
+    failed: BTreeMap<ObjectKey, Instant>,
+    /// Objects whose status may have to be written.
+    stale: BTreeSet<ObjectKey>,
+}
+
+impl Objects {
+    pub(crate) fn event<K: Kind>(&mut self, event: Event<K>) {
+        match event {
+            Event::Listed { objects, .. } => {
+                self.listed.insert(K::KIND);
+                self.declared.retain(|key, _| key.kind != K::KIND);
+                for object in objects {
+                    self.applied(object);
+                }
+            }
+            Event::Applied(object) => self.applied(object),
+            Event::Deleted(object) => {
+                let (key, _) = Declared::new(object);
+                self.declared.remove(&key);
+                self.verdicts.remove(&key);
+                self.gone.insert(key);
+            }
+            Event::Reached(_) => return,
+        }
+        self.dirty = true;
+    }
+
+    fn applied<K: Kind>(&mut self, object: K) {
+        let (key, declared) = Declared::new(object);
+        self.gone.remove(&key);
+        self.stale.insert(key.clone());
+        self.declared.insert(key, declared);
+    }
+
+    /// Leads from now on, with these objects in force.
+    pub(crate) fn begin(&mut self, in_force: BTreeMap<ObjectKey, Object>) {
+        self.in_force = Some(in_force);
+        self.verdicts.clear();
+        self.writing.clear();
+        self.finalizing.clear();
+        self.failed.clear();
+        (self.dirty, self.settling, self.settled, self.surveying) = (true, false, false, false);
+        self.survey_due = None;
+        self.stale = self.declared.keys().cloned().collect();
+    }
+
+    /// Whether everything declared has been tried, so that pods can be served.
+    pub(crate) fn are_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// Addresses were freed: what was refused may be possible now.
+    pub(crate) fn freed(&mut self, now: Instant) {
+        if self.verdicts.values().any(|verdict| *verdict != Verdict::Accepted) {
+            self.retry.get_or_insert(self.settled_at.map_or(now, |at| at + RETRY));
+        }
+        self.touched(now);
+    }
+
+    /// Addresses were given or freed: the counts have changed.
+    pub(crate) fn touched(&mut self, now: Instant) {
+        self.survey_due.get_or_insert(self.surveyed_at.map_or(now, |at| at + USAGE_EVERY));
+    }
+
+    /// What is to be done now.
+    pub(crate) fn next(&mut self, now: Instant, clock: Timestamp) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let Some(in_force) = &self.in_force else { return actions };
+        if self.retry.is_some_and(|retry| retry <= now) {
+            (self.retry, self.dirty) = (None, true);
+        }
+        if self.listed.len() == 3 && self.dirty && !self.settling {
+            self.dirty = false;
+            let steps = steps(in_force, &self.declared, &self.gone);
+            if steps.is_empty() {
+                self.take(Settled::default(), now);
+            } else {
+                self.settling = true;
+                actions.push(Action::Settle(steps));
+            }
+        }
+        if self.settled && !self.surveying && self.survey_due.is_some_and(|due| due <= now) {
+            self.survey_due = None;
+            self.surveying = true;
+            actions.push(Action::Survey);
+        }
+        if self.settled {
+            self.write(now, clock, &mut actions);
+        }
+        actions
+    }
+
+    fn write(&mut self, now: Instant, clock: Timestamp, actions: &mut Vec<Action>) {
+        let waits = |failed: &BTreeMap<ObjectKey, Instant>, key: &ObjectKey| {
+            failed.get(key).is_some_and(|until| *until > now)
+        };
+        self.failed.retain(|_, until| *until > now);
+        for key in std::mem::take(&mut self.stale) {
+            let Some(declared) = self.declared.get(&key) else { continue };
+            if waits(&self.failed, &key) || self.writing.contains(&key) || self.finalizing.contains(&key) {
+                self.stale.insert(key);
+                continue;
+            }
+            let is_in_force = self.in_force.as_ref().is_some_and(|all| all.contains_key(&key));
+            let wants_finalizer = !declared.deleting || is_in_force;
+            if wants_finalizer != declared.finalizer && !(wants_finalizer && declared.deleting) {
+                self.finalizing.insert(key.clone());
+                let uid = declared.uid.clone();
+                actions.push(Action::Finalize { key: key.clone(), uid, present: wants_finalizer });
+            }
+            let Some(verdict) = self.verdicts.get(&key) else { continue };
+            let usage = self.usage.get(&key).map_or(&[][..], Vec::as_slice);
+            let status = status::of(declared, verdict, is_in_force, usage, clock);
+            if status != declared.status && !(declared.deleting && !is_in_force) {
+                self.writing.insert(key.clone());
+                actions.push(Action::WriteStatus { key, uid: declared.uid.clone(), status });
+            }
+        }
+    }
+
+    /// When `next` has something to do, if nothing happens before.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.in_force.as_ref()?;
+        let survey = self.survey_due.filter(|_| !self.surveying && self.settled);
+        [self.retry, survey].into_iter().flatten().chain(self.failed.values().copied()).min()
+    }
+
+    /// What came of steps. `true`: something came into force or went.
+    pub(crate) fn take(&mut self, settled: Settled, now: Instant) -> bool {
+        self.settling = false;
+        self.settled_at = Some(now);
+        let changed = !settled.done.is_empty();
+        let in_force = self.in_force.get_or_insert_default();
+        for step in settled.done {
+            self.stale.insert(step.key());
+            match step {
+                Step::Put(object) => {
+                    self.verdicts.insert(object.key(), Verdict::Accepted);
+                    in_force.insert(object.key(), *object);
+                }
+                Step::Drain(object) => {
+                    in_force.insert(object.key(), *object);
+                }
+                Step::Remove(key) => {
+                    in_force.remove(&key);
+                    self.gone.remove(&key);
+                    self.usage.remove(&key);
+                }
+            }
+        }
+        for (step, error) in settled.blocked {
+            let verdict = match step {
+                Step::Remove(_) => Verdict::Held(error),
+                Step::Put(_) | Step::Drain(_) => Verdict::Refused(error),
+            };
+            self.stale.insert(step.key());
+            self.verdicts.insert(step.key(), verdict);
+        }
+        if let Some(error) = settled.failed {
+            tracing::warn!(%error, "objects cannot be brought into force now; trying again");
+            self.retry = Some(now + RETRY);
+            return changed;
+        }
+        // What needs no step is in force as it is.
+        for (key, declared) in &self.declared {
+            if !declared.deleting && in_force.get(key) == Some(&declared.object) {
+                let old = self.verdicts.insert(key.clone(), Verdict::Accepted);
+                if old != Some(Verdict::Accepted) {
+                    self.stale.insert(key.clone());
+                }
+            }
+        }
+        if !std::mem::replace(&mut self.settled, true) || changed {
+            self.touched(now);
+        }
+        changed
+    }
+
+    /// How full everything is.
+    pub(crate) fn surveyed(&mut self, usage: Option<BTreeMap<ObjectKey, Vec<Usage>>>, now: Instant) {
+        self.surveying = false;
+        self.surveyed_at = Some(now);
+        let Some(usage) = usage else {
+            self.touched(now);
+            return;
+        };
+        let changed = usage.iter().filter(|(key, usage)| self.usage.get(key) != Some(usage));
+        self.stale.extend(changed.map(|(key, _)| key.clone()));
+        // What cools becomes free without anybody doing anything.
+        if usage.values().flatten().any(|usage| usage.cooling > 0) {
+            self.touched(now);
+        }
+        self.usage = usage;
+    }
+
+    /// What became of writing a status; with what was written.
+    pub(crate) fn written(&mut self, key: &ObjectKey, status: Result<ObjectStatus, String>, now: Instant) {
+        self.writing.remove(key);
+        match (status, self.declared.get_mut(key)) {
+            (Ok(status), Some(declared)) => declared.status = status,
+            (Ok(_), None) => {}
+            (Err(error), _) => self.write_failed(key, &error, now),
+        }
+    }
+
+    /// What became of a finalizer: whether it is there now.
+    pub(crate) fn finalized(&mut self, key: &ObjectKey, present: Result<bool, String>, now: Instant) {
+        self.finalizing.remove(key);
+        match (present, self.declared.get_mut(key)) {
+            (Ok(present), Some(declared)) => declared.finalizer = present,
+            (Ok(_), None) => {}
+            (Err(error), _) => self.write_failed(key, &error, now),
+        }
+    }
+
+    fn write_failed(&mut self, key: &ObjectKey, error: &str, now: Instant) {
+        tracing::debug!(object = %key, %error, "an object cannot be written; trying again");
+        self.failed.insert(key.clone(), now + USAGE_EVERY);
+        self.stale.insert(key.clone());
+    }
+
+    /// How many objects are not in force as they are declared.
+    pub(crate) fn problems(&self) -> usize {
+        self.verdicts.values().filter(|verdict| matches!(verdict, Verdict::Refused(_))).count()
+    }
+
+    /// Objects in force that nobody declares, other than by a deletion that we saw.
+    pub(crate) fn undeclared(&self) -> usize {
+        let in_force = self.in_force.iter().flat_map(BTreeMap::keys);
+        in_force.filter(|key| !self.declared.contains_key(key)).count()
+    }
+
+    pub(crate) fn usage(&self) -> &BTreeMap<ObjectKey, Vec<Usage>> {
+        &self.usage
+    }
+}
+
+#[cfg(test)]
+mod tests;

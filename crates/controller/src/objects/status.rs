@@ -1,0 +1,78 @@
+//! What an object's status says.
+
+use allotment_api::v1alpha1::{Condition, ObjectStatus, UsageStatus};
+use allotment_core::{ObjectError, Usage};
+use jiff::Timestamp;
+
+use super::{Declared, Verdict};
+
+/// Conditions, and their reasons.
+pub(crate) const READY: &str = "Ready";
+pub(crate) const IN_USE: &str = "InUse";
+const ACCEPTED: &str = "Accepted";
+/// It makes no sense by itself.
+const INVALID: &str = "Invalid";
+/// Others, or holders, stand in its way.
+const CONFLICT: &str = "Conflict";
+/// Its deletion waits for holders.
+const HELD: &str = "Held";
+
+/// The status of an object; times of conditions that say the same as before are kept.
+pub(super) fn of(
+    declared: &Declared,
+    verdict: &Verdict,
+    is_in_force: bool,
+    usage: &[Usage],
+    clock: Timestamp,
+) -> ObjectStatus {
+    let condition = |kind: &str, is: bool, reason: &str, message: String| {
+        let status = if is { "True" } else { "False" };
+        let old = declared.status.conditions.iter().find(|old| old.kind == kind && old.status == status);
+        Condition {
+            kind: kind.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message,
+            observed_generation: declared.generation,
+            last_transition_time: old.map_or_else(|| clock_text(clock), |old| old.last_transition_time.clone()),
+        }
+    };
+    let mut conditions = Vec::new();
+    match verdict {
+        Verdict::Accepted => conditions.push(condition(READY, true, ACCEPTED, "in force".to_owned())),
+        Verdict::Refused(error) => {
+            let reason = if declared.object.validate().is_err() { INVALID } else { CONFLICT };
+            conditions.push(condition(READY, false, reason, refused(error, is_in_force)));
+        }
+        Verdict::Held(error) => {
+            let message = "being deleted: nothing new is given out".to_owned();
+            conditions.push(condition(READY, false, HELD, message));
+            conditions.push(condition(IN_USE, true, HELD, format!("{}; {}", error.text, error.hint)));
+        }
+    }
+    ObjectStatus {
+        observed_generation: declared.generation,
+        conditions,
+        usage: usage.iter().map(usage_status).collect(),
+    }
+}
+
+fn refused(error: &ObjectError, is_in_force: bool) -> String {
+    let what = if is_in_force { "the last accepted form stays in force" } else { "not in force" };
+    format!("{what}: {}: {}; {}", error.field, error.text, error.hint)
+}
+
+/// Seconds, as Kubernetes writes times.
+fn clock_text(clock: Timestamp) -> String {
+    clock.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn usage_status(usage: &Usage) -> UsageStatus {
+    UsageStatus {
+        family: usage.family.to_string(),
+        total: usage.total.to_string(),
+        held: usage.held.to_string(),
+        cooling: usage.cooling.to_string(),
+        free: usage.free().to_string(),
+    }
+}

@@ -1,0 +1,121 @@
+//! A pod for which something is still to be done.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use allotment_api::annotation::{PodGrant, PodRefusal};
+use allotment_cluster::ResourceVersion;
+use jiff::Timestamp;
+
+use super::{Action, Uid};
+use crate::patch::Shown;
+use crate::request::{Interface, PodView, Wanted};
+
+/// A new node's agent has that long to publish before a pod is told that it waits for it.
+const NODE_PATIENCE: Duration = Duration::from_secs(15);
+
+pub(super) struct Open {
+    pub(super) created: Timestamp,
+    pub(super) view: PodView,
+    pub(super) shown: Shown,
+    /// Which version of the pod this is.
+    pub(super) version: Option<ResourceVersion>,
+    pub(super) stage: Stage,
+    /// It has changed while something was under way for it.
+    pub(super) again: bool,
+    pub(super) failures: u32,
+    /// Since when nothing but its node keeps it from being served, and whether that was said.
+    unready: Option<(Instant, bool)>,
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) enum Stage {
+    /// Nothing is under way.
+    Parked,
+    /// The engine was asked for these.
+    Asking(Vec<Interface>),
+    /// A patch is under way.
+    Showing(Showing),
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) enum Showing {
+    /// What was given now, without what the pod had before.
+    Grant(PodGrant),
+    Refusal(PodRefusal),
+}
+
+impl Open {
+    pub(super) fn new(created: Timestamp) -> Open {
+        Open {
+            created,
+            view: PodView::default(),
+            shown: Shown::default(),
+            version: None,
+            stage: Stage::Parked,
+            again: false,
+            failures: 0,
+            unready: None,
+        }
+    }
+
+    pub(super) fn update(&mut self, view: PodView, shown: Shown, version: Option<ResourceVersion>) {
+        (self.view, self.shown, self.version) = (view, shown, version);
+        self.failures = 0;
+    }
+
+    /// Whether its node's agent is so late that it is to be said now. Once it is said, it is no more.
+    pub(super) fn node_is_late(&mut self, now: Instant) -> bool {
+        let (since, said) = self.unready.get_or_insert((now, false));
+        let is_late = !*said && now >= *since + NODE_PATIENCE;
+        *said |= is_late;
+        is_late
+    }
+
+    /// When it has to be said; nothing once it was.
+    pub(super) fn node_is_late_at(&self) -> Option<Instant> {
+        self.unready.filter(|(_, said)| !said).map(|(since, _)| since + NODE_PATIENCE)
+    }
+
+    /// What of its wants the pod's grant does not have: what was granted is never derived again (K3).
+    pub(super) fn missing(&self, uid: &str, wanted: Wanted) -> Wanted {
+        let Some(grant) = self.shown.grant(uid) else { return wanted };
+        let lacks = lacks(&grant, &wanted.interfaces);
+        let Wanted { mut request, interfaces } = wanted;
+        let is_lacking = |at: &usize| lacks.contains(at);
+        let wants = std::mem::take(&mut request.wants).into_iter().enumerate();
+        request.wants = wants.filter(|(at, _)| is_lacking(at)).map(|(_, want)| want).collect();
+        let interfaces = interfaces.into_iter().enumerate();
+        Wanted { request, interfaces: interfaces.filter(|(at, _)| is_lacking(at)).map(|(_, i)| i).collect() }
+    }
+
+    /// What was given now, and the whole grant of the pod with it.
+    pub(super) fn with(&self, uid: &str, given: PodGrant) -> (PodGrant, PodGrant) {
+        let mut whole = given.clone();
+        if let Some(shown) = self.shown.grant(uid) {
+            whole.attachments.splice(0..0, shown.attachments);
+        }
+        (given, whole)
+    }
+}
+
+/// The places of the interfaces that a grant lacks.
+pub(super) fn lacks(grant: &PodGrant, interfaces: &[Interface]) -> Vec<usize> {
+    let has = |interface: &Interface| {
+        let mut all = grant.attachments.iter();
+        all.any(|given| given.interface == interface.interface && given.network == interface.network)
+    };
+    interfaces.iter().enumerate().filter(|(_, interface)| !has(interface)).map(|(at, _)| at).collect()
+}
+
+/// What was given and is not in the grant that the pod shows instead. Nobody has seen it.
+pub(super) fn unseen(uid: &Uid, given: &PodGrant, shown: &Shown) -> Option<Action> {
+    let shown = shown.grant(uid)?;
+    let addresses = |grant: &PodGrant| -> Vec<(String, IpAddr)> {
+        let ips = grant.attachments.iter().flat_map(|attachment| &attachment.ips);
+        ips.map(|ip| (ip.vrf.clone(), ip.address)).collect()
+    };
+    let seen = addresses(&shown);
+    let unseen: Vec<_> = addresses(given).into_iter().filter(|address| !seen.contains(address)).collect();
+    (!unseen.is_empty()).then(|| Action::GiveBack { uid: Uid::clone(uid), unseen })
+}

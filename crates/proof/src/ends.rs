@@ -1,0 +1,307 @@
+//! The controller's end of the protocol (R3, R4, L5, L6).
+
+mod judge;
+mod nodes;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{Address, Report, Version};
+pub use judge::Kept;
+pub use nodes::Admission;
+use nodes::Node;
+
+/// Which holders have ended, and which of their addresses are proved to be free.
+///
+/// Told what was seen, in the order in which it was seen; one of it is enough for a whole cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ends {
+    epoch: u64,
+    /// What the watch of pods has reached; nothing before the first list.
+    version: Option<Version>,
+    holders: BTreeMap<String, Holder>,
+    nodes: BTreeMap<String, Node>,
+    /// Proved, and nobody has taken it yet.
+    proved: BTreeSet<(String, Address)>,
+    /// Holders that no pod was seen for, until the watch has reached the version.
+    unseen: BTreeSet<(Version, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Holder {
+    life: Life,
+    /// Address → what is known of it.
+    held: BTreeMap<Address, Place>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Life {
+    /// Its pod is bound and has not finished.
+    Bound,
+    /// No pod was seen, by a watch that has not reached this version: it may be newer than what was seen.
+    Unseen(Version),
+    /// Its pod was gone or finished at this version.
+    Ended(Version),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    node: String,
+    /// Given to the caller to be released.
+    is_taken: bool,
+    /// Has waited for its node through a whole round.
+    is_late: bool,
+}
+
+/// A pod that is bound, as the watch shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PodSeen {
+    Running,
+    /// Phase `Succeeded` or `Failed`, at the object's resourceVersion.
+    Finished(Version),
+}
+
+/// One address that the ledger has for one holder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Held {
+    pub holder: String,
+    pub node: String,
+    pub address: Address,
+}
+
+/// Proved to be used no more by this holder: to be released, and then told to [`Ends::released`], or, if that failed, to
+/// [`Ends::not_released`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Freed {
+    pub holder: String,
+    pub address: Address,
+    /// It was held for an earlier node of this name: [`Ends::spec`] of the name has to be durable before the release. Else the
+    /// next holder's end would be judged by a machine that it never was on.
+    pub former_of: Option<String>,
+}
+
+impl Ends {
+    /// Everything that is bound, as of a version; whatever is missing is gone.
+    ///
+    /// Returns whether it can be: a list older than what was seen changes nothing. If it was consistent, the API server was
+    /// set back, and the epoch is to be raised (L6).
+    #[must_use]
+    pub fn listed(&mut self, version: Version, pods: impl IntoIterator<Item = (String, PodSeen)>) -> bool {
+        if self.version.is_some_and(|reached| version < reached) {
+            return false;
+        }
+        self.version = Some(version);
+        let mut bound = BTreeSet::new();
+        for (pod, seen) in pods {
+            match seen {
+                PodSeen::Running => {
+                    self.bind(&pod);
+                    bound.insert(pod);
+                }
+                PodSeen::Finished(at) => self.end(&pod, at),
+            }
+        }
+        let is_missing =
+            |(pod, holder): &(&String, &Holder)| holder.life == Life::Bound && !bound.contains(*pod);
+        let missing: Vec<String> =
+            self.holders.iter().filter(is_missing).map(|(pod, _)| pod.clone()).collect();
+        for pod in missing {
+            self.end(&pod, version);
+        }
+        self.resolve();
+        true
+    }
+
+    /// A bound pod was added or changed. Like everything that a watch shows, it counts after a list only.
+    pub fn seen(&mut self, pod: &str, version: Version, seen: PodSeen) {
+        let Some(reached) = self.version else { return };
+        self.version = Some(version.max(reached));
+        match seen {
+            PodSeen::Running => self.bind(pod),
+            PodSeen::Finished(at) => self.end(pod, at),
+        }
+        self.resolve();
+    }
+
+    /// A pod's object is gone.
+    pub fn gone(&mut self, pod: &str, version: Version) {
+        let Some(reached) = self.version else { return };
+        self.version = Some(version.max(reached));
+        self.end(pod, version);
+        self.resolve();
+    }
+
+    /// A bookmark.
+    pub fn reached(&mut self, version: Version) {
+        let Some(reached) = self.version else { return };
+        self.version = Some(version.max(reached));
+        self.resolve();
+    }
+
+    /// What the watch of pods has reached; nothing before the first list.
+    pub fn version(&self) -> Option<Version> {
+        self.version
+    }
+
+    fn bind(&mut self, pod: &str) {
+        match self.holders.get_mut(pod) {
+            // Finished is for good, whatever a status says later.
+            Some(Holder { life: Life::Ended(_), .. }) => {}
+            Some(holder) => holder.life = Life::Bound,
+            None => {
+                self.holders.insert(pod.to_owned(), Holder { life: Life::Bound, held: BTreeMap::new() });
+            }
+        }
+    }
+
+    fn end(&mut self, pod: &str, version: Version) {
+        let Some(holder) = self.holders.get_mut(pod) else { return };
+        if holder.held.is_empty() {
+            self.holders.remove(pod);
+            return;
+        }
+        if !matches!(holder.life, Life::Ended(_)) {
+            holder.life = Life::Ended(version);
+            self.judge_holder(pod);
+        }
+    }
+
+    /// Holders whose pod the watch would have shown by now have none.
+    fn resolve(&mut self) {
+        let Some(version) = self.version else { return };
+        while let Some((since, _)) = self.unseen.first()
+            && *since <= version
+        {
+            let Some((since, pod)) = self.unseen.pop_first() else { return };
+            if self.holders.get(&pod).is_some_and(|holder| holder.life == Life::Unseen(since)) {
+                self.end(&pod, version);
+            }
+        }
+    }
+
+    /// The ledger has these addresses. `known_at` is a version of pods that is no older than the record: for the leader's own
+    /// grants what its watch has reached, for blocks that were loaded a version read after that (L5).
+    pub fn allocated(&mut self, held: Held, known_at: Version) {
+        let Held { holder: pod, node, address } = held;
+        self.proved.remove(&(pod.clone(), address.clone()));
+        let holder = self
+            .holders
+            .entry(pod.clone())
+            .or_insert_with(|| Holder { life: Life::Unseen(known_at), held: BTreeMap::new() });
+        if let Life::Unseen(since) | Life::Ended(since) = holder.life
+            && known_at >= since
+        {
+            holder.life = Life::Unseen(known_at);
+            self.unseen.insert((known_at, pod.clone()));
+        }
+        holder.held.insert(address, Place { node: node.clone(), is_taken: false, is_late: false });
+        self.nodes.entry(node).or_default().holders.insert(pod.clone());
+        self.resolve();
+        self.judge_holder(&pod);
+    }
+
+    /// The ledger has the address for this holder no more.
+    pub fn released(&mut self, pod: &str, address: &Address) {
+        self.proved.remove(&(pod.to_owned(), address.clone()));
+        let Some(holder) = self.holders.get_mut(pod) else { return };
+        let Some(place) = holder.held.remove(address) else { return };
+        let is_on_node = holder.held.values().any(|other| other.node == place.node);
+        if holder.held.is_empty() && holder.life != Life::Bound {
+            self.holders.remove(pod);
+        }
+        if let Some(node) = self.nodes.get_mut(&place.node) {
+            node.former.remove(address);
+            if !is_on_node {
+                node.holders.remove(pod);
+            }
+        }
+    }
+
+    /// What is proved since the last call.
+    pub fn take(&mut self) -> Vec<Freed> {
+        let proved = std::mem::take(&mut self.proved);
+        let mut freed = Vec::with_capacity(proved.len());
+        for (holder, address) in proved {
+            let known = self.holders.get_mut(&holder).and_then(|known| known.held.get_mut(&address));
+            let Some(place) = known else { continue };
+            place.is_taken = true;
+            let node = self.nodes.get_mut(&place.node);
+            let is_former = node.is_some_and(|node| node.former.remove(&address).is_some());
+            let former_of = is_former.then(|| place.node.clone());
+            freed.push(Freed { holder, address, former_of });
+        }
+        freed
+    }
+
+    /// It could not be released, or nobody knows: it is judged anew, since the holder may have asked again meanwhile.
+    pub fn not_released(&mut self, freed: &Freed) {
+        let held = self.holders.get_mut(&freed.holder).and_then(|known| known.held.get_mut(&freed.address));
+        if let Some(place) = held {
+            place.is_taken = false;
+            self.judge_holder(&freed.holder);
+        }
+    }
+
+    /// An agent's report. `written` is the resourceVersion of the object that carries it.
+    ///
+    /// Returns whether it can be: a report as of a later version than its own is from before the API server was set back,
+    /// and proves nothing; the epoch is to be raised (L6).
+    #[must_use]
+    pub fn reported(&mut self, node: &str, report: Report, written: Version) -> bool {
+        if report.as_of > written {
+            self.nodes.entry(node.to_owned()).or_default().report = None;
+            return false;
+        }
+        self.nodes.entry(node.to_owned()).or_default().report = Some(report);
+        self.judge_node(node);
+        true
+    }
+
+    /// To be called every few seconds. Returns which nodes are to be asked to reach which version: those whose report is older
+    /// than the end of a holder that was waiting in the round before already. Most agents publish by themselves before that.
+    pub fn round(&mut self) -> BTreeMap<String, Version> {
+        let mut wanted: BTreeMap<String, Version> = BTreeMap::new();
+        for holder in self.holders.values_mut() {
+            let Life::Ended(at) = holder.life else { continue };
+            for (address, place) in &mut holder.held {
+                let node = self.nodes.get(&place.node);
+                if place.is_taken || !node.is_some_and(|node| node.is_behind(address, at)) {
+                    continue;
+                }
+                if place.is_late {
+                    let version = wanted.entry(place.node.clone()).or_default();
+                    *version = at.max(*version);
+                }
+                place.is_late = true;
+            }
+        }
+        wanted
+    }
+
+    /// Nothing that was known of versions holds any more (L6): only reports under this epoch prove anything, and only about
+    /// what a list shows that comes after this call.
+    pub fn raise(&mut self, epoch: u64) {
+        if epoch <= self.epoch {
+            return;
+        }
+        self.epoch = epoch;
+        self.version = None;
+        self.proved.clear();
+        self.unseen.clear();
+        for (pod, holder) in &mut self.holders {
+            holder.life = Life::Unseen(Version::default());
+            self.unseen.insert((Version::default(), pod.clone()));
+            for place in holder.held.values_mut() {
+                place.is_taken = false;
+                place.is_late = false;
+            }
+        }
+    }
+
+    /// The nodes whose full inventory under this epoch is outstanding: free addresses cool until there is none (L6).
+    pub fn recovering(&self) -> impl Iterator<Item = &str> {
+        let is_behind = |node: &Node| {
+            node.is_expected() && node.report.as_ref().is_none_or(|report| report.epoch < self.epoch)
+        };
+        self.nodes.iter().filter(move |(_, node)| is_behind(node)).map(|(name, _)| name.as_str())
+    }
+}

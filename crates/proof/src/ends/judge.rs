@@ -1,0 +1,131 @@
+//! Whether an address of an ended holder is proved to be free, and if not, what keeps it.
+
+use std::fmt;
+
+use super::{Ends, Life, Place};
+use crate::{Address, Version};
+
+/// What keeps an address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Kept {
+    /// Its pod is bound and has not finished.
+    InUse,
+    /// The watch of pods has not reached what the ledger was written after.
+    Unseen,
+    /// No agent has published for this node.
+    Silent { node: String },
+    /// The agent has not published under this epoch (L6).
+    Epoch { node: String },
+    /// The node that has it is gone, and another one has its name, or none has: nobody can say that it is used no more.
+    Lost { node: String, node_uid: String },
+    /// The agent's last report is from before the pod's end.
+    Behind { node: String, as_of: Version, wanted: Version },
+    /// The agent lists it: DEL has not come, or the address is still on an interface.
+    Still { node: String },
+    /// CNI is asking for it again.
+    Asked { node: String },
+    /// It is being released.
+    Taken,
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kept::InUse => f.write_str("its pod is bound and has not finished"),
+            Kept::Unseen => f.write_str("the controller's watch of pods is behind its ledger"),
+            Kept::Silent { node } => write!(f, "no agent has published for node `{node}`"),
+            Kept::Epoch { node } => {
+                write!(
+                    f,
+                    "the agent of node `{node}` has not published its inventory since the recovery began"
+                )
+            }
+            Kept::Lost { node, node_uid } => write!(
+                f,
+                "it was granted on node `{node}` (uid {node_uid}), which is gone; nobody can say that nothing uses it there"
+            ),
+            Kept::Behind { node, as_of, wanted } => write!(
+                f,
+                "the agent of node `{node}` has published as of {as_of}, and the pod ended at {wanted}"
+            ),
+            Kept::Still { node } => write!(
+                f,
+                "the agent of node `{node}` says it is still in use: no DEL came, or the address is still on an interface"
+            ),
+            Kept::Asked { node } => write!(f, "the runtime of node `{node}` is asking for it"),
+            Kept::Taken => f.write_str("it is being released"),
+        }
+    }
+}
+
+impl Ends {
+    /// What keeps an address of a holder; nothing if the ledger is not known to have it.
+    pub fn why(&self, pod: &str, address: &Address) -> Option<Kept> {
+        let holder = self.holders.get(pod)?;
+        let place = holder.held.get(address)?;
+        Some(match holder.life {
+            Life::Bound => Kept::InUse,
+            Life::Unseen(_) => Kept::Unseen,
+            Life::Ended(_) if place.is_taken => Kept::Taken,
+            Life::Ended(at) => self.judge(pod, at, address, place).err().unwrap_or(Kept::Taken),
+        })
+    }
+
+    /// R3 and R4.
+    pub(super) fn judge(&self, pod: &str, at: Version, address: &Address, place: &Place) -> Result<(), Kept> {
+        let name = || place.node.clone();
+        let Some(node) = self.nodes.get(&place.node) else { return Err(Kept::Silent { node: name() }) };
+        let Some(machine) = node.machine(address) else { return Err(Kept::Silent { node: name() }) };
+        if node.is_written_off(machine) {
+            return Ok(());
+        }
+        let lost = || Kept::Lost { node: name(), node_uid: machine.to_owned() };
+        let Some(report) = &node.report else {
+            return Err(if node.is_there(machine) { Kept::Silent { node: name() } } else { lost() });
+        };
+        if !report.speaks_for(machine) {
+            return Err(lost());
+        }
+        if report.epoch < self.epoch {
+            return Err(Kept::Epoch { node: name() });
+        }
+        if report.as_of < at {
+            let is_there = node.is_there(&report.node_uid);
+            let behind = Kept::Behind { node: name(), as_of: report.as_of, wanted: at };
+            return Err(if is_there { behind } else { lost() });
+        }
+        if report.still.iter().any(|used| used.address.covers(address)) {
+            return Err(Kept::Still { node: name() });
+        }
+        if report.asks.values().any(|asking| asking == pod) {
+            return Err(Kept::Asked { node: name() });
+        }
+        Ok(())
+    }
+
+    /// Takes up what is proved of an ended holder.
+    pub(super) fn judge_holder(&mut self, pod: &str) {
+        let Some(holder) = self.holders.get(pod) else { return };
+        let Life::Ended(at) = holder.life else { return };
+        let open = holder.held.iter().filter(|(_, place)| !place.is_taken);
+        let proved: Vec<(bool, Address)> = open
+            .map(|(address, place)| (self.judge(pod, at, address, place).is_ok(), address.clone()))
+            .collect();
+        for (is_proved, address) in proved {
+            let entry = (pod.to_owned(), address);
+            if is_proved {
+                self.proved.insert(entry);
+            } else {
+                self.proved.remove(&entry);
+            }
+        }
+    }
+
+    pub(super) fn judge_node(&mut self, name: &str) {
+        let Some(node) = self.nodes.get(name) else { return };
+        let holders: Vec<String> = node.holders.iter().cloned().collect();
+        for pod in holders {
+            self.judge_holder(&pod);
+        }
+    }
+}

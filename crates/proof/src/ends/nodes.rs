@@ -1,0 +1,166 @@
+//! What is known of nodes: the Node object, the agent's report, and which machine the ledger's addresses are on (R3, R4).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Ends, Life};
+use crate::{Address, Report, Version};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Node {
+    /// The Node object, if there is one.
+    object: Option<Object>,
+    pub(super) report: Option<Report>,
+    /// UID of the Node that grants are made for.
+    pub(super) admitted: Option<String>,
+    /// What earlier nodes of this name were granted and are not proved to have given up: address → that node's UID.
+    pub(super) former: BTreeMap<Address, String>,
+    /// UIDs that a person says are gone for good.
+    pub(super) forgotten: BTreeSet<String>,
+    /// Who the ledger has on a node of this name.
+    pub(super) holders: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Object {
+    uid: String,
+    is_out_of_service: bool,
+}
+
+/// Which machine the grants for a node's name are made for; kept in `NodeAttachments.spec`, and durable before it counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Admission {
+    /// UID of the Node.
+    pub node_uid: String,
+    /// Addresses granted for earlier Nodes of this name: address → UID of that Node.
+    pub former: BTreeMap<Address, String>,
+    /// UIDs of Nodes that a person says are gone for good (`allot node forget`).
+    pub forgotten: BTreeSet<String>,
+}
+
+impl Node {
+    /// Whether an agent is to be heard there.
+    pub(super) fn is_expected(&self) -> bool {
+        let Some(admitted) = &self.admitted else { return false };
+        let is_out =
+            self.object.as_ref().is_some_and(|object| object.is_out_of_service && object.uid == *admitted);
+        !is_out && !self.forgotten.contains(admitted)
+    }
+
+    /// The Node that an address was granted for.
+    pub(super) fn machine(&self, address: &Address) -> Option<&str> {
+        self.former.get(address).or(self.admitted.as_ref()).map(String::as_str)
+    }
+
+    /// Whether a machine is out of use by a person's word: the out-of-service taint, or `allot node forget` (R4).
+    pub(super) fn is_written_off(&self, machine: &str) -> bool {
+        let is_out = |object: &Object| object.is_out_of_service && object.uid == machine;
+        self.object.as_ref().is_some_and(is_out) || self.forgotten.contains(machine)
+    }
+
+    /// Whether the machine's agent has published, but not as of this version.
+    pub(super) fn is_behind(&self, address: &Address, at: Version) -> bool {
+        let Some(machine) = self.machine(address) else { return false };
+        self.report.as_ref().is_some_and(|report| report.speaks_for(machine) && report.as_of < at)
+    }
+
+    pub(super) fn is_there(&self, machine: &str) -> bool {
+        self.object.as_ref().is_some_and(|object| object.uid == machine)
+    }
+}
+
+impl Ends {
+    /// A Node object was seen.
+    pub fn node(&mut self, name: &str, uid: &str, is_out_of_service: bool) {
+        let object = Object { uid: uid.to_owned(), is_out_of_service };
+        self.nodes.entry(name.to_owned()).or_default().object = Some(object);
+        self.judge_node(name);
+    }
+
+    /// A Node object is gone. That alone proves nothing (R4).
+    pub fn node_gone(&mut self, name: &str) {
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.object = None;
+        }
+    }
+
+    /// `NodeAttachments.spec` was read, or was written durably.
+    pub fn admitted(&mut self, name: &str, admission: Admission) {
+        let node = self.nodes.entry(name.to_owned()).or_default();
+        let Admission { node_uid, former, forgotten } = admission;
+        node.admitted = (!node_uid.is_empty()).then_some(node_uid).or(node.admitted.take());
+        node.former.extend(former);
+        node.forgotten.extend(forgotten);
+        self.judge_node(name);
+    }
+
+    /// The `NodeAttachments` object is gone: no report, no proof. What its spec said stays known, and is wanted back.
+    pub fn unreported(&mut self, name: &str) {
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.report = None;
+        }
+    }
+
+    /// Whether a pod on this node may be granted anything: its agent has published for the Node that is there, and that Node
+    /// was admitted (R3).
+    pub fn admits(&self, name: &str) -> bool {
+        self.nodes.get(name).is_some_and(|node| {
+            let admitted = node.admitted.as_deref();
+            let object = node.object.as_ref().map(|object| object.uid.as_str());
+            let reported = node.report.as_ref().map(|report| report.node_uid.as_str());
+            admitted.is_some() && admitted == object && admitted == reported
+        })
+    }
+
+    /// UID of the Node that grants for this name are made for.
+    pub fn machine(&self, name: &str) -> Option<&str> {
+        self.nodes.get(name)?.admitted.as_deref()
+    }
+
+    /// What is to be written to `NodeAttachments.spec` before anything can be granted on this node: an agent has published for
+    /// the Node that is there, and another Node of this name was admitted before, or none.
+    ///
+    /// What the ledger has on that other one stays with it, unless the agent's journal shows that it is the same machine.
+    pub fn admission(&self, name: &str) -> Option<Admission> {
+        let node = self.nodes.get(name)?;
+        let report = node.report.as_ref()?;
+        let uid = &node.object.as_ref()?.uid;
+        if report.node_uid != *uid || node.admitted.as_ref() == Some(uid) {
+            return None;
+        }
+        let mut former = node.former.clone();
+        if let Some(before) = node.admitted.as_ref().filter(|before| !report.earlier.contains(*before)) {
+            for address in self.addresses_on(name) {
+                former.entry(address).or_insert_with(|| before.clone());
+            }
+        }
+        Some(Admission { node_uid: uid.clone(), former, forgotten: node.forgotten.clone() })
+    }
+
+    fn addresses_on<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Address> + 'a {
+        let holders = self.nodes.get(name).into_iter().flat_map(|node| &node.holders);
+        let held = holders.filter_map(|pod| self.holders.get(pod)).flat_map(|holder| &holder.held);
+        held.filter(move |(_, place)| place.node == name).map(|(address, _)| address.clone())
+    }
+
+    /// What `NodeAttachments.spec` of a name has to say, as things are.
+    pub fn spec(&self, name: &str) -> Option<Admission> {
+        let node = self.nodes.get(name)?;
+        let (former, forgotten) = (node.former.clone(), node.forgotten.clone());
+        Some(Admission { node_uid: node.admitted.clone()?, former, forgotten })
+    }
+
+    /// Nodes whose object is gone while ended holders wait for their proof (R4), with how many: for a condition and a metric.
+    pub fn lost(&self) -> impl Iterator<Item = (&str, usize)> {
+        let is_ended = |pod: &&String| {
+            self.holders.get(*pod).is_some_and(|holder| matches!(holder.life, Life::Ended(_)))
+        };
+        let gone = self.nodes.iter().filter(|(_, node)| node.object.is_none());
+        gone.map(move |(name, node)| (name.as_str(), node.holders.iter().filter(is_ended).count()))
+            .filter(|(_, count)| *count > 0)
+    }
+
+    /// Whether the ledger has nothing on a name whose Node object is gone: its `NodeAttachments` can go.
+    pub fn is_over(&self, name: &str) -> bool {
+        self.nodes.get(name).is_some_and(|node| node.object.is_none() && node.holders.is_empty())
+    }
+}

@@ -46,11 +46,6 @@ impl Given {
         said.cloned().unwrap_or_else(|| PathBuf::from(DEFAULT_SOCKET))
     }
 
-    /// The file that was given with `--kubeconfig`.
-    pub(crate) fn kubeconfig(&self) -> Option<&Path> {
-        self.kubeconfig.as_deref()
-    }
-
     /// Whom to ask; `exists` says whether a socket is there.
     pub(crate) fn target(&self, exists: impl Fn(&Path) -> bool) -> Target {
         let socket = self.socket();

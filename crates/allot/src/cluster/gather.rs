@@ -35,15 +35,26 @@ where
                 params.continue_token = None;
                 objects.clear();
             }
-            Err(error) => return Err(unlisted(&K::plural(&()), &error)),
+            Err(error) => return Err(unlisted(&kind::<K>(), &error)),
         }
     }
 }
 
-fn unlisted(plural: &str, error: &kube::Error) -> Failure {
-    let hint = match error {
-        kube::Error::Api(status) if status.code == 403 => format!("let this account `list` {plural}"),
-        _ => "see that the API server can be reached".to_owned(),
+/// As RBAC has it: `subnets.allotment.dev`.
+fn kind<K: Resource<DynamicType = ()>>() -> String {
+    match K::group(&()).as_ref() {
+        "" => K::plural(&()).into_owned(),
+        group => format!("{}.{group}", K::plural(&())),
+    }
+}
+
+fn unlisted(kind: &str, error: &kube::Error) -> Failure {
+    let (why, hint) = match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            (status.message.clone(), format!("let this account `list` {kind}"))
+        }
+        kube::Error::Api(status) => (status.message.clone(), "see the API server's answer".to_owned()),
+        error => (error.to_string(), "see that the API server can be reached".to_owned()),
     };
-    Failure::unable(format!("{plural} cannot be listed: {error}"), hint)
+    Failure::unable(format!("{kind} cannot be listed: {why}"), hint)
 }

@@ -17,7 +17,7 @@ const OBJECTS: &str = "/etc/allotment/objects";
 #[derive(Debug, Parser)]
 #[command(name = "allot", version, max_term_width = 110)]
 pub(crate) struct Cli {
-    /// A daemon's socket; else ALLOTMENT_SOCKET, else `/run/allotment/allotment.sock`.
+    /// A daemon's socket; else `ALLOTMENT_SOCKET`, else `/run/allotment/allotment.sock`.
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
     /// A cluster: how its API server is reached; else KUBECONFIG.

@@ -30,6 +30,7 @@ mod tables;
 mod target;
 mod words;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use allotment_wire::{PoolRow, ReservationRow, SubnetRow};
@@ -63,7 +64,7 @@ fn runtime(command: &Command) -> std::io::Result<Runtime> {
 async fn run(cli: Cli) -> Result<Verdict, Failure> {
     let Cli { socket, kubeconfig, command } = cli;
     let given = Given::new(socket, kubeconfig);
-    let client = Client::new(given.target(|socket| socket.exists()));
+    let client = Client::new(given.target(Path::exists));
     // What only one machine's daemon has: its folder of objects, its socket, a ledger that others may write.
     let daemon = || Client::new(Target::Daemon(given.socket()));
     match command {

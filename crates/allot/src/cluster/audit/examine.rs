@@ -74,7 +74,7 @@ fn shown(look: &Look, records: &HashMap<(&str, IpAddr), &Allocation>, found: &mu
                 };
                 found_at(code, &ip.vrf, ip.address, Some(owner), text)
             };
-            if record.filter(is_held).is_none() {
+            if record.is_none_or(|record| !is_held(&record)) {
                 found.push(match record.filter(|record| record.state.is_held()) {
                     Some(other) => finding(
                         &code::DOUBLED,

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn pod(more: Value) -> Pod {
+fn pod(more: &Value) -> Pod {
     let mut pod = json!({
         "metadata": {"namespace": "shop", "name": "cart-7", "uid": "u1", "annotations": {"allotment.dev/subnets": "a"}},
         "spec": {"nodeName": "n1"},
     });
-    json_patch::merge(&mut pod, &more);
+    json_patch::merge(&mut pod, more);
     serde_json::from_value(pod).unwrap()
 }
 
@@ -27,7 +27,7 @@ fn around() -> Around {
 
 #[test]
 fn where_a_pod_is_on_its_way() {
-    let check = |around: &Around, more: Value, code: Option<&str>, says: &str| {
+    let check = |around: &Around, more: &Value, code: Option<&str>, says: &str| {
         let row = around.explain(&pod(more), &Settings::default());
         assert_eq!(row.code.as_deref(), code, "{row:?}");
         assert!(row.why.contains(says), "{row:?}");
@@ -35,36 +35,36 @@ fn where_a_pod_is_on_its_way() {
         assert!(row.code.is_none() || row.hint.is_some(), "what stands in the way has a next step: {row:?}");
     };
     let pending = Some("pending");
-    check(&around(), json!({}), pending, "is not decided yet");
-    check(&around(), json!({"spec": {"nodeName": ""}}), pending, "is not bound to a node yet");
-    check(&around(), json!({"spec": {"hostNetwork": true}}), None, "its node's own network");
-    check(&around(), json!({"status": {"phase": "Failed"}}), None, "has finished");
+    check(&around(), &json!({}), pending, "is not decided yet");
+    check(&around(), &json!({"spec": {"nodeName": ""}}), pending, "is not bound to a node yet");
+    check(&around(), &json!({"spec": {"hostNetwork": true}}), None, "its node's own network");
+    check(&around(), &json!({"status": {"phase": "Failed"}}), None, "has finished");
     check(
         &around(),
-        json!({"metadata": {"annotations": {"allotment.dev/subnets": null}}}),
+        &json!({"metadata": {"annotations": {"allotment.dev/subnets": null}}}),
         None,
         "asks for nothing here",
     );
     let networks = json!({"metadata": {"annotations": {"k8s.v1.cni.cncf.io/networks": "new"}}});
-    check(&around(), networks, pending, "NetworkAttachmentDefinition `shop/new`, which does not exist");
+    check(&around(), &networks, pending, "NetworkAttachmentDefinition `shop/new`, which does not exist");
     let wrong = json!({"metadata": {"annotations": {"allotment.dev/ips": "ten"}}});
     check(
         &around(),
-        wrong,
+        &wrong,
         Some("invalid"),
         "cannot be followed as it is written: annotation `allotment.dev/ips`: `ten`",
     );
     let other = Around { nodes: [("n1".to_owned(), "node-2".to_owned())].into(), ..around() };
     check(
         &other,
-        json!({}),
+        &json!({}),
         pending,
         "waits for the agent of node `n1`, which has not published for this Node yet",
     );
     let silent = Around { published: BTreeMap::new(), ..around() };
-    check(&silent, json!({}), pending, "waits for the agent of node `n1`");
+    check(&silent, &json!({}), pending, "waits for the agent of node `n1`");
     let alone = Around { controller: Err("no controller leads".to_owned()), ..around() };
-    check(&alone, json!({}), pending, "is not decided yet, and no controller leads");
+    check(&alone, &json!({}), pending, "is not decided yet, and no controller leads");
 }
 
 fn refused(uid: &str, created: i64) -> Pod {
@@ -84,7 +84,7 @@ fn refused(uid: &str, created: i64) -> Pod {
 
 #[test]
 fn where_a_refused_pod_waits() {
-    let pods = [refused("u3", 30), refused("u1", 10), refused("u2", 20), pod(json!({}))];
+    let pods = [refused("u3", 30), refused("u1", 10), refused("u2", 20), pod(&json!({}))];
     let around = Around { waiting: waiting(&pods), ..around() };
     let row = around.explain(&pods[2], &Settings::default());
     assert_eq!(

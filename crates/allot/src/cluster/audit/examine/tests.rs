@@ -31,7 +31,7 @@ fn record(last: u8, holders: &[(&str, &str)]) -> Allocation {
     }
 }
 
-fn pod(uid: &str, shows: &[u8], more: Value) -> Pod {
+fn pod(uid: &str, shows: &[u8], more: &Value) -> Pod {
     let ips: Vec<Value> = shows
         .iter()
         .map(|last| json!({"address": format!("10.0.0.{last}"), "prefix": 24, "vrf": "default", "subnet": "a"}))
@@ -41,7 +41,7 @@ fn pod(uid: &str, shows: &[u8], more: Value) -> Pod {
         "metadata": {"namespace": "shop", "name": format!("pod-{uid}"), "uid": uid, "annotations": {"allotment.dev/grant": grant}},
         "status": {"phase": "Running"},
     });
-    json_patch::merge(&mut pod, &more);
+    json_patch::merge(&mut pod, more);
     serde_json::from_value(pod).unwrap()
 }
 
@@ -81,13 +81,13 @@ fn what_is_right_is_not_found() {
     let mirror = json!({"metadata": {"annotations": {"kubernetes.io/config.mirror": "hash", "allotment.dev/grant": null}}});
     let copied = json!({"metadata": {"uid": "u5"}});
     let pods = vec![
-        pod("u1", &[2], json!({})),
-        pod("m", &[], mirror),
+        pod("u1", &[2], &json!({})),
+        pod("m", &[], &mirror),
         // A copied grant is worth nothing, a finished pod's shows the past.
-        pod("u1", &[2], copied),
-        pod("u6", &[9], json!({"status": {"phase": "Succeeded"}})),
-        pod("u7", &[4], json!({})),
-        pod("u8", &[4], json!({})),
+        pod("u1", &[2], &copied),
+        pod("u6", &[9], &json!({"status": {"phase": "Succeeded"}})),
+        pod("u7", &[4], &json!({})),
+        pod("u8", &[4], &json!({})),
     ];
     let records = vec![
         record(2, &[("u1", "n1")]),
@@ -102,7 +102,7 @@ fn what_is_right_is_not_found() {
 
 #[test]
 fn shown_and_not_recorded() {
-    let pods = vec![pod("u1", &[2, 3, 4], json!({}))];
+    let pods = vec![pod("u1", &[2, 3, 4], &json!({}))];
     let mut cooling = record(4, &[("u1", "n1")]);
     cooling.state = AllocationState::Cooling;
     let look = look(vec![record(3, &[("u2", "n1")]), cooling], pods, vec![]);
@@ -117,7 +117,7 @@ fn shown_and_not_recorded() {
 
 #[test]
 fn shown_twice() {
-    let pods = vec![pod("u1", &[2], json!({})), pod("u2", &[2], json!({}))];
+    let pods = vec![pod("u1", &[2], &json!({})), pod("u2", &[2], &json!({}))];
     let look = look(vec![record(2, &[("u1", "n1")])], pods, vec![]);
     assert_eq!(
         found(&look),
@@ -140,7 +140,7 @@ fn what_keeps_the_address_of_a_pod_that_is_gone() {
     assert!(says(vec![node("n1", "node-0", &[])]).contains("node `n1` is gone"));
     assert!(says(vec![node("n1", "node-1", &[("gone", 2)])]).contains("says it is still in use"));
     assert!(says(vec![node("n1", "node-1", &[])]).contains("does not list it as of 77"));
-    let finished = vec![pod("u1", &[], json!({"status": {"phase": "Failed"}}))];
+    let finished = vec![pod("u1", &[], &json!({"status": {"phase": "Failed"}}))];
     assert_eq!(found(&look(vec![record(2, &[("u1", "n1")])], finished, vec![])).len(), 1);
 }
 

@@ -93,14 +93,14 @@ pub(crate) enum Command {
         #[arg(default_value = "-")]
         file: PathBuf,
     },
-    /// Prints the CustomResourceDefinitions of our objects as YAML: `allot crds | kubectl apply -f -`.
+    /// Prints the definitions of our objects (CRDs) as YAML: `allot crds | kubectl apply -f -`.
     ///
     /// They come before anything else in a cluster. No daemon and no cluster is asked.
     Crds,
     /// Prints the admission policies that keep our objects and annotations from others: `allot policies | kubectl apply -f -`.
     ///
     /// The controller alone writes grants, refusals and the ledger; an agent writes the object of its own node alone; nobody
-    /// deletes the ledger or our CustomResourceDefinitions. Whoever is allowed by RBAC to `repair`
+    /// deletes the ledger or our definitions. Whoever is allowed by RBAC to `repair`
     /// addressblocks.allotment.dev, as administrators are, may write all of them. `allot policies | kubectl delete -f -`
     /// lifts them, before everything is removed for good.
     Policies {

@@ -3,7 +3,7 @@
 use allotment_core::{AllocationState, Asked, MacWant, Netns, Release, ReleaseMode, Request};
 
 use super::{address, holders, interface, netns, pod, rack};
-use crate::world::{World, stateful};
+use crate::world::{World, stateful, subnet};
 
 /// A request of a VM's interface on behalf of one of its pods.
 fn vm(world: &mut World, pod: &str, join: bool) -> Request {
@@ -131,7 +131,7 @@ fn proof_about_another_holder_releases_nothing() {
 
 #[test]
 fn proof_about_an_earlier_life_of_the_same_holder_releases_nothing() {
-    let mut world = rack();
+    let mut world = World::new([subnet("rack", &["10.0.0.0/24"])]);
     let request = pod(&mut world, "uid-1", "sandbox-1");
     let mut lives = Vec::new();
     for _ in 0..2 {

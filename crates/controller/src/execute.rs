@@ -139,7 +139,7 @@ impl Executor {
                 self.spawn(async move {
                     for (vrf, address) in unseen {
                         let holder = uid.to_string();
-                        let release = Release::Address { vrf, address, holder, mode: ReleaseMode::Cool };
+                        let release = Release::Address { vrf, address, holder, mode: ReleaseMode::Cool, since: None };
                         // What is not released now is found unshown at the next start.
                         if let Err(error) = handle.release(release, Instant::now() + DECIDE).await {
                             tracing::warn!(%uid, %address, %error, "an address that was never shown was not given back");
@@ -282,7 +282,7 @@ async fn free(handle: &Handle, kept: Vec<Kept>) -> bool {
     let deadline = Instant::now() + DECIDE;
     let releases = kept.into_iter().map(async |Kept { vrf, address, owner, attachment }| {
         let holder = attachment.map(|attachment| attachment.holder).unwrap_or_default();
-        let release = Release::Address { vrf, address, holder, mode: ReleaseMode::Cool };
+        let release = Release::Address { vrf, address, holder, mode: ReleaseMode::Cool, since: None };
         tracing::info!(%address, %owner, "freed: its owner is gone, or no longer needs it");
         handle.release(release, deadline).await.is_ok()
     });

@@ -28,6 +28,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serves one machine: the socket, the ledger and a folder of objects, in one process.
     Standalone(StandaloneArgs),
+    /// Serves a cluster: gives its pods their addresses, and keeps the ledger on its API server.
+    Controller(ControllerArgs),
     /// Waits until the daemon serves.
     Ready {
         /// How long: `10s`, `1m 30s`.
@@ -163,6 +165,19 @@ pub(crate) struct StandaloneArgs {
     /// The folder of the ledger.
     #[arg(long, default_value = "/var/lib/allotment", value_name = "DIR")]
     pub(crate) data: PathBuf,
+    /// Serves /metrics, /healthz and /readyz here; off when not given.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) metrics: Option<SocketAddr>,
+    /// How log lines are written to standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log: LogFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ControllerArgs {
+    /// How the API server is reached; else KUBECONFIG, else the pod's account.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
     /// Serves /metrics, /healthz and /readyz here; off when not given.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) metrics: Option<SocketAddr>,

@@ -46,7 +46,7 @@ pub(crate) fn check_plugin() -> Result<()> {
     Ok(())
 }
 
-fn cargo_build(cargo: &mut Command, args: &[&str]) -> Result<()> {
+pub(crate) fn cargo_build(cargo: &mut Command, args: &[&str]) -> Result<()> {
     let status = cargo.arg("build").args(args).status().context("cargo cannot be started")?;
     ensure!(status.success(), "`cargo build {}` failed", args.join(" "));
     Ok(())

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | bench | dist | gen | tidy`.
+//! The project's own commands: `cargo xtask demo | test | bench | fleet | dist | gen | tidy`.
 
 use std::env;
 use std::process::ExitCode;
@@ -9,6 +9,7 @@ mod bench;
 mod demo;
 mod dist;
 mod elf;
+mod fleet;
 mod generate;
 mod needs;
 mod test;
@@ -22,6 +23,9 @@ usage: cargo xtask COMMAND
   test [--no-system]    every test, and how long each part took; the system tests need root
   bench [-o json]       our figures beside the stock plugins'; needs root
   bench --counts        system calls and writes of an ADD, against those that are pinned; needs root
+  fleet up [--nodes N] [--controllers N]
+                        etcd, kube-apiserver, controllers and agents, until `fleet down`
+  fleet down            ends all of that, and leaves nothing
   dist                  dist/bin/allot and dist/bin/allotment
   gen [--check]         the generated part of docs/reference
   tidy                  the rules that no compiler knows
@@ -40,6 +44,8 @@ fn main() -> ExitCode {
         ["bench"] => bench::run(bench::Output::Table),
         ["bench", "-o", "json"] => bench::run(bench::Output::Json),
         ["bench", "--counts"] => bench::count(),
+        ["fleet", "up", options @ ..] => fleet::up(options),
+        ["fleet", "down"] => fleet::down(),
         ["dist"] => done(dist::run()),
         ["gen"] => generate::run(generate::Mode::Write),
         ["gen", "--check"] => generate::run(generate::Mode::Check),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use allotment_lab::{isolate, stock};
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{dist, needs, tidy, tree};
+use crate::{dist, fleet, needs, tidy, tree};
 
 mod instructions;
 mod tally;
@@ -25,10 +25,11 @@ pub(crate) enum System {
 type Part = (&'static str, fn() -> Result<Tally>);
 
 /// The quick ones first.
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     ("fmt", || command(tree::cargo().args(["fmt", "--all", "--check"]))),
     ("tidy", rules),
     ("clippy", clippy),
+    ("control plane", || command(&mut fleet::programs()?)),
     ("unit and integration", crates),
     ("dist", programs),
     ("README", readme),
@@ -36,8 +37,12 @@ const PARTS: [Part; 8] = [
     ("generated files", || command(ourselves()?.args(["gen", "--check"]))),
 ];
 
-const SYSTEM: [Part; 3] =
-    [("system", system), ("counts", counts), ("demo", || command(ourselves()?.arg("demo")))];
+const SYSTEM: [Part; 4] = [
+    ("system", system),
+    ("fleet", fleets),
+    ("counts", counts),
+    ("demo", || command(ourselves()?.arg("demo"))),
+];
 
 /// Runs every part, whatever became of the others; the last line counts them all.
 pub(crate) fn run(system: System) -> Result<ExitCode> {
@@ -85,10 +90,12 @@ fn clippy() -> Result<Tally> {
 
 /// Everything that needs neither root nor the programs in `dist/bin`.
 fn crates() -> Result<Tally> {
-    let workspace = ["test", "--workspace", "--exclude", "allotment-lab", "--no-fail-fast"];
-    let rest = tests(tree::cargo().args(workspace))?;
-    let lab = tests(tree::cargo().args(["test", "--package", "allotment-lab", "--lib"]))?;
-    Ok([rest, lab].into_iter().sum())
+    let workspace = ["test", "--workspace", "--no-fail-fast"];
+    let outside = ["--exclude", "allotment-lab", "--exclude", "allotment-fleet"];
+    let rest = tests(tree::cargo().args(workspace).args(outside))?;
+    let inside = ["--package", "allotment-lab", "--package", "allotment-fleet", "--lib"];
+    let tools = tests(tree::cargo().arg("test").args(inside))?;
+    Ok([rest, tools].into_iter().sum())
 }
 
 fn programs() -> Result<Tally> {
@@ -119,6 +126,16 @@ fn system() -> Result<Tally> {
     stock::pinned(tree::root()).context("the system tests need the stock CNI plugins")?;
     let mut cargo = tree::cargo();
     cargo.args(["test", "--package", "allotment-lab", "--test", "it"]).env("ALLOTMENT_BIN", tree::bin());
+    tests(&mut cargo)
+}
+
+/// The real programs on a real API server, as one cluster.
+fn fleets() -> Result<Tally> {
+    if !isolate::is_root() {
+        bail!("pods of the fleet have network namespaces, which need root; `--no-system` leaves them out");
+    }
+    let mut cargo = tree::cargo();
+    cargo.args(["test", "--package", "allotment-fleet", "--test", "it"]).env("ALLOTMENT_BIN", tree::bin());
     tests(&mut cargo)
 }
 

@@ -1,6 +1,7 @@
 //! The commands that ask the daemon.
 
 mod check;
+mod install;
 mod list;
 mod questions;
 mod ready;
@@ -8,6 +9,7 @@ mod reserve;
 mod transfer;
 
 pub(crate) use check::check;
+pub(crate) use install::{crds, policies};
 pub(crate) use list::{ips, named};
 pub(crate) use questions::{audit, who_has, why};
 pub(crate) use ready::ready;

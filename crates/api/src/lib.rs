@@ -8,21 +8,31 @@
 //! * [`parse`] one file, [`read_folder`] a folder of them; what is wrong comes back as [`Problem`]s with file, line and
 //!   field, beside the objects that are right.
 //! * [`to_yaml`] writes an object that `kubectl apply` takes and that reads back as the same object.
+//! * With the feature `kube`, [`crds`] has the objects as an API server takes them: `schema` says the rules of core in
+//!   CEL, as far as CEL can. [`policies_yaml`] has who may write what there.
 //! * [`v1alpha1`] is the form of the objects; their meaning is core's. [`reference()`] describes it to people.
 //!
 //! What is absent and must stay so: no judgement of one object against another (that is `State`'s, in core), and no
 //! following of changes (that is the daemon's).
 
 pub mod annotation;
+#[cfg(feature = "kube")]
+mod crd;
 mod folder;
+mod policies;
 mod problem;
 mod read;
 mod reference;
 mod scalar;
+#[cfg(feature = "kube")]
+mod schema;
 pub mod v1alpha1;
 mod write;
 
+#[cfg(feature = "kube")]
+pub use crd::{crds, crds_yaml};
 pub use folder::{files, read_folder};
+pub use policies::{AGENTS, CONTROLLER, ParsePrincipalError, Principal, policies_yaml};
 pub use problem::{Located, Parsed, Problem};
 pub use read::{MAX_FILE_BYTES, parse};
 pub use reference::reference;

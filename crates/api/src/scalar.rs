@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 /// One IP address, without prefix length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "kube", derive(schemars::JsonSchema), schemars(with = "String"))]
 #[serde(try_from = "String", into = "String")]
 pub struct Address(pub IpAddr);
 
@@ -56,7 +55,6 @@ impl From<Address> for String {
 
 /// A length of time in whole milliseconds, written as `30s`, `5m`, `1h30m` or `0s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "kube", derive(schemars::JsonSchema), schemars(with = "String"))]
 pub struct Duration {
     pub milliseconds: u64,
 }

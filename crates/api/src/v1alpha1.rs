@@ -5,7 +5,6 @@
 //! Fields that are not known are refused by [`parse`](crate::parse), not here: what the API server sends has been
 //! checked by it, and may be newer.
 
-#[cfg(feature = "kube")]
 mod block;
 mod convert;
 mod node;
@@ -19,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::{Address, Duration};
 
 #[cfg(feature = "kube")]
-pub use block::{AddressBlock, AddressBlockSpec};
+pub use block::AddressBlock;
+pub use block::AddressBlockSpec;
 #[cfg(feature = "kube")]
 pub use node::NodeAttachments;
 pub use node::{Answer, Ask, NodeAttachmentsSpec, NodeAttachmentsStatus, Still};
@@ -40,6 +40,7 @@ pub use status::{Condition, ObjectStatus, UsageStatus};
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "kube", schemars(transform = crate::schema::subnet))]
 pub struct SubnetSpec {
     /// The domain in which an address is unique: equal CIDRs may exist in different VRFs. A name as objects have it.
     /// Immutable: another VRF is another Subnet.
@@ -48,7 +49,7 @@ pub struct SubnetSpec {
     /// One, or one per family, IPv4 and IPv6. No host bits set, no multicast addresses in it, and no other Subnet of the
     /// VRF may overlap it. It grows at once; it does not shrink below an address that somebody holds, a pool or a
     /// reservation.
-    #[cfg_attr(feature = "kube", schemars(with = "Vec<String>"))]
+    #[cfg_attr(feature = "kube", schemars(with = "Vec<crate::schema::Cidr>"))]
     pub cidrs: Vec<Cidr>,
     /// At most one per family, inside the CIDR. For a family that is left out it is the first usable address (none in /31,
     /// /32, /127 and /128); an empty list means no gateway at all. Nobody gets a gateway's address.
@@ -56,7 +57,7 @@ pub struct SubnetSpec {
     pub gateways: Option<Vec<Address>>,
     /// What is handed out only to those who ask for it by address. It lies inside the CIDRs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "kube", schemars(with = "Vec<String>"))]
+    #[cfg_attr(feature = "kube", schemars(with = "Vec<crate::schema::IpRange>"))]
     pub exclude: Vec<IpRange>,
     /// Routes for the interface, each to another network. There is no default route unless it is given here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -108,12 +109,13 @@ pub struct SubnetSpec {
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "kube", schemars(transform = crate::schema::pool))]
 pub struct IPPoolSpec {
     /// The Subnet it is a part of. Immutable.
     pub subnet: String,
     /// What the pool has, inside the subnet; none overlaps another, nor another pool's. Of a family that the pool does not
     /// have, its users get addresses from the rest of the subnet.
-    #[cfg_attr(feature = "kube", schemars(with = "Vec<String>"))]
+    #[cfg_attr(feature = "kube", schemars(with = "Vec<crate::schema::IpRange>"))]
     pub ranges: Vec<IpRange>,
     /// Namespaces that may use the pool, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -144,11 +146,12 @@ pub struct IPPoolSpec {
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "kube", schemars(transform = crate::schema::reservation))]
 pub struct ReservationSpec {
     /// The Subnet the addresses are in. Immutable.
     pub subnet: String,
     /// What is reserved, inside the subnet; none overlaps another, nor another reservation's, and nobody else may hold it.
-    #[cfg_attr(feature = "kube", schemars(with = "Vec<String>"))]
+    #[cfg_attr(feature = "kube", schemars(with = "Vec<crate::schema::IpRange>"))]
     pub addresses: Vec<IpRange>,
     /// For whom. It gets one of the addresses whenever it asks the subnet for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -162,9 +165,10 @@ pub struct ReservationSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "kube", schemars(transform = crate::schema::route))]
 pub struct Route {
     /// Where to; `0.0.0.0/0` or `::/0` is the default route. The subnet has a CIDR of its family.
-    #[cfg_attr(feature = "kube", schemars(with = "String"))]
+    #[cfg_attr(feature = "kube", schemars(with = "crate::schema::Cidr"))]
     pub to: Cidr,
     /// The router, of the same family, inside the subnet or not; the subnet's gateway unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,6 +179,7 @@ pub struct Route {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "kube", schemars(transform = crate::schema::dns))]
 pub struct Dns {
     /// The servers to ask, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -208,6 +213,7 @@ pub enum Order {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "kube", schemars(transform = crate::schema::selector))]
 pub struct Selector {
     /// Labels that have to be there with these values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -221,6 +227,7 @@ pub struct Selector {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "kube", schemars(transform = crate::schema::requirement))]
 pub struct Requirement {
     /// The label's key.
     pub key: String,
@@ -249,6 +256,7 @@ pub enum Operator {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "kube", schemars(transform = crate::schema::owner))]
 pub struct Owner {
     /// `Pod`, `StatefulSet`, `VirtualMachine`, `Container`, … A container that its runtime tells no pod UID of is a
     /// `Container`.

@@ -51,3 +51,35 @@ fn written<S: Serialize>(kind: &'static str, name: &str, spec: S) -> String {
     serde_saphyr::to_string_with_options(&object, options)
         .expect("strings, numbers, lists and mappings are YAML")
 }
+
+/// Kubernetes objects as a stream of YAML documents.
+#[cfg(feature = "kube")]
+pub(crate) fn documents<T: Serialize>(objects: &[T]) -> String {
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    let written = |object: &T| {
+        let mut value = serde_json::to_value(object).expect("what an API server takes is JSON");
+        whole_numbers(&mut value);
+        serde_saphyr::to_string_with_options(&value, options.clone()).expect("JSON is YAML")
+    };
+    objects.iter().map(written).collect::<Vec<_>>().join("---\n")
+}
+
+/// Bounds in a schema are floating-point numbers; the API server shows those that are whole without a fraction.
+#[cfg(feature = "kube")]
+fn whole_numbers(value: &mut serde_json::Value) {
+    use serde_json::Value;
+
+    match value {
+        Value::Number(number) => {
+            if let Some(whole) = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 1e15)
+            {
+                #[expect(clippy::cast_possible_truncation, reason = "it is whole, and below 2^53")]
+                let whole = whole as i64;
+                *value = whole.into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}

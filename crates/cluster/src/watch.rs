@@ -80,6 +80,21 @@ where
     stream::unfold(watcher, |mut watcher| async move { Some((watcher.next().await, watcher)) })
 }
 
+/// All objects of `api` at one moment, no older than the call: to know more than a [`watch()`] has shown so far. It is not
+/// tried again.
+pub async fn list<K>(api: Api<K>, selectors: Selectors) -> Result<(Vec<K>, ResourceVersion), ListError>
+where
+    K: Resource + DeserializeOwned,
+{
+    let source = Source::new(api.resource_url().to_owned(), api.into_client(), selectors);
+    source.list().await.map_err(ListError)
+}
+
+/// Why there is no list.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct ListError(#[from] Problem);
+
 struct Watcher<K> {
     source: Source,
     at: At<K>,

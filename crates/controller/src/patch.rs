@@ -7,7 +7,6 @@ use allotment_api::annotation::{GRANT, PodGrant, PodRefusal, REFUSAL};
 use allotment_cluster::Pod;
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, TestOperation};
-use kube::ResourceExt;
 use serde_json::{Value, json};
 
 /// What a pod shows of ours, as it was seen.
@@ -114,7 +113,7 @@ mod tests {
     }
 
     fn given() -> PodGrant {
-        PodGrant { pod: "u1".to_owned(), attachments: Vec::new() }
+        PodGrant { pod: "u1".to_owned(), ..PodGrant::default() }
     }
 
     fn check(annotations: Option<&[(&str, &str)]>, expect: &Value) {

@@ -1,6 +1,7 @@
 //! Our own programs: controllers and agents, as processes.
 
 use std::fs;
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -97,6 +98,14 @@ impl Allot {
     /// The plugin as this agent's node has it.
     pub fn plugin(&self, agent: &Agent) -> Plugin {
         Plugin::new(self.bin.join("allotment")).env("ALLOTMENT_SOCKET", &agent.socket)
+    }
+}
+
+impl Controller {
+    /// Starts it and waits until it answers on its metrics' address; it need not lead.
+    pub fn start(&self) -> Result<()> {
+        self.server.start()?;
+        wait_for(&self.server, || TcpStream::connect(&self.metrics).is_ok())
     }
 }
 

@@ -10,6 +10,7 @@
 //!         Kubelet        a node's kubelet, runtime and Multus, played with the real plugin
 //!           Networks       what Multus makes of a pod's annotations
 //!           Namespace      a pod's network namespace
+//!   standing       a fleet that stays up until it is taken down
 //!   Server         any of these programs: started, stopped, killed, measured
 //! ```
 //!
@@ -30,6 +31,7 @@ mod ports;
 pub mod programs;
 pub mod proxy;
 mod server;
+pub mod standing;
 
 pub use allot::{Agent, Allot, Controller, bin};
 pub use control_plane::{ControlPlane, Durability, Settings};

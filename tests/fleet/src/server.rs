@@ -13,6 +13,8 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 
+use crate::standing::MARK;
+
 /// Longer than any of them takes to end, even on a machine with all cores busy.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
@@ -24,7 +26,7 @@ const TAIL: usize = 4_000;
 pub enum Life {
     /// The kernel kills the program when this process ends, however it ends.
     Tied,
-    /// It stays until somebody ends it.
+    /// It stays until somebody ends it, such as [`standing::down`](crate::standing::down).
     Detached,
 }
 
@@ -95,7 +97,11 @@ impl Server {
                 command.args(["--pdeathsig", "KILL", "--"]).arg(&self.program);
                 command
             }
-            Life::Detached => Command::new(&self.program),
+            Life::Detached => {
+                let mut command = Command::new(&self.program);
+                command.env(MARK, self.log.parent().context("a log is in a folder")?);
+                command
+            }
         };
         command.args(&self.args).envs(self.env.iter().map(|(name, value)| (name, value)));
         // A group of its own: Ctrl-C is for us, and we see to the rest.

@@ -26,7 +26,7 @@ const WATCH_FOR: Duration = Duration::from_mins(20);
 
 /// Why a list or a watch came to an end.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Problem {
+pub enum Problem {
     /// What happened since is no longer known.
     #[error("the API server no longer knows that version: {0}")]
     Expired(String),

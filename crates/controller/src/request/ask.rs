@@ -7,7 +7,7 @@ use allotment_wire::cni::{AskedIp, Network, Wish};
 use super::entry::entries;
 use super::owner::owner_of;
 use super::pod::{assign_some, frame};
-use super::selection::{PRIMARY, Slot, slots};
+use super::selection::{PRIMARY, Slot, illegal_interface, slots};
 use super::view::invalid;
 use super::want::want;
 use super::{Interface, Nad, PodView, Wanted, World};
@@ -15,6 +15,15 @@ use super::{Interface, Nad, PodView, Wanted, World};
 /// The request of an [`Ask`]. `pod` is the one that it names, bound to the node that asks.
 pub fn read_ask(ask: &Ask, pod: &PodView, world: World<'_>) -> Result<Wanted, Refusal> {
     let at = format!("interface `{}` on network `{}`", ask.interface, ask.network);
+    if let Some(why) = illegal_interface(&ask.interface) {
+        return Err(invalid(&at, why, "name the interface as Linux takes it"));
+    }
+    // What a node says counts for pods that are bound to it, and for no other pod under their names. Only a static pod's
+    // UID is the runtime's own (K6).
+    if !pod.is_mirror && ask.pod_uid != pod.uid {
+        let what = format!("pod {}/{} has UID {}, not {}", pod.namespace, pod.name, pod.uid, ask.pod_uid);
+        return Err(invalid(&at, what, "nothing: the runtime ends what it has of an older pod"));
+    }
     let mac = match ask.mac.as_deref().filter(|mac| !mac.is_empty()) {
         Some(text) => {
             Some(text.parse::<Mac>().map_err(|why| invalid(&at, why, "correct the MAC that is asked for"))?)

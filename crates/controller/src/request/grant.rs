@@ -5,12 +5,14 @@ use allotment_core::{Grant, GrantEntry, Refusal};
 
 use super::Interface;
 
-/// The grant of the pod with this UID, for the interfaces that were asked for.
+/// The grant of the pod with this UID, for the interfaces that were asked for. Which node it is for, and whether its
+/// addresses outlive the pod, is put in by whoever knows.
 pub fn pod_grant(pod: &str, interfaces: &[Interface], grant: &Grant) -> PodGrant {
     let attachments = interfaces.iter().zip(&grant.entries);
     PodGrant {
         pod: pod.to_owned(),
         attachments: attachments.map(|(interface, entry)| granted_attachment(interface, entry)).collect(),
+        ..PodGrant::default()
     }
 }
 

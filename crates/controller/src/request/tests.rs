@@ -5,6 +5,11 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod asks;
+mod hostile;
+mod networks;
+mod owners;
+
 const NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";
 const DEFAULT_NETWORK: &str = "v1.multus-cni.io/default-network";
 
@@ -88,35 +93,32 @@ fn line(interface: &Interface, want: &allotment_core::Want) -> String {
     let at = &want.attachment;
     assert_eq!((&interface.interface, &interface.network), (&at.interface, &at.network));
     assert_eq!([&at.holder, &at.container_id, &at.node], ["u1", "", "node-1"]);
-    let mut line = format!("{}@{}({})", at.interface, at.network, interface.config);
-    for target in &want.targets {
-        line += &match target {
-            Target::Subnet(name) => format!(" {name}"),
-            Target::Pool(name) => format!(" pool:{name}"),
-        };
+    let mut words = vec![format!("{}@{}({})", at.interface, at.network, interface.config)];
+    words.extend(want.targets.iter().map(|target| match target {
+        Target::Subnet(name) => name.clone(),
+        Target::Pool(name) => format!("pool:{name}"),
+    }));
+    words.extend(want.source.map(|source| match source {
+        Choice::Request => "by pod".to_owned(),
+        Choice::Namespace => "by namespace".to_owned(),
+        Choice::Network => "by network".to_owned(),
+        other => panic!("{other:?}"),
+    }));
+    match &want.ips {
+        Asked::Nothing => {}
+        Asked::Each(ips) => words.push(format!("each {ips:?}")),
+        Asked::OneOf(ips) => words.push(format!("one of {ips:?}")),
     }
-    if let Some(source) = want.source {
-        line += match source {
-            Choice::Request => " by pod",
-            Choice::Namespace => " by namespace",
-            Choice::Network => " by network",
-            other => panic!("{other:?}"),
-        };
-    }
-    line += &match &want.ips {
-        Asked::Nothing => String::new(),
-        Asked::Each(ips) => format!(" each {ips:?}"),
-        Asked::OneOf(ips) => format!(" one of {ips:?}"),
-    };
     if want.family != allotment_core::FamilyWant::All {
-        line += &format!(" {:?}", want.family);
+        words.push(format!("{:?}", want.family));
     }
     match &want.mac {
-        Some(MacWant::Asked(mac)) => line += &format!(" {mac}"),
-        Some(mac) => line += &format!(" {mac:?}"),
+        Some(MacWant::Asked(mac)) => words.push(mac.to_string()),
+        Some(mac) => words.push(format!("{mac:?}")),
         None => {}
     }
-    if want.join { line + " join" } else { line }
+    words.extend(want.join.then(|| "join".to_owned()));
+    words.join(" ")
 }
 
 fn pod(annotations: &[(&str, &str)]) -> PodView {
@@ -133,84 +135,9 @@ fn pod(annotations: &[(&str, &str)]) -> PodView {
     }
 }
 
-#[test]
-fn which_pods_want_something() {
-    let cluster = cluster();
-    for annotations in [
-        &[][..],
-        &[(NETWORKS, "other")],
-        &[(NETWORKS, "[not json")],
-        &[(NETWORKS, "")],
-        &[("allotment.dev/subnets", " ")],
-    ] {
-        assert_eq!(cluster.read(&pod(annotations)), Reading::Nothing, "{annotations:?}");
-    }
-    let waits = |refusal: bool, annotations: &[(&str, &str)]| match cluster.read(&pod(annotations)) {
-        Reading::Waits { networks, refusal: said } => {
-            assert_eq!(networks, ["shop/new"]);
-            assert_eq!(said.is_some(), refusal, "{said:?}");
-        }
-        other => panic!("{other:?}"),
-    };
-    waits(false, &[(NETWORKS, "other,new")]);
-    waits(true, &[(NETWORKS, "a,new")]);
-    waits(true, &[(NETWORKS, "new"), ("allotment.dev/pools", "p")]);
-}
-
-#[test]
-fn interfaces_are_numbered_as_multus_does() {
-    let cluster = cluster();
-    let rows: [(&str, &[&str]); 5] = [
-        ("a", &["net1@shop/a(lan-a) rack-a by network"]),
-        (
-            "other, b,a@fast",
-            &[
-                "net2@shop/b(b) one of [10.0.0.8, 10.0.0.9] Require(V4)",
-                "fast@shop/a(lan-a) rack-a by network",
-            ],
-        ),
-        (
-            "a,a,a",
-            &[
-                "net1@shop/a(lan-a) rack-a by network",
-                "net2@shop/a(lan-a) rack-a by network",
-                "net3@shop/a(lan-a) rack-a by network",
-            ],
-        ),
-        (
-            r#"[{"name": "a", "interface": "x", "ips": ["10.0.0.5/24"], "mac": "02-00-00-00-00-0A", "default-route": ["10.0.0.1"]}, {"name": "lan", "namespace": "kube-system"}]"#,
-            &[
-                "x@shop/a(lan-a) rack-a by network each [10.0.0.5] 02:00:00:00:00:0a",
-                "net2@kube-system/lan(lan) pool:p by network",
-            ],
-        ),
-        (
-            r#"[{"name": "a", "cni-args": {"subnets": ["z"], "ips": ["10.9.0.1"], "mac": "02:00:00:00:00:0b", "else": 1}}]"#,
-            &["net1@shop/a(lan-a) z by pod each [10.9.0.1] 02:00:00:00:00:0b"],
-        ),
-    ];
-    for (networks, lines) in rows {
-        assert_eq!(cluster.lines(&pod(&[(NETWORKS, networks)])), lines, "{networks}");
-    }
-    assert_eq!(
-        cluster.lines(&pod(&[(DEFAULT_NETWORK, "lan"), (NETWORKS, "b")])),
-        [
-            "eth0@kube-system/lan(lan) pool:p by network",
-            "net1@shop/b(b) one of [10.0.0.8, 10.0.0.9] Require(V4)"
-        ]
-    );
-}
-
-#[test]
-fn the_short_forms_are_about_the_primary_interface() {
-    let cluster = cluster();
-    let rows: [(&[(&str, &str)], &str); 4] = [
-        (&[("allotment.dev/subnets", "x, y")], "eth0@() x y by pod"),
-        (&[("allotment.dev/pools", r#"["p"]"#), ("allotment.dev/subnets", "x")], "eth0@() x pool:p by pod"),
-        (&[("allotment.dev/ips", "10.0.0.5 fd00::5")], "eth0@() each [10.0.0.5, fd00::5]"),
-        (&[("allotment.dev/mac", "02:00:00:00:00:01")], "eth0@() 02:00:00:00:00:01"),
-    ];
-    for (annotations, line) in rows {
-        assert_eq!(cluster.lines(&pod(annotations)), [line]);
-    }
+/// A pod of a controller.
+fn pod_of(group: &str, kind: &str, name: &str, pod_name: &str, annotations: &[(&str, &str)]) -> PodView {
+    let [group, kind, name] = [group, kind, name].map(str::to_owned);
+    let controller = Some(Controller { group, kind, name, uid: "c1".to_owned() });
+    PodView { name: pod_name.to_owned(), controller, ..pod(annotations) }
 }

@@ -412,9 +412,9 @@ impl Asking<'_> {
             let kept = picks.first().filter(|picked| picked.how == How::Keep);
             return Ok(kept.and_then(record).and_then(|record| record.mac));
         };
-        let own =
+        let mut own =
             picks.iter().filter_map(record).filter(|record| record.owner.key() == self.request.owner.key());
-        let own = own.filter_map(|record| record.mac).next().filter(|mac| asked.macs().contains(mac));
+        let own = own.find_map(|record| record.mac).filter(|mac| asked.macs().contains(mac));
         let mut refused = None;
         for &mac in own.iter().chain(asked.macs()) {
             match self.mac_free(mac, want, picks, before) {

@@ -160,3 +160,6 @@ impl Content {
         Ok(Content { written, body })
     }
 }
+
+#[cfg(test)]
+mod tests;

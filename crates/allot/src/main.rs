@@ -7,7 +7,7 @@
 //! ```
 //!
 //! * [`commands`], [`client`], [`output`]: the tool.
-//! * [`standalone`]: puts one machine's daemon together.
+//! * [`standalone`]: puts one machine's daemon together; [`controller`] a cluster's.
 //! * [`objects`]: keeps what is in force in step with a folder of YAML.
 //! * [`serve`]: the endpoints behind the tool.
 //! * [`metrics`]: what is counted.
@@ -16,6 +16,7 @@
 mod args;
 mod client;
 mod commands;
+mod controller;
 mod failure;
 mod logs;
 mod metrics;
@@ -23,6 +24,7 @@ mod objects;
 mod output;
 mod reference;
 mod serve;
+mod signals;
 mod standalone;
 mod tables;
 mod words;
@@ -51,7 +53,9 @@ fn main() -> ExitCode {
 /// The tool asks one question and needs one thread.
 fn runtime(command: &Command) -> std::io::Result<Runtime> {
     match command {
-        Command::Standalone(_) => runtime::Builder::new_multi_thread().enable_all().build(),
+        Command::Standalone(_) | Command::Controller(_) => {
+            runtime::Builder::new_multi_thread().enable_all().build()
+        }
         _ => runtime::Builder::new_current_thread().enable_all().build(),
     }
 }
@@ -61,6 +65,7 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
     let client = Client::new(socket.clone());
     match command {
         Command::Standalone(args) => standalone::run(args, &socket).await,
+        Command::Controller(args) => controller::run(args).await,
         Command::Ready { timeout } => commands::ready(&client, timeout).await,
         Command::Subnet(args) => commands::named::<SubnetRow>(&client, &args).await,
         Command::Pool(args) => commands::named::<PoolRow>(&client, &args).await,

@@ -10,14 +10,14 @@ use allotment_wire::cni::{CniArgs, Dns, Error, NetConf, ResultIp, Section, code}
 use crate::add::result_of;
 use crate::host_local::Sets;
 use crate::netns::Seen;
-use crate::service::{Answer, CniService};
+use crate::verbs::EngineVerbs;
 use crate::{fixed, request};
 
-impl CniService {
+impl EngineVerbs {
     /// What is recorded has to be what the configuration names, and what `prevResult` has: each address, with its prefix length
     /// and gateway (SPEC 1.1.0, section 4, "CHECK"). Without a `prevResult` it is enough that something is recorded. Nothing is
     /// changed, and nothing that the configuration implies is put in force.
-    pub(crate) async fn check(&self, call: &CniCall) -> Answer {
+    pub(crate) async fn compare_with_ledger(&self, call: &CniCall) -> Result<(), Error> {
         let conf = NetConf::parse(&call.config)?;
         let args = CniArgs::parse(&call.args)?;
         let mut request = request::frame(call, &conf, &args, Seen::default())?;
@@ -39,7 +39,7 @@ impl CniService {
                 request.wants = fixed::wants(&request.wants[0], &conf, &addresses);
                 let configured = fixed::result(section, &addresses).ips;
                 if configured.is_empty() {
-                    return Ok(None);
+                    return Ok(());
                 }
                 let entries = self.recorded(call, request).await?;
                 let has =
@@ -50,8 +50,7 @@ impl CniService {
                 recorded
             }
         };
-        compare(call, &recorded, conf.previous.as_deref(), "the runtime expects")?;
-        Ok(None)
+        compare(call, &recorded, conf.previous.as_deref(), "the runtime expects")
     }
 
     /// What is recorded for an interface of this very sandbox, if it is what the request names.

@@ -4,6 +4,7 @@
 
 mod audit;
 mod check;
+mod cluster;
 mod daemon;
 mod list;
 mod metrics;

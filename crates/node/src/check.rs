@@ -33,7 +33,8 @@ fn is_of(allocation: &Allocation, call: &CniCall, network: &str) -> bool {
         })
 }
 
-fn compare(
+/// Whether what is recorded is what the runtime believes to be there, as far as it says so.
+pub fn compare(
     call: &CniCall,
     recorded: &BTreeSet<IpAddr>,
     expected: Option<&BTreeSet<IpAddr>>,

@@ -1,7 +1,6 @@
 //! What CNI's verbs come to on a node of a cluster (SPEC 1.1.0, section 4).
 
-use std::collections::{BTreeSet, HashSet};
-use std::net::IpAddr;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use allotment_node::{Verbs, netns};
@@ -48,13 +47,12 @@ impl Verbs for AgentVerbs {
 
     async fn check(&self, call: &CniCall) -> Result<(), Error> {
         let conf = NetConf::parse(&call.config)?;
-        let recorded: BTreeSet<IpAddr> = self.shared.with(|desk| {
+        let recorded = self.shared.with(|desk| {
             let given = desk.given(&call.container_id, &call.ifname);
             let given = given.filter(|given| given.network == conf.name);
-            given.iter().flat_map(|given| &given.entry.ips).map(|ip| ip.address).collect()
+            given.map_or_else(Vec::new, |given| answer::result(&given.entry).ips)
         });
-        let expected = conf.previous.as_ref().map(|ips| ips.iter().map(|net| net.address).collect());
-        allotment_node::compare(call, &recorded, expected.as_ref())
+        allotment_node::compare(call, &recorded, conf.previous.as_deref(), "the runtime expects")
     }
 
     async fn gc(&self, call: &CniCall) -> Result<(), Error> {

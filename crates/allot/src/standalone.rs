@@ -3,8 +3,6 @@
 //! The order of the start is the order in which something else may be in the way: the socket, the metrics' address, the
 //! data folder. Calls that come meanwhile wait in the socket's queue; they are answered once the objects are read.
 
-mod signals;
-
 use std::fs::DirBuilder;
 use std::io;
 use std::net::SocketAddr;
@@ -20,12 +18,12 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use self::signals::Signals;
 use crate::args::StandaloneArgs;
 use crate::failure::{Failure, Verdict};
 use crate::metrics::{DaemonMetrics, EngineMetrics, PREFIX, Page};
 use crate::objects::Follower;
 use crate::serve::{Daemon, Refusals};
+use crate::signals::Signals;
 use crate::{logs, metrics, serve};
 
 /// How often the folder of waiting releases is looked at when no ADD does.
@@ -186,7 +184,7 @@ async fn open(data: &Path) -> Result<Handle, Failure> {
         .map_err(refused)
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         let text = format!("metrics cannot be served at {address}: {error}");
         Failure::unable(text, "give another address with --metrics")

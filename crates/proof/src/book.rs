@@ -370,8 +370,9 @@ impl Book {
         }
     }
 
+    /// As of what is published. An older list shows pods that are gone by then, so it shows none to be bound.
     fn is_bound(&self, pod: &str) -> bool {
-        self.pods.get(pod).is_some_and(|seen| !seen.is_finished)
+        self.is_ready() && self.pods.get(pod).is_some_and(|seen| !seen.is_finished)
     }
 
     /// Whether there is something to publish.

@@ -14,7 +14,19 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("allotment-api", &["allotment-core"]),
     ("allotment-engine", &["allotment-core"]),
     ("allotment-node", &["allotment-core", "allotment-engine", "allotment-wire"]),
-    ("allot", &["allotment-api", "allotment-core", "allotment-engine", "allotment-node", "allotment-wire"]),
+    (
+        "allot",
+        &[
+            "allotment-agent",
+            "allotment-api",
+            "allotment-cluster",
+            "allotment-controller",
+            "allotment-core",
+            "allotment-engine",
+            "allotment-node",
+            "allotment-wire",
+        ],
+    ),
     ("allotment-proof", &[]),
     ("allotment-cluster", &[]),
     (

@@ -1,0 +1,69 @@
+//! `allot controller`: a cluster's controller, put together.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use allotment_controller::{Health, Settings};
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+
+use crate::args::ControllerArgs;
+use crate::failure::{Failure, Verdict};
+use crate::logs;
+use crate::metrics::PREFIX;
+use crate::page::Page;
+use crate::signals::Signals;
+use crate::standalone::listen;
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Result<Verdict, Failure> {
+    logs::begin(args.log);
+    let mut signals =
+        Signals::new().map_err(|error| Failure::unable(format!("no signal can be heard: {error}"), ""))?;
+    let page = match args.metrics {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+    let client = allotment_cluster::connect(kubeconfig).await.map_err(|error| {
+        Failure::unable(error.to_string(), "give a kubeconfig with --kubeconfig, or run it as a pod")
+    })?;
+    let health = Arc::new(Health::default());
+    if let Some(listener) = page {
+        let page = page(Arc::clone(&health)).router();
+        tokio::spawn(axum::serve(listener, page).into_future());
+    }
+    let (stop, stopping) = watch::channel(false);
+    let mut controller =
+        tokio::spawn(allotment_controller::run(client, Settings::default(), health, stopping));
+    let ended = tokio::select! {
+        name = signals.next() => {
+            tracing::info!(signal = name, "stopping: what is under way is finished");
+            // Whoever does not listen has ended.
+            let _ = stop.send(true);
+            controller.await
+        }
+        ended = &mut controller => ended,
+    };
+    ended.map_err(|error| {
+        Failure::unable(format!("the controller has ended: {error}"), "report this with the log")
+    })?;
+    tracing::info!("stopped");
+    Ok(Verdict::Done)
+}
+
+fn page(health: Arc<Health>) -> Page {
+    let mut registry = Registry::with_prefix(PREFIX);
+    health.register(&mut registry);
+    let alive = {
+        let health = Arc::clone(&health);
+        move || {
+            let line = if health.is_alive() { Ok("ok") } else { Err("the controller's loop is stuck") };
+            line.map(str::to_owned).map_err(str::to_owned)
+        }
+    };
+    let readiness = move || match health.unready() {
+        None => Ok(if health.leads() { "ok, leading" } else { "ok, standing by" }.to_owned()),
+        Some(why) => Err(format!("not ready: {why}")),
+    };
+    Page { registry, health: Box::new(alive), readiness: Box::new(readiness) }
+}

@@ -20,11 +20,11 @@ pub(crate) struct Cli {
     /// A daemon's socket; else `ALLOTMENT_SOCKET`, else `/run/allotment/allotment.sock`.
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
-    /// A cluster: how its API server is reached; else KUBECONFIG.
+    /// How a cluster's API server is reached; else KUBECONFIG, else `~/.kube/config`, else the pod's account.
     ///
     /// Commands that ask take the cluster where this or KUBECONFIG is given, the daemon where a socket is given or found, and
-    /// else the cluster of `~/.kube/config` or of the pod's account.
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "socket")]
+    /// else the cluster.
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -34,6 +34,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serves one machine: the socket, the ledger and a folder of objects, in one process.
     Standalone(StandaloneArgs),
+    /// Serves a cluster: gives its pods their addresses, and keeps the ledger on its API server.
+    Controller(ControllerArgs),
     /// Waits until the daemon serves.
     Ready {
         /// How long: `10s`, `1m 30s`.
@@ -97,14 +99,14 @@ pub(crate) enum Command {
         #[arg(default_value = "-")]
         file: PathBuf,
     },
-    /// Prints the CustomResourceDefinitions of our objects as YAML: `allot crds | kubectl apply -f -`.
+    /// Prints the definitions of our objects (CRDs) as YAML: `allot crds | kubectl apply -f -`.
     ///
     /// They come before anything else in a cluster. No daemon and no cluster is asked.
     Crds,
     /// Prints the admission policies that keep our objects and annotations from others: `allot policies | kubectl apply -f -`.
     ///
     /// The controller alone writes grants, refusals and the ledger; an agent writes the object of its own node alone; nobody
-    /// deletes the ledger or our CustomResourceDefinitions. Whoever is allowed by RBAC to `repair`
+    /// deletes the ledger or our definitions. Whoever is allowed by RBAC to `repair`
     /// addressblocks.allotment.dev, as administrators are, may write all of them. `allot policies | kubectl delete -f -`
     /// lifts them, before everything is removed for good.
     Policies {
@@ -167,6 +169,16 @@ pub(crate) struct StandaloneArgs {
     /// The folder of the ledger.
     #[arg(long, default_value = "/var/lib/allotment", value_name = "DIR")]
     pub(crate) data: PathBuf,
+    /// Serves /metrics, /healthz and /readyz here; off when not given.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) metrics: Option<SocketAddr>,
+    /// How log lines are written to standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log: LogFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ControllerArgs {
     /// Serves /metrics, /healthz and /readyz here; off when not given.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) metrics: Option<SocketAddr>,

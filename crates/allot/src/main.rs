@@ -8,7 +8,7 @@
 //!
 //! * [`commands`], [`client`], [`output`]: the tool; [`target`] says whom it asks.
 //! * [`cluster`]: the same answers from a cluster's API server.
-//! * [`standalone`]: puts one machine's daemon together.
+//! * [`standalone`]: puts one machine's daemon together; [`controller`] a cluster's.
 //! * [`objects`]: keeps what is in force in step with a folder of YAML.
 //! * [`serve`]: the endpoints behind the tool.
 //! * [`metrics`]: what is counted.
@@ -18,6 +18,7 @@ mod args;
 mod client;
 mod cluster;
 mod commands;
+mod controller;
 mod failure;
 mod logs;
 mod metrics;
@@ -25,6 +26,7 @@ mod objects;
 mod output;
 mod reference;
 mod serve;
+mod signals;
 mod standalone;
 mod tables;
 mod target;
@@ -56,7 +58,9 @@ fn main() -> ExitCode {
 /// The tool asks one question and needs one thread.
 fn runtime(command: &Command) -> std::io::Result<Runtime> {
     match command {
-        Command::Standalone(_) => runtime::Builder::new_multi_thread().enable_all().build(),
+        Command::Standalone(_) | Command::Controller(_) => {
+            runtime::Builder::new_multi_thread().enable_all().build()
+        }
         _ => runtime::Builder::new_current_thread().enable_all().build(),
     }
 }
@@ -64,28 +68,29 @@ fn runtime(command: &Command) -> std::io::Result<Runtime> {
 async fn run(cli: Cli) -> Result<Verdict, Failure> {
     let Cli { socket, kubeconfig, command } = cli;
     let given = Given::new(socket, kubeconfig);
-    let client = Client::new(given.target(Path::exists));
+    let client = || given.target(Path::exists).map(Client::new);
     // What only one machine's daemon has: its folder of objects, its socket, a ledger that others may write.
     let daemon = || Client::new(Target::Daemon(given.socket()));
     match command {
         Command::Standalone(args) => standalone::run(args, &given.socket()).await,
+        Command::Controller(args) => controller::run(args, given.kubeconfig()).await,
         Command::Ready { timeout } => commands::ready(&daemon(), timeout).await,
-        Command::Subnet(args) => commands::named::<SubnetRow>(&client, &args).await,
-        Command::Pool(args) => commands::named::<PoolRow>(&client, &args).await,
-        Command::Reservation(args) => commands::named::<ReservationRow>(&client, &args).await,
-        Command::Ip(args) => commands::ips(&client, &args).await,
+        Command::Subnet(args) => commands::named::<SubnetRow>(&client()?, &args).await,
+        Command::Pool(args) => commands::named::<PoolRow>(&client()?, &args).await,
+        Command::Reservation(args) => commands::named::<ReservationRow>(&client()?, &args).await,
+        Command::Ip(args) => commands::ips(&client()?, &args).await,
         Command::WhoHas { address, vrf, output } => {
-            commands::who_has(&client, address, vrf, output.format).await
+            commands::who_has(&client()?, address, vrf, output.format).await
         }
-        Command::Why { owner, output } => commands::why(&client, owner, output.format).await,
-        Command::Audit { output } => commands::audit(&client, output.format).await,
-        Command::Check { files, output } => commands::check(&client, &files, output.format).await,
+        Command::Why { owner, output } => commands::why(&client()?, owner, output.format).await,
+        Command::Audit { output } => commands::audit(&client()?, output.format).await,
+        Command::Check { files, output } => commands::check(&client()?, &files, output.format).await,
         Command::Reserve(args) => commands::reserve(&daemon(), args).await,
         Command::Unreserve(args) => commands::unreserve(&daemon(), args).await,
         Command::Reference { page } => reference::print(page),
         Command::Crds => commands::crds(),
         Command::Policies { controller, agents } => commands::policies(&controller, &agents),
-        Command::Export => commands::export(&client).await,
+        Command::Export => commands::export(&client()?).await,
         Command::Import { file } => commands::import(&daemon(), &file).await,
     }
 }

@@ -27,7 +27,7 @@ pub(crate) use table::ALL;
 /// Every metric's name begins with it.
 pub(crate) const PREFIX: &str = "allotment";
 
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(crate) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What the daemon itself counts; node and engine have their own.
 #[derive(Clone, Default)]

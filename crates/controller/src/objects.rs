@@ -23,7 +23,7 @@ use allotment_cluster::Event;
 use allotment_core::{Object, ObjectError, ObjectKey, Usage};
 use jiff::Timestamp;
 
-pub(crate) use self::declared::{Declared, Kind};
+pub(crate) use self::declared::{Declared, FINALIZER, Kind};
 pub(crate) use self::settle::{Settled, settle};
 pub(crate) use self::steps::Step;
 use self::steps::steps;
@@ -40,9 +40,17 @@ pub(crate) enum Action {
     Settle(Vec<Step>),
     /// Read how full subnets and pools are.
     Survey,
-    WriteStatus { key: ObjectKey, uid: String, status: ObjectStatus },
+    WriteStatus {
+        key: ObjectKey,
+        uid: String,
+        status: ObjectStatus,
+    },
     /// Our finalizer is to be there, or not.
-    Finalize { key: ObjectKey, uid: String, present: bool },
+    Finalize {
+        key: ObjectKey,
+        uid: String,
+        present: bool,
+    },
 }
 
 /// What came of the last try to bring an object into force.

@@ -7,7 +7,6 @@ use allotment_api::annotation::{GRANT, PodGrant, PodRefusal, REFUSAL};
 use allotment_cluster::Pod;
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, TestOperation};
-use kube::ResourceExt;
 use serde_json::{Value, json};
 
 /// What a pod shows of ours, as it was seen.

@@ -7,12 +7,12 @@ use allotment_core::{Allocation, AllocationState};
 use allotment_wire::CniCall;
 use allotment_wire::cni::{Error, NetConf, code};
 
-use crate::service::{Answer, CniService};
+use crate::verbs::EngineVerbs;
 
-impl CniService {
+impl EngineVerbs {
     /// The ledger and `prevResult` have to name the same addresses (SPEC 1.1.0, section 4, "CHECK"). Without a `prevResult`
     /// it is enough that there is one.
-    pub(crate) async fn check(&self, call: &CniCall) -> Answer {
+    pub(crate) async fn compare_with_ledger(&self, call: &CniCall) -> Result<(), Error> {
         let conf = NetConf::parse(&call.config)?;
         let container_id = call.container_id.clone();
         let sandbox = self.engine.read(move |state, _| state.in_sandbox(&container_id)).await;
@@ -20,8 +20,7 @@ impl CniService {
         let recorded: BTreeSet<IpAddr> =
             sandbox.iter().filter(|held| is_of(held, call, &conf.name)).map(|held| held.address).collect();
         let expected = conf.previous.as_ref().map(|ips| ips.iter().map(|net| net.address).collect());
-        compare(call, &recorded, expected.as_ref())?;
-        Ok(None)
+        compare(call, &recorded, expected.as_ref())
     }
 }
 

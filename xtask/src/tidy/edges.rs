@@ -22,7 +22,6 @@ const ALLOWED: [(&str, &[&str]); 14] = [
             "allotment-controller",
             "allotment-core",
             "allotment-engine",
-            "allotment-fleet",
             "allotment-node",
             "allotment-wire",
         ],

@@ -5,6 +5,7 @@
 mod asks;
 mod audit;
 mod check;
+mod cluster;
 mod daemon;
 mod list;
 mod metrics;

@@ -34,7 +34,8 @@ pub(super) fn of(
             reason: reason.to_owned(),
             message,
             observed_generation: declared.generation,
-            last_transition_time: old.map_or_else(|| clock_text(clock), |old| old.last_transition_time.clone()),
+            last_transition_time: old
+                .map_or_else(|| clock_text(clock), |old| old.last_transition_time.clone()),
         }
     };
     let mut conditions = Vec::new();

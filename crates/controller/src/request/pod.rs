@@ -178,6 +178,13 @@ fn assign<'e>(entries: &'e [Entry], slots: &[Slot]) -> Result<Vec<Option<&'e Ent
     Ok(by_name.into_iter().zip(by_network).map(|(name, network)| name.or(network)).collect())
 }
 
+/// What becomes of the addresses of one interface when nobody needs them any more; what cannot be read keeps nothing.
+pub fn keep_of(pod: &PodView, interface: &str, network: &str) -> Keep {
+    let entries = entries(pod).unwrap_or_default();
+    let slot = Slot { interface: interface.to_owned(), network: network.to_owned(), ..Slot::default() };
+    assign_some(&entries, &slot).map(|entry| entry.keep).unwrap_or_default()
+}
+
 /// What is said about one interface, whatever else is said; of several the first.
 pub(super) fn assign_some<'e>(entries: &'e [Entry], slot: &Slot) -> Option<&'e Entry> {
     let own = entries.iter().find(|entry| match &entry.place {

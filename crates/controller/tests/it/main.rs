@@ -1,4 +1,6 @@
 //! Against a real API server.
 
+mod cluster;
+mod grants;
 mod ledger;
 mod plane;

@@ -78,7 +78,7 @@ fn refused(uid: &str, created: i64) -> Pod {
     let refusal = serde_json::to_string(&refusal).unwrap();
     let created = Timestamp::from_second(created).unwrap().to_string();
     pod(
-        json!({"metadata": {"uid": uid, "creationTimestamp": created, "annotations": {"allotment.dev/refusal": refusal}}}),
+        &json!({"metadata": {"uid": uid, "creationTimestamp": created, "annotations": {"allotment.dev/refusal": refusal}}}),
     )
 }
 

@@ -86,7 +86,7 @@ pub async fn list<K>(api: Api<K>, selectors: Selectors) -> Result<(Vec<K>, Resou
 where
     K: Resource + DeserializeOwned,
 {
-    let source = Source::new(api.resource_url().to_owned(), api.into_client(), selectors);
+    let source = Source::new(api.resource_url().to_owned(), api.into_client(), selectors, Part::Whole);
     source.list().await.map_err(ListError)
 }
 

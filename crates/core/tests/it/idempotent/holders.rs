@@ -89,9 +89,11 @@ fn holders_share_one_mac() {
             "ask for the MAC that the address has, or for none"
         )
     );
-    // Once it is alone it may have its own; unasked it goes on with the one they shared.
+    // Once it is alone it goes on with the one they shared, until its interface is seen to have its own.
     world.release(&interface("sandbox-source", "eth0", None));
     assert_eq!(world.at("fd00::2").unwrap().mac, Some("02:00:00:00:00:01".parse().unwrap()));
+    assert_eq!(world.grant(&target).unwrap_err().code.as_str(), "invalid");
+    target.wants[0].mac = Some(MacWant::Seen("02:00:00:00:00:02".parse().unwrap()));
     world.grant(&target).unwrap();
     assert_eq!(world.at("fd00::2").unwrap().mac, Some("02:00:00:00:00:02".parse().unwrap()));
 }

@@ -126,6 +126,8 @@ pub(crate) enum Command {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Page {
     Objects,
+    Annotations,
+    Internal,
     Plugin,
     Codes,
     Commands,

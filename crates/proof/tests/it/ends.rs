@@ -142,6 +142,8 @@ fn r4_another_machine_under_the_name_holds_what_the_first_one_had() {
     ends.gone("first", Version(12));
     assert_eq!(ends.lost().collect::<Vec<_>>(), [(NODE, 1)]);
     assert!(matches!(why(&ends), Some(Kept::Lost { .. })));
+    let waiting = ends.waiting();
+    assert_eq!((waiting[NODE].count, waiting[NODE].holder.as_str()), (1, "first"));
     ends.node(NODE, "m", false);
     let other = Report { node_uid: "m".to_owned(), ..said(20) };
     report(&mut ends, other.clone());

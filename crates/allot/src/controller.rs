@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::args::ControllerArgs;
 use crate::failure::{Failure, Verdict};
 use crate::logs;
-use crate::metrics::{OPEN_METRICS, PREFIX};
+use crate::metrics::{EngineMetrics, OPEN_METRICS, PREFIX};
 use crate::signals::Signals;
 use crate::standalone::listen;
 
@@ -38,6 +38,8 @@ pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Resu
     if let Some(listener) = page {
         let mut registry = Registry::with_prefix(PREFIX);
         health.register(&mut registry);
+        let engine = Arc::clone(&health);
+        EngineMetrics(Box::new(move || engine.engine())).register(&mut registry);
         let page = Arc::new(Page { health: Arc::clone(&health), registry });
         tokio::spawn(axum::serve(listener, router(page)).into_future());
     }

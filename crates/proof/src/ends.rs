@@ -92,8 +92,8 @@ pub struct Held {
 pub struct Freed {
     pub holder: String,
     pub address: Address,
-    /// It was held for an earlier node of this name: [`Ends::spec`] of the name has to be durable before the release. Else the
-    /// next holder's end would be judged by a machine that it never was on.
+    /// It was held for an earlier node of this name: [`Ends::spec`] of the name has to be durable before the release, until
+    /// [`Ends::is_settled`]. Else the next holder's end would be judged by a machine that it never was on.
     pub former_of: Option<String>,
 }
 
@@ -244,8 +244,34 @@ impl Ends {
         }
         if let Some(node) = self.nodes.get_mut(&place.node) {
             node.former.remove(address);
+            node.settling.remove(address);
             if !is_on_node {
                 node.holders.remove(pod);
+            }
+        }
+    }
+
+    /// Everything that the ledger has, as a walk through it found it, and a version of pods that was read after the walk (L5).
+    /// Holders that are `busy` were granted something or released of it since the walk began: they stay as they are.
+    pub fn surveyed(&mut self, held: Vec<Held>, known_at: Version, busy: &BTreeSet<String>) {
+        let mut found: BTreeMap<String, Vec<Held>> = BTreeMap::new();
+        for held in held {
+            found.entry(held.holder.clone()).or_default().push(held);
+        }
+        let mut stale = Vec::new();
+        for (pod, holder) in self.holders.iter().filter(|(pod, _)| !busy.contains(&***pod)) {
+            let known = found.get(&**pod).map_or(&[][..], Vec::as_slice);
+            let is_found = |place: &Place| known.iter().any(|held| place.is(&held.address));
+            let lost = holder.held.iter().filter(|place| !is_found(place));
+            stale.extend(lost.map(|place| (Name::clone(pod), place.address())));
+        }
+        for (pod, address) in stale {
+            self.released(&pod, &address);
+        }
+        for held in found.into_values().flatten().filter(|held| !busy.contains(&held.holder)) {
+            let known = self.holders.get(&*held.holder);
+            if !known.is_some_and(|holder| holder.held.iter().any(|place| place.is(&held.address))) {
+                self.allocated(held, known_at);
             }
         }
     }
@@ -259,8 +285,11 @@ impl Ends {
             place.is_taken = true;
             let name = Name::clone(&place.node);
             let node = self.nodes.get_mut(&name);
-            let is_former = node.is_some_and(|node| node.former.remove(&address).is_some());
-            let former_of = is_former.then(|| name.to_string());
+            let former = node.filter(|node| node.former.contains_key(&address));
+            let former_of = former.map(|node| {
+                node.settling.insert(address.clone());
+                name.to_string()
+            });
             freed.push(Freed { holder: holder.to_string(), address, former_of });
         }
         freed

@@ -15,6 +15,8 @@ pub(super) struct Node {
     pub(super) admitted: Option<String>,
     /// What earlier nodes of this name were granted and are not proved to have given up: address → that node's UID.
     pub(super) former: BTreeMap<Address, String>,
+    /// Those of them that are proved, and are to go from there before they are released.
+    pub(super) settling: BTreeSet<Address>,
     /// UIDs that a person says are gone for good.
     pub(super) forgotten: BTreeSet<String>,
     /// Who the ledger has on a node of this name.
@@ -91,6 +93,12 @@ impl Node {
         former.or(self.admitted.as_ref()).map(String::as_str)
     }
 
+    /// What `former` has to become.
+    fn unsettled(&self) -> BTreeMap<Address, String> {
+        let stays = |(address, _): &(&Address, &String)| !self.settling.contains(*address);
+        self.former.iter().filter(stays).map(|(address, uid)| (address.clone(), uid.clone())).collect()
+    }
+
     /// Whether a machine is out of use by a person's word: the out-of-service taint, or `allot node forget` (R4).
     pub(super) fn is_written_off(&self, machine: &str) -> bool {
         let is_out = |object: &Object| object.is_out_of_service && object.uid == machine;
@@ -123,12 +131,13 @@ impl Ends {
         }
     }
 
-    /// `NodeAttachments.spec` was read, or was written durably.
+    /// `NodeAttachments.spec` was read, or was written durably: what it says now is what counts.
     pub fn admitted(&mut self, name: &str, admission: Admission) {
         let node = self.nodes.entry(name.into()).or_default();
         let Admission { node_uid, former, forgotten } = admission;
         node.admitted = (!node_uid.is_empty()).then_some(node_uid).or(node.admitted.take());
-        node.former.extend(former);
+        node.settling.retain(|address| former.contains_key(address));
+        node.former = former;
         node.forgotten.extend(forgotten);
         self.judge_node(name);
     }
@@ -167,7 +176,7 @@ impl Ends {
         if report.node_uid != *uid || node.admitted.as_ref() == Some(uid) {
             return None;
         }
-        let mut former = node.former.clone();
+        let mut former = node.unsettled();
         if let Some(before) = node.admitted.as_ref().filter(|before| !report.earlier.contains(*before)) {
             for address in self.addresses_on(name) {
                 former.entry(address).or_insert_with(|| before.clone());
@@ -185,8 +194,13 @@ impl Ends {
     /// What `NodeAttachments.spec` of a name has to say, as things are.
     pub fn spec(&self, name: &str) -> Option<Admission> {
         let node = self.nodes.get(name)?;
-        let (former, forgotten) = (node.former.clone(), node.forgotten.clone());
+        let (former, forgotten) = (node.unsettled(), node.forgotten.clone());
         Some(Admission { node_uid: node.admitted.clone()?, former, forgotten })
+    }
+
+    /// Whether a freed address can be released: it is held for no earlier node of the name any more, durably.
+    pub fn is_settled(&self, name: &str, address: &Address) -> bool {
+        self.nodes.get(name).is_none_or(|node| !node.former.contains_key(address))
     }
 
     /// Nodes whose object is gone while ended holders wait for their proof (R4), with how many: for a condition and a metric.

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::args::ControllerArgs;
 use crate::failure::{Failure, Verdict};
 use crate::logs;
-use crate::metrics::PREFIX;
+use crate::metrics::{EngineMetrics, PREFIX};
 use crate::page::Page;
 use crate::signals::Signals;
 use crate::standalone::listen;
@@ -54,6 +54,8 @@ pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Resu
 fn page(health: Arc<Health>) -> Page {
     let mut registry = Registry::with_prefix(PREFIX);
     health.register(&mut registry);
+    let engine = Arc::clone(&health);
+    EngineMetrics(Box::new(move || engine.engine())).register(&mut registry);
     let alive = {
         let health = Arc::clone(&health);
         move || {

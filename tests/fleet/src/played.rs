@@ -19,7 +19,8 @@ pub(crate) fn node_attachments(client: &Client) -> Api<DynamicObject> {
 pub async fn publish(client: &Client, node: &str) -> Result<()> {
     let object = Api::<Node>::all(client.clone()).get_metadata(node).await?;
     let uid = object.metadata.uid.context("a node has a UID")?;
-    let nodes = Api::<Node>::all(client.clone()).list_metadata(&kube::api::ListParams::default().limit(1)).await?;
+    let nodes =
+        Api::<Node>::all(client.clone()).list_metadata(&kube::api::ListParams::default().limit(1)).await?;
     let version = nodes.metadata.resource_version.context("a list has a version")?;
     let api = node_attachments(client);
     let manager = PatchParams::apply("allotment-agent").force();

@@ -195,6 +195,7 @@ async fn audits(cluster: &Cluster) {
         address: shown.parse().unwrap(),
         holder: lost.uid.clone(),
         mode: ReleaseMode::Cool,
+        since: None,
     };
     cluster.handle.release(release, soon()).await.unwrap();
     let done = cluster.tool(&["audit"]);

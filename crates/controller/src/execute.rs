@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use allotment_api::v1alpha1::{IPPool, ObjectStatus, Reservation, Subnet};
+use allotment_api::v1alpha1::{Answer, IPPool, NodeAttachments, ObjectStatus, Reservation, Subnet};
 use allotment_cluster::Pod;
 use allotment_core::{
-    Allocation, AllocationState, Grant, Object, ObjectKey, ObjectKind, Release, ReleaseMode, State,
+    Allocation, AllocationState, Grant, Object, ObjectKey, ObjectKind, Release, ReleaseMode, Request, State,
     Timestamp, Usage,
 };
 use allotment_engine::{EngineError, Handle, Pages};
@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::asks;
 use crate::kubernetes::{FIELD_MANAGER, code};
 use crate::objects::{self, FINALIZER, Settled, settle};
 use crate::owners::Kept;
@@ -47,6 +48,18 @@ pub(crate) enum Outcome {
         patched: Patched,
     },
     GivenBack,
+    Judged {
+        id: asks::Id,
+        pod: Result<Option<Box<Pod>>, String>,
+    },
+    AskAnswered {
+        id: asks::Id,
+        answer: Result<Grant, EngineError>,
+    },
+    AnswersWritten {
+        node: Arc<str>,
+        answers: Result<Vec<Answer>, String>,
+    },
     Released(release::Outcome),
     /// What is kept for owners that nobody uses now; nothing when it could not be read.
     FoundKept(Option<Vec<Kept>>),
@@ -96,6 +109,7 @@ impl Executor {
         match action {
             Action::Pod(action) => self.start_pod(action).await,
             Action::Object(action) => self.start_object(action),
+            Action::Ask(action) => self.start_ask(action).await,
             Action::Release(action) => match action {},
             Action::FindKept => {
                 let pages = Pages::new(&self.handle, |_, _| true, |state, place| kept(state.at(place)?));
@@ -110,7 +124,9 @@ impl Executor {
 
     async fn start_pod(&mut self, action: pods::Action) {
         match action {
-            pods::Action::Ask { uid, request } => self.ask(uid, *request).await,
+            pods::Action::Ask { uid, request } => {
+                self.ask(*request, move |answer| Outcome::Answered { uid, answer }).await;
+            }
             pods::Action::Show { uid, place, patch, .. } => {
                 let client = self.client.clone();
                 self.write(async move {
@@ -123,7 +139,7 @@ impl Executor {
                 self.spawn(async move {
                     for (vrf, address) in unseen {
                         let holder = uid.to_string();
-                        let release = Release::Address { vrf, address, holder, mode: ReleaseMode::Cool };
+                        let release = Release::Address { vrf, address, holder, mode: ReleaseMode::Cool, since: None };
                         // What is not released now is found unshown at the next start.
                         if let Err(error) = handle.release(release, Instant::now() + DECIDE).await {
                             tracing::warn!(%uid, %address, %error, "an address that was never shown was not given back");
@@ -136,13 +152,51 @@ impl Executor {
         }
     }
 
-    async fn ask(&mut self, uid: Uid, request: allotment_core::Request) {
+    async fn start_ask(&mut self, action: asks::Action) {
+        match action {
+            asks::Action::Judge { id, namespace, name } => {
+                let api: Api<Pod> = Api::namespaced(self.client.clone(), &namespace);
+                self.write(async move {
+                    let read = timeout(ANSWER, api.get_opt(&name)).await;
+                    let read =
+                        read.map_err(|_| slow()).and_then(|read| read.map_err(|error| error.to_string()));
+                    Outcome::Judged { id, pod: read.map(|pod| pod.map(Box::new)) }
+                });
+            }
+            asks::Action::Ask { id, request } => {
+                self.ask(*request, move |answer| Outcome::AskAnswered { id, answer }).await;
+            }
+            asks::Action::Answer { node, uid, answers } => {
+                let api: Api<NodeAttachments> = Api::all(self.client.clone());
+                self.write(async move {
+                    // The UID keeps it from another object of this name.
+                    let patch = json!({"metadata": {"uid": uid}, "spec": {"answers": answers}});
+                    let params = PatchParams {
+                        field_manager: Some(FIELD_MANAGER.to_owned()),
+                        ..PatchParams::default()
+                    };
+                    let patch = Patch::Merge(patch);
+                    let written = timeout(ANSWER, api.patch_metadata(&node, &params, &patch)).await;
+                    let written =
+                        written.map_err(|_| slow()).and_then(|done| done.map_err(|error| error.to_string()));
+                    Outcome::AnswersWritten { node, answers: written.map(|_| answers) }
+                });
+            }
+        }
+    }
+
+    /// Asks the engine. The request is in its queue when this returns.
+    async fn ask(
+        &mut self,
+        request: Request,
+        outcome: impl FnOnce(Result<Grant, EngineError>) -> Outcome + Send + 'static,
+    ) {
         let handle = self.handle.clone();
         let deadline = Instant::now() + DECIDE;
         let mut asked = Box::pin(async move { handle.allocate(request, deadline).await });
         match poll_immediate(&mut asked).await {
-            Some(answer) => self.tell(Outcome::Answered { uid, answer }),
-            None => self.spawn(async move { Outcome::Answered { uid, answer: asked.await } }),
+            Some(answer) => self.tell(outcome(answer)),
+            None => self.spawn(async move { outcome(asked.await) }),
         }
     }
 
@@ -189,6 +243,10 @@ impl Executor {
     }
 }
 
+fn slow() -> String {
+    format!("no answer within {} s", ANSWER.as_secs())
+}
+
 async fn show(client: Client, uid: &str, place: &Place, patch: json_patch::Patch) -> Patched {
     let api: Api<Pod> = Api::namespaced(client, &place.namespace);
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
@@ -197,7 +255,7 @@ async fn show(client: Client, uid: &str, place: &Place, patch: json_patch::Patch
     let error = match answer {
         Ok(Ok(_)) => return Patched::Done,
         Ok(Err(error)) => error,
-        Err(_) => return Patched::Failed(format!("no answer within {} s", ANSWER.as_secs())),
+        Err(_) => return Patched::Failed(slow()),
     };
     match code(&error) {
         Some(404) => Patched::Gone,
@@ -224,7 +282,7 @@ async fn free(handle: &Handle, kept: Vec<Kept>) -> bool {
     let deadline = Instant::now() + DECIDE;
     let releases = kept.into_iter().map(async |Kept { vrf, address, owner, attachment }| {
         let holder = attachment.map(|attachment| attachment.holder).unwrap_or_default();
-        let release = Release::Address { vrf, address, holder, mode: ReleaseMode::Cool };
+        let release = Release::Address { vrf, address, holder, mode: ReleaseMode::Cool, since: None };
         tracing::info!(%address, %owner, "freed: its owner is gone, or no longer needs it");
         handle.release(release, deadline).await.is_ok()
     });

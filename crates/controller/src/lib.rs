@@ -14,6 +14,7 @@
 //!
 //! What is absent and must stay so: a decision in `execute` or `feed`, and I/O anywhere in `world`.
 
+mod asks;
 mod execute;
 mod feed;
 mod health;

@@ -21,9 +21,9 @@ use allotment_engine::EngineError;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use self::open::{Open, Showing, Stage};
+use self::open::{Asking, Open, Showing, Stage};
 use crate::patch::{self, Shown};
-use crate::request::{self, PodView, Reading, Wanted};
+use crate::request::{self, PodView, Reading};
 use crate::surroundings::{Affected, Surroundings};
 use crate::waiting::Waiting;
 
@@ -276,20 +276,19 @@ impl Pods {
                 self.refuse(uid, refusal, now, actions);
             }
             Reading::Wanted(wanted) => {
-                let missing = open.missing(uid, wanted);
-                if missing.interfaces.is_empty() {
-                    return self.settle(uid);
-                }
-                if !around.serves(&open.view.node) {
+                let Some(missing) = open.missing(uid, wanted) else { return self.settle(uid) };
+                let Some(node) = around.serving(&open.view.node) else {
                     if open.node_is_late(now) {
                         let place = place.clone();
                         actions.push(Action::Say { uid: Uid::clone(uid), place, what: Said::NodeNotReady });
                     }
                     self.retry.extend(open.node_is_late_at().map(|due| (due, Uid::clone(uid))));
                     return;
-                }
+                };
+                let retained = missing.request.owner.kind != "Pod";
                 let request = Box::new(missing.request);
-                open.stage = Stage::Asking(missing.interfaces);
+                let interfaces = missing.interfaces;
+                open.stage = Stage::Asking(Asking { interfaces, node_uid: node.to_owned(), retained });
                 self.asking += 1;
                 actions.push(Action::Ask { uid: Uid::clone(uid), request });
             }
@@ -305,14 +304,13 @@ impl Pods {
     ) -> Vec<Action> {
         let mut actions = Vec::new();
         let Some(open) = self.open.get_mut(uid) else { return actions };
-        let Stage::Asking(interfaces) = std::mem::replace(&mut open.stage, Stage::Parked) else {
+        let Stage::Asking(asking) = std::mem::replace(&mut open.stage, Stage::Parked) else {
             return actions;
         };
         self.asking -= 1;
         match answer {
             Ok(grant) => {
-                let given = request::pod_grant(uid, &interfaces, &grant);
-                let (given, whole) = open.with(uid, given);
+                let (given, whole) = open.with(uid, &asking, &grant);
                 let patch = patch::grant(uid, &open.shown, &whole);
                 open.stage = Stage::Showing(Showing::Grant(given));
                 let place = self.places.get(uid).expect("an open pod has its place").clone();
@@ -431,7 +429,7 @@ fn has_all(uid: &str, view: &PodView, shown: &Shown, around: &Surroundings) -> b
     let Some(world) = around.of(view) else { return false };
     match request::read(view, world) {
         Reading::Nothing => true,
-        Reading::Wanted(Wanted { interfaces, .. }) => open::lacks(&grant, &interfaces).is_empty(),
+        Reading::Wanted(wanted) => wanted.beyond(&grant).is_none(),
         Reading::Refused(_) | Reading::Waits { .. } => false,
     }
 }

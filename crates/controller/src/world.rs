@@ -9,6 +9,7 @@ use std::time::Instant;
 use allotment_core::{Allocation, Object, ObjectKey, ReleaseMode};
 use jiff::Timestamp;
 
+use crate::asks::{self, Asks};
 use crate::execute::Outcome;
 use crate::feed::Input;
 use crate::objects::{self, Objects};
@@ -23,6 +24,7 @@ use crate::surroundings::{Affected, Surroundings};
 pub(crate) enum Action {
     Pod(pods::Action),
     Object(objects::Action),
+    Ask(asks::Action),
     Release(release::Action),
     /// Look through what is kept for owners that nobody uses now.
     FindKept,
@@ -35,6 +37,7 @@ pub(crate) struct World {
     pub(crate) pods: Pods,
     pub(crate) objects: Objects,
     pub(crate) owners: Owners,
+    asks: Asks,
     releases: Releases,
     /// Kept addresses are being looked through or freed.
     sweeping: bool,
@@ -47,6 +50,7 @@ impl World {
             around: Surroundings::new(settings),
             pods: Pods::default(),
             objects: Objects::default(),
+            asks: Asks::default(),
             releases: Releases::default(),
             sweeping: false,
         }
@@ -63,7 +67,10 @@ impl World {
             Input::Namespace(event) => self.around.namespace(event),
             Input::Network(event) => self.around.network(event),
             Input::Node(event) => self.around.node(event),
-            Input::Attachments(event) => self.around.attachments(&event),
+            Input::Attachments(event) => {
+                self.asks.event(&event);
+                self.around.attachments(&event)
+            }
             Input::Subnet(event) => self.object(|objects| objects.event(event)),
             Input::Pool(event) => self.object(|objects| objects.event(event)),
             Input::Reservation(event) => self.object(|objects| objects.event(event)),
@@ -85,6 +92,7 @@ impl World {
         self.pods.begin();
         self.objects.begin(in_force);
         self.releases.begin(held);
+        self.asks.begin();
         self.owners.put_off();
         self.sweeping = false;
     }
@@ -105,9 +113,25 @@ impl World {
             Outcome::Answered { uid, answer } => {
                 if let Ok(grant) = &answer {
                     self.objects.touched(now);
-                    self.releases.granted(&uid, grant);
+                    self.releases.granted(grant);
                 }
                 self.pods.answered(&uid, answer, now)
+            }
+            Outcome::Judged { id, pod } => {
+                let actions = self.asks.judged(&id, pod, &self.around, now);
+                return actions.into_iter().map(Action::Ask).collect();
+            }
+            Outcome::AskAnswered { id, answer } => {
+                if let Ok(grant) = &answer {
+                    self.objects.touched(now);
+                    self.releases.granted(grant);
+                }
+                self.asks.answered(&id, answer.as_ref(), now);
+                Vec::new()
+            }
+            Outcome::AnswersWritten { node, answers } => {
+                self.asks.written(&node, answers, now);
+                Vec::new()
             }
             Outcome::Patched { uid, patched } => self.pods.patched(&uid, patched, &self.around, now),
             Outcome::GivenBack => {
@@ -132,6 +156,7 @@ impl World {
             Outcome::Settled(settled) => {
                 if self.objects.take(settled, now) {
                     self.pods.waiting.wake();
+                    self.asks.wake(now);
                 }
                 Vec::new()
             }
@@ -169,6 +194,7 @@ impl World {
     /// Addresses were released: waiters and refused objects may have their turn.
     pub(crate) fn freed(&mut self, now: Instant) {
         self.pods.waiting.wake();
+        self.asks.wake(now);
         self.objects.freed(now);
     }
 
@@ -183,12 +209,16 @@ impl World {
         }
         if self.is_ready() {
             actions.extend(self.pods.next(&self.around, now).into_iter().map(Action::Pod));
+            actions.extend(self.asks.next(now).into_iter().map(Action::Ask));
         }
         actions
     }
 
     /// When `next` has something to do, if nothing happens before.
     pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
-        [self.objects.due(), self.pods.due(now), self.releases.due()].into_iter().flatten().min()
+        [self.objects.due(), self.pods.due(now), self.asks.due(), self.releases.due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

@@ -134,7 +134,7 @@ fn other_prefix(state: &State, net: Net) -> Option<(Net, String, Cidr)> {
 
 /// Routes without a router go to the subnet's gateway, if it has one; a default route is there only if the subnet says
 /// so (C4).
-fn result_of(entries: Vec<GrantEntry>) -> AddResult {
+pub(crate) fn result_of(entries: Vec<GrantEntry>) -> AddResult {
     let mut result = AddResult::default();
     for entry in entries {
         let gateway =

@@ -133,7 +133,8 @@ impl World {
                 world.log.push((1, Phase::Bound));
                 world.is_passed = true;
                 world.enter(1);
-                world.granted_for[1] = world.leader.ends.machine(NODE).unwrap_or_default().to_owned();
+                let machine = world.leader.ends.machine(NODE).unwrap_or_default();
+                machine.clone_into(&mut world.granted_for[1]);
                 let is_on_node = world.is_on_node(1);
                 world.leader.ends.allocated(held(1, is_on_node), known_at);
             });

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
+use allotment_lab::figures::{self, Machine, Row};
 use allotment_lab::{Programs, Scratch, isolate, stock};
 use anyhow::{Context, Result, ensure};
 
@@ -16,12 +17,7 @@ mod crates;
 mod crowd;
 mod machine;
 mod rounds;
-mod row;
 mod site;
-mod times;
-
-use machine::Machine;
-use row::Row;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Output {
@@ -99,7 +95,7 @@ fn print(output: Output, machine: &Machine, rows: &[Row]) {
     match output {
         Output::Table => {
             println!("{}\n", machine.line());
-            print!("{}", row::table(rows));
+            print!("{}", figures::table(rows));
             println!(
                 "\nADD and DEL: whole processes, ours durable before the answer; host-local does not sync its files."
             );

@@ -17,9 +17,15 @@ const OBJECTS: &str = "/etc/allotment/objects";
 #[derive(Debug, Parser)]
 #[command(name = "allot", version, max_term_width = 110)]
 pub(crate) struct Cli {
-    /// The daemon's socket.
-    #[arg(long, global = true, env = allotment_wire::SOCKET_ENV, hide_env_values = true, default_value = allotment_wire::DEFAULT_SOCKET, value_name = "PATH")]
-    pub(crate) socket: PathBuf,
+    /// A daemon's socket; else `ALLOTMENT_SOCKET`, else `/run/allotment/allotment.sock`.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// A cluster: how its API server is reached; else KUBECONFIG.
+    ///
+    /// Commands that ask take the cluster where this or KUBECONFIG is given, the daemon where a socket is given or found, and
+    /// else the cluster of `~/.kube/config` or of the pod's account.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -93,14 +99,14 @@ pub(crate) enum Command {
         #[arg(default_value = "-")]
         file: PathBuf,
     },
-    /// Prints the CustomResourceDefinitions of our objects as YAML: `allot crds | kubectl apply -f -`.
+    /// Prints the definitions of our objects (CRDs) as YAML: `allot crds | kubectl apply -f -`.
     ///
     /// They come before anything else in a cluster. No daemon and no cluster is asked.
     Crds,
     /// Prints the admission policies that keep our objects and annotations from others: `allot policies | kubectl apply -f -`.
     ///
     /// The controller alone writes grants, refusals and the ledger; an agent writes the object of its own node alone; nobody
-    /// deletes the ledger or our CustomResourceDefinitions. Whoever is allowed by RBAC to `repair`
+    /// deletes the ledger or our definitions. Whoever is allowed by RBAC to `repair`
     /// addressblocks.allotment.dev, as administrators are, may write all of them. `allot policies | kubectl delete -f -`
     /// lifts them, before everything is removed for good.
     Policies {
@@ -120,6 +126,8 @@ pub(crate) enum Command {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Page {
     Objects,
+    Annotations,
+    Internal,
     Plugin,
     Codes,
     Commands,
@@ -173,9 +181,6 @@ pub(crate) struct StandaloneArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ControllerArgs {
-    /// How the API server is reached; else KUBECONFIG, else the pod's account.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) kubeconfig: Option<PathBuf>,
     /// Serves /metrics, /healthz and /readyz here; off when not given.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) metrics: Option<SocketAddr>,
@@ -287,7 +292,7 @@ mod tests {
     #[test]
     fn the_socket_may_stand_on_either_side_of_the_command() {
         for line in [&["allot", "--socket", "/x", "audit"], &["allot", "audit", "--socket", "/x"]] {
-            assert_eq!(Cli::parse_from(line).socket, PathBuf::from("/x"));
+            assert_eq!(Cli::parse_from(line).socket, Some(PathBuf::from("/x")));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `allot controller`: a cluster's controller, put together.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use allotment_controller::{Health, Settings};
@@ -22,7 +23,7 @@ use crate::signals::Signals;
 use crate::standalone::listen;
 
 /// Serves until SIGTERM or SIGINT.
-pub(crate) async fn run(args: ControllerArgs) -> Result<Verdict, Failure> {
+pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Result<Verdict, Failure> {
     logs::begin(args.log);
     let mut signals =
         Signals::new().map_err(|error| Failure::unable(format!("no signal can be heard: {error}"), ""))?;
@@ -30,7 +31,7 @@ pub(crate) async fn run(args: ControllerArgs) -> Result<Verdict, Failure> {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let client = allotment_cluster::connect(args.kubeconfig.as_deref()).await.map_err(|error| {
+    let client = allotment_cluster::connect(kubeconfig).await.map_err(|error| {
         Failure::unable(error.to_string(), "give a kubeconfig with --kubeconfig, or run it as a pod")
     })?;
     let health = Arc::new(Health::default());

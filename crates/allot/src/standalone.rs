@@ -10,9 +10,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use allotment_engine::{EmbeddedLedger, Engine, Handle, LedgerError};
-use allotment_node::{CniService, NodeMetrics, SWEEP_EVERY, Socket, Sweep, cni_router};
+use allotment_node::{CniService, EngineVerbs, NodeMetrics, SWEEP_EVERY, Socket, Sweep, cni_router};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -24,6 +25,9 @@ use crate::objects::Follower;
 use crate::serve::{Daemon, Refusals};
 use crate::signals::Signals;
 use crate::{logs, metrics, serve};
+
+/// How often the folder of waiting releases is looked at when no ADD does.
+const PENDING_EVERY: Duration = Duration::from_secs(1);
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn run(args: StandaloneArgs, socket: &Path) -> Result<Verdict, Failure> {
@@ -49,7 +53,7 @@ pub(crate) async fn run(args: StandaloneArgs, socket: &Path) -> Result<Verdict, 
 struct Standalone {
     handle: Handle,
     follower: Follower,
-    service: Arc<CniService>,
+    service: Arc<CniService<EngineVerbs>>,
     daemon: Arc<Daemon>,
     node_metrics: NodeMetrics,
 }
@@ -64,10 +68,10 @@ impl Standalone {
         })?;
         let (refusals, node_metrics) = (Arc::new(Refusals::default()), NodeMetrics::default());
         let decided = Box::new(Refusals::follow(&refusals));
-        let service =
-            CniService::new(handle.clone(), socket.path(), &node_metrics, decided).map_err(|error| {
-                Failure::unable(format!("the folder of waiting releases cannot be made: {error}"), "")
-            })?;
+        let verbs = EngineVerbs::new(handle.clone(), &node_metrics, decided);
+        let service = CniService::new(verbs, socket.path(), &node_metrics).map_err(|error| {
+            Failure::unable(format!("the folder of waiting releases cannot be made: {error}"), "")
+        })?;
         let daemon = Arc::new(Daemon {
             handle: handle.clone(),
             problems: follower.problems(),
@@ -110,7 +114,7 @@ impl Standalone {
             end = self.handle.ended() => Err(broken(&format!("the engine has ended: {end:?}"))),
             result = &mut served => return Err(ended(result)),
             () = self.follower.follow() => Err(broken("the objects folder is no longer followed")),
-            () = self.service.follow_pending() => Err(broken("waiting releases are no longer done")),
+            () = self.service.follow_pending(PENDING_EVERY) => Err(broken("waiting releases are no longer done")),
             () = sweep.run(SWEEP_EVERY) => Err(broken("vanished containers are no longer looked for")),
         };
         self.daemon.serving.store(false, Ordering::Release);

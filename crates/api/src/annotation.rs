@@ -36,6 +36,7 @@ pub struct PodGrant {
     /// The addresses outlive the pod: the next holder waits for their end, so it is told at once (R5).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retained: bool,
+    /// One for each interface that asked.
     pub attachments: Vec<GrantedAttachment>,
 }
 
@@ -55,11 +56,14 @@ pub struct GrantedAttachment {
     pub config: String,
     /// IPv4 before IPv6.
     pub ips: Vec<GrantedAddress>,
+    /// Where one was asked for, or had to be chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "kube", schemars(with = "Option<String>"))]
+    #[cfg_attr(feature = "kube", schemars(with = "Option<crate::schema::Mac>"))]
     pub mac: Option<Mac>,
+    /// Routes of the subnets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Route>,
+    /// DNS settings of the subnets.
     #[serde(default, skip_serializing_if = "Dns::is_empty")]
     pub dns: Dns,
     /// Bytes.
@@ -72,13 +76,18 @@ pub struct GrantedAttachment {
 #[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GrantedAddress {
+    /// Without its prefix length.
     pub address: IpAddr,
     /// The subnet's prefix length.
     pub prefix: u8,
+    /// The subnet's, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<IpAddr>,
+    /// The subnet's.
     pub vrf: String,
+    /// Where the address is from.
     pub subnet: String,
+    /// The part of the subnet, if it is of a pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
 }
@@ -91,12 +100,14 @@ pub struct GrantedAddress {
 pub struct PodRefusal {
     /// The UID of the pod it is for.
     pub pod: String,
-    /// `full`, `taken`, …: one of core's codes.
+    /// `full`, `taken`, … as in the list of codes.
     pub code: String,
+    /// What was asked, and what stood in the way.
     pub text: String,
     /// The numbers behind it, in the order in which they are read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub counts: Vec<RefusalCount>,
+    /// What to do next.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hint: String,
 }
@@ -106,6 +117,7 @@ pub struct PodRefusal {
 #[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RefusalCount {
+    /// What is counted.
     pub what: String,
     /// Decimal: a /64 does not fit in an integer.
     pub value: String,

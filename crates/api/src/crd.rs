@@ -24,6 +24,31 @@ const READY: Column = (
 );
 const REASON: Column =
     ("+Reason", "string", ".status.conditions[?(@.type==\"Ready\")].reason", "Why it is not in force");
+// Of a path that has several values a column shows the first.
+const FREE_V4: Column = (
+    "Free IPv4",
+    "string",
+    ".status.usage[?(@.family==\"IPv4\")].free",
+    "IPv4 addresses that can be given out",
+);
+const FREE_V6: Column = (
+    "Free IPv6",
+    "string",
+    ".status.usage[?(@.family==\"IPv6\")].free",
+    "IPv6 addresses that can be given out",
+);
+const HELD_V4: Column = (
+    "+Held IPv4",
+    "string",
+    ".status.usage[?(@.family==\"IPv4\")].held",
+    "IPv4 addresses reserved or active",
+);
+const HELD_V6: Column = (
+    "+Held IPv6",
+    "string",
+    ".status.usage[?(@.family==\"IPv6\")].held",
+    "IPv6 addresses reserved or active",
+);
 const AGE: Column = ("Age", "date", ".metadata.creationTimestamp", "");
 
 /// What of an object is not in its type.
@@ -42,8 +67,10 @@ const SUBNET: Face = Face {
         ("CIDRs", "string", ".spec.cidrs", "One, or one per family"),
         ("VRF", "string", ".spec.vrf", "The domain in which an address is unique"),
         READY,
-        ("Held", "string", ".status.usage[*].held", "Addresses reserved or active, per family"),
-        ("Free", "string", ".status.usage[*].free", "Addresses that can be given out, per family"),
+        FREE_V4,
+        FREE_V6,
+        HELD_V4,
+        HELD_V6,
         ("+Gateways", "string", ".spec.gateways", "Where given; else the first usable addresses"),
         ("+Default", "boolean", ".spec.default", "Whether requests that nothing else decides come here"),
         REASON,
@@ -59,8 +86,10 @@ const POOL: Face = Face {
         ("Subnet", "string", ".spec.subnet", "What it is a part of"),
         ("Ranges", "string", ".spec.ranges", "What it has"),
         READY,
-        ("Held", "string", ".status.usage[*].held", "Addresses reserved or active, per family"),
-        ("Free", "string", ".status.usage[*].free", "Addresses that can be given out, per family"),
+        FREE_V4,
+        FREE_V6,
+        HELD_V4,
+        HELD_V6,
         REASON,
         AGE,
     ],
@@ -150,11 +179,15 @@ fn column(&(name, kind, path, meaning): &Column) -> CustomResourceColumnDefiniti
 ///
 /// * Text is not broken into lines.
 /// * A field that may be left out is not nullable: null then means that it is left out, as it does on one machine.
-/// * Formats that Kubernetes has not are left out; the bounds say the same.
+/// * Formats that Kubernetes has not are left out, where bounds say the same, or said in its own.
 /// * What nobody writes by hand needs no rules: they would cost with every write.
 fn tidy(schema: &mut JSONSchemaProps, rules: bool) {
     schema.description = schema.description.take().map(|text| text.replace('\n', " "));
     schema.nullable = None;
+    if schema.format.as_deref() == Some("ip") {
+        let family = |format: &str| JSONSchemaProps { format: Some(format.to_owned()), ..Default::default() };
+        schema.any_of = Some(vec![family("ipv4"), family("ipv6")]);
+    }
     schema.format = schema.format.take().filter(|format| ["int32", "int64"].contains(&format.as_str()));
     if !rules {
         schema.x_kubernetes_validations = None;

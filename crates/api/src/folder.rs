@@ -11,11 +11,12 @@ use crate::read::{MAX_FILE_BYTES, parse_alone};
 use crate::{Parsed, Problem};
 
 /// Reads the `*.yaml`, `*.yml` and `*.json` files of a folder, in the order of their names; not the folders in it. Links
-/// are followed. What an editor leaves beside a file, and hidden files, are left alone.
+/// are followed. What an editor leaves beside a file, and hidden files, are left alone. Each is read by itself:
+/// [`Parsed::gather`] puts them together.
 ///
 /// The error is that of listing the folder: nothing is known then of what is in it.
-pub fn read_folder(folder: &Path) -> io::Result<Parsed> {
-    Ok(Parsed::gather(files(folder)?.iter().map(|file| read_file(file))))
+pub fn read_folder(folder: &Path) -> io::Result<Vec<Parsed>> {
+    Ok(files(folder)?.iter().map(|file| read_file(file)).collect())
 }
 
 /// The files that [`read_folder`] reads, in this order.
@@ -44,7 +45,7 @@ fn read_file(path: &Path) -> Parsed {
     let file: Arc<str> = path.to_string_lossy().into();
     match content(path) {
         Ok(text) => parse_alone(&file, &text),
-        Err(fault) => Parsed { objects: Vec::new(), errors: vec![Problem::new(&file, None, fault)] },
+        Err(fault) => Parsed { errors: vec![Problem::new(&file, None, fault)], ..Parsed::default() },
     }
 }
 

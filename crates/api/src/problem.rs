@@ -1,7 +1,8 @@
 //! Objects with the places of their fields, and what is wrong with those that are not right.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use allotment_core::{Object, ObjectError, ObjectKey};
@@ -16,6 +17,8 @@ pub struct Parsed {
     /// Right by themselves, each kind and name once.
     pub objects: Vec<Located<Object>>,
     pub errors: Vec<Problem>,
+    /// Files in which nothing is written at all, not even a comment.
+    pub blank: Vec<String>,
 }
 
 /// Something wrong in a file.
@@ -49,24 +52,35 @@ pub struct Located<T> {
 }
 
 impl Parsed {
-    /// Puts files together. Of an object that is there twice, the first stays, and the others are problems that say where
-    /// the first is.
-    pub fn gather(parts: impl IntoIterator<Item = Parsed>) -> Parsed {
+    /// Puts files together. Of an object that is there several times, the one in its `home` counts, else the first; the others
+    /// are problems that say where that one is. A home is a file, told by its name without folders.
+    pub fn gather<'h>(
+        parts: impl IntoIterator<Item = Parsed>,
+        home: impl Fn(&ObjectKey) -> Option<&'h str>,
+    ) -> Parsed {
         let mut all = Parsed::default();
-        let mut seen = HashMap::new();
+        let mut found: BTreeMap<ObjectKey, Vec<usize>> = BTreeMap::new();
+        let mut objects = Vec::new();
         for part in parts {
             all.errors.extend(part.errors);
+            all.blank.extend(part.blank);
             for object in part.objects {
-                let key = object.value.key();
-                if let Some(&first) = seen.get(&key) {
-                    let first: &Located<Object> = &all.objects[first];
-                    all.errors.push(object.doubled(key, first));
-                } else {
-                    seen.insert(key, all.objects.len());
-                    all.objects.push(object);
-                }
+                found.entry(object.value.key()).or_default().push(objects.len());
+                objects.push(object);
             }
         }
+        let mut counts: BTreeSet<usize> = BTreeSet::new();
+        for (key, places) in found {
+            let home = home(&key);
+            let home = home.and_then(|home| Path::new(home).file_name());
+            let is_home = |&place: &usize| Path::new(objects[place].file()).file_name() == home;
+            let chosen = places.iter().copied().find(is_home).unwrap_or(places[0]);
+            counts.insert(chosen);
+            let others = places.into_iter().filter(|&place| place != chosen);
+            all.errors.extend(others.map(|place| objects[place].doubled(key.clone(), &objects[chosen])));
+        }
+        let objects = objects.into_iter().enumerate();
+        all.objects = objects.filter(|(place, _)| counts.contains(place)).map(|(_, object)| object).collect();
         all
     }
 

@@ -16,12 +16,15 @@ pub const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
 /// Reads the objects of a file: YAML documents between lines of `---`, each of them an object or a `List` of objects.
 /// JSON is YAML. What is wrong with one document does not hide the others; an object that is there twice counts once.
 pub fn parse(file_name: &str, text: &str) -> Parsed {
-    Parsed::gather([parse_alone(&file_name.into(), text)])
+    Parsed::gather([parse_alone(&file_name.into(), text)], |_| None)
 }
 
 /// [`parse`], with objects that are there twice left as they are.
 pub(crate) fn parse_alone(file: &Arc<str>, text: &str) -> Parsed {
     let mut parsed = Parsed::default();
+    if text.trim_start_matches('\u{feff}').trim().is_empty() {
+        parsed.blank.push(file.to_string());
+    }
     if text.len() > MAX_FILE_BYTES {
         let most = MAX_FILE_BYTES / 1024 / 1024;
         let text = format!("the file is {} bytes long, and {most} MiB is the most", text.len());

@@ -17,7 +17,7 @@ use schemars::Schema;
 use serde_json::{Value, json};
 
 pub(crate) use parts::{dns, owner, requirement, route, selector};
-pub(crate) use scalar::{Cidr, IpRange};
+pub(crate) use scalar::{Cidr, IpRange, Mac};
 pub(crate) use sharing::{pool, reservation};
 pub(crate) use subnet::subnet;
 

@@ -5,7 +5,6 @@
 //! Fields that are not known are refused by [`parse`](crate::parse), not here: what the API server sends has been
 //! checked by it, and may be newer.
 
-#[cfg(feature = "kube")]
 mod block;
 mod convert;
 mod node;
@@ -19,11 +18,12 @@ use serde::{Deserialize, Serialize};
 use crate::{Address, Duration};
 
 #[cfg(feature = "kube")]
-pub use block::{AddressBlock, AddressBlockSpec};
+pub use block::AddressBlock;
+pub use block::AddressBlockSpec;
 #[cfg(feature = "kube")]
 pub use node::NodeAttachments;
 pub use node::{Answer, Ask, NodeAttachmentsSpec, NodeAttachmentsStatus, Still};
-pub use status::{Condition, ObjectStatus, UsageStatus};
+pub use status::{CONDITIONS, Condition, ObjectStatus, UsageStatus, condition};
 
 /// One or two CIDRs in a VRF, and what an interface in them is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

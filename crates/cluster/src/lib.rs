@@ -22,4 +22,4 @@ pub use backoff::Backoff;
 pub use connect::{ConnectError, connect};
 pub use objects::{Namespace, NetworkAttachmentDefinition, Node, Pod};
 pub use version::{BadVersion, ResourceVersion};
-pub use watch::{Event, Selectors, watch};
+pub use watch::{Event, ListError, Selectors, list, watch, watch_metadata};

@@ -20,6 +20,11 @@ pub struct BadVersion {
 }
 
 impl ResourceVersion {
+    /// As a number: what is higher came later.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
     /// That of an object as it was read.
     pub fn of(object: &impl Resource) -> Result<ResourceVersion, BadVersion> {
         object.meta().resource_version.as_deref().unwrap_or_default().parse()

@@ -7,12 +7,13 @@ mod source;
 use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
+use kube::core::PartialObjectMeta;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
 use crate::backoff::Backoff;
 use crate::version::ResourceVersion;
-use source::{Heard, Problem, Source};
+use source::{Heard, Part, Problem, Source};
 
 /// Time without a word from the API server, after which the stream counts as dead. A bookmark comes about every minute.
 const SILENCE: Duration = Duration::from_secs(130);
@@ -54,11 +55,45 @@ pub fn watch<K>(api: Api<K>, selectors: Selectors) -> impl Stream<Item = Event<K
 where
     K: Resource + DeserializeOwned + Send + 'static,
 {
-    let source = Source::new(api.resource_url().to_owned(), api.into_client(), selectors);
+    let source = Source::new(api.resource_url().to_owned(), api.into_client(), selectors, Part::Whole);
+    from(source)
+}
+
+/// As [`watch`], with only what the objects say of themselves: cheap where what they hold is large.
+pub fn watch_metadata<K>(
+    api: Api<K>,
+    selectors: Selectors,
+) -> impl Stream<Item = Event<PartialObjectMeta<K>>> + Send + use<K>
+where
+    K: Resource<DynamicType = ()> + Send + 'static,
+{
+    let source = Source::new(api.resource_url().to_owned(), api.into_client(), selectors, Part::Metadata);
+    from(source)
+}
+
+fn from<K>(source: Source) -> impl Stream<Item = Event<K>> + Send + use<K>
+where
+    K: Resource + DeserializeOwned + Send + 'static,
+{
     let watcher =
         Watcher { source, at: At::Nowhere, backoff: Backoff::default(), kind: std::marker::PhantomData };
     stream::unfold(watcher, |mut watcher| async move { Some((watcher.next().await, watcher)) })
 }
+
+/// All objects of `api` at one moment, no older than the call: to know more than a [`watch()`] has shown so far. It is not
+/// tried again.
+pub async fn list<K>(api: Api<K>, selectors: Selectors) -> Result<(Vec<K>, ResourceVersion), ListError>
+where
+    K: Resource + DeserializeOwned,
+{
+    let source = Source::new(api.resource_url().to_owned(), api.into_client(), selectors, Part::Whole);
+    source.list().await.map_err(ListError)
+}
+
+/// Why there is no list.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct ListError(#[from] Problem);
 
 struct Watcher<K> {
     source: Source,

@@ -10,6 +10,7 @@
 //! `docs/internals/decisions/0001-core-structures.md`.
 
 mod adopt;
+mod again;
 mod apply;
 mod arena;
 mod block;

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use serde_json::Value;
+
 use allotment_core::{Cidr, Dns, Family, GrantEntry, Object, ObjectKey, ObjectKind, Order, Request, State};
 use allotment_engine::EngineError;
 use allotment_wire::CniCall;
@@ -9,20 +11,18 @@ use allotment_wire::cni::{self, AddResult, AskedIp, CniArgs, Error, Net, NetConf
 
 use crate::host_local::Sets;
 use crate::implied::{Ground, Lent};
-use crate::service::{Answer, CALL_LIMIT, CniService};
+use crate::verbs::EngineVerbs;
 use crate::{fixed, netns, request, resolv};
 
-impl CniService {
+impl EngineVerbs {
     /// Grants, durably, and says what was granted (SPEC 1.1.0, section 4, "ADD"). The same attachment again gets the
     /// same. Whatever ends it early leaves nothing behind: the engine changes all or nothing.
-    pub(crate) async fn add(&self, call: &CniCall) -> Answer {
-        let deadline = Instant::now() + CALL_LIMIT;
+    pub(crate) async fn grant(&self, call: &CniCall, deadline: Instant) -> Result<Value, Error> {
         let conf = NetConf::parse(&call.config)?;
         let args = CniArgs::parse(&call.args)?;
-        self.admit_add(deadline).await?;
         let seen = netns::observe(&call.netns, &call.ifname);
         if seen.netns.is_none() {
-            self.metrics.cni.unseen.inc();
+            self.metrics.unseen.inc();
         }
         let mut request = request::frame(call, &conf, &args, seen)?;
         let result = match &conf.ipam.section {
@@ -54,7 +54,7 @@ impl CniService {
                 fixed::result(section, &addresses)
             }
         };
-        Ok(Some(result.render(conf.version)))
+        Ok(result.render(conf.version))
     }
 
     /// Sees that the subnets which a configuration implies are in force, and stay so.
@@ -134,7 +134,7 @@ fn other_prefix(state: &State, net: Net) -> Option<(Net, String, Cidr)> {
 
 /// Routes without a router go to the subnet's gateway, if it has one; a default route is there only if the subnet says
 /// so (C4).
-fn result_of(entries: Vec<GrantEntry>) -> AddResult {
+pub(crate) fn result_of(entries: Vec<GrantEntry>) -> AddResult {
     let mut result = AddResult::default();
     for entry in entries {
         let gateway =

@@ -4,7 +4,8 @@ use allotment_core::{Code, Refusal};
 use allotment_engine::EngineError;
 use allotment_wire::cni::{Error, code};
 
-const LATER: &str = "the runtime tries again by itself; `allot ready` tells when the daemon serves";
+pub(crate) const LATER: &str =
+    "the runtime tries again by itself; `allot ready` tells when the daemon serves";
 
 /// It may work the next time.
 pub(crate) fn later(msg: impl Into<String>) -> Error {

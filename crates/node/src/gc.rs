@@ -6,18 +6,19 @@ use std::time::Instant;
 use allotment_core::{Allocation, AllocationState, Release, State};
 use allotment_engine::Pages;
 use allotment_wire::CniCall;
-use allotment_wire::cni::{NetConf, ValidAttachment};
+use allotment_wire::cni::{Error, NetConf, ValidAttachment};
 
 use crate::answer;
-use crate::service::{Answer, CALL_LIMIT, CniService};
+use crate::service::CALL_LIMIT;
 use crate::together::together;
+use crate::verbs::EngineVerbs;
 
-impl CniService {
+impl EngineVerbs {
     /// Releases every attachment to this network that the list lacks (SPEC 1.1.0, section 4, "GC"). Without a list nothing is
     /// known, and nothing is done; other networks are not touched (O3).
-    pub(crate) async fn gc(&self, call: &CniCall) -> Answer {
+    pub(crate) async fn release_stale(&self, call: &CniCall) -> Result<(), Error> {
         let conf = NetConf::parse(&call.config)?;
-        let Some(valid) = conf.valid_attachments else { return Ok(None) };
+        let Some(valid) = conf.valid_attachments else { return Ok(()) };
         let valid: HashSet<ValidAttachment> = valid.into_iter().collect();
         let network = conf.name;
         let pick = {
@@ -51,7 +52,7 @@ impl CniService {
             None if done < count => {
                 Err(answer::later(format!("{done} of {count} stale attachments were released")))
             }
-            None => Ok(None),
+            None => Ok(()),
         }
     }
 }

@@ -13,21 +13,21 @@ use axum::routing::post;
 use allotment_wire::CniCall;
 use allotment_wire::cni::{Error, code};
 
-use crate::service::CniService;
+use crate::service::{CniService, Verbs};
 
 /// The longest body: a configuration of 4 MiB, which the plugin does not exceed, and the environment.
 pub const MAX_BODY: usize = (4 << 20) + (128 << 10);
 
 /// The route that the plugin asks.
-pub fn cni_router(service: Arc<CniService>) -> Router {
+pub fn cni_router<V: Verbs>(service: Arc<CniService<V>>) -> Router {
     Router::new()
-        .route("/v1/cni", post(answer_call))
+        .route("/v1/cni", post(answer_call::<V>))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(service)
 }
 
-async fn answer_call(
-    State(service): State<Arc<CniService>>,
+async fn answer_call<V: Verbs>(
+    State(service): State<Arc<CniService<V>>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let call = match body {

@@ -76,6 +76,19 @@ impl Implied {
     }
 }
 
+impl Implied {
+    /// The names of the subnets that grounds are or would be in, whether those have them in force or not.
+    pub(crate) async fn names(
+        &self,
+        engine: &Handle,
+        vrf: &str,
+        grounds: &[Ground],
+    ) -> Result<Vec<String>, ImpliedError> {
+        let known = read(engine, vrf).await?;
+        grounds.iter().map(|ground| adapt(&known, vrf, ground).map(|spec| spec.name)).collect()
+    }
+}
+
 /// The subnets of a VRF, as the ledger has them.
 async fn read(engine: &Handle, vrf: &str) -> Result<Vec<SubnetSpec>, EngineError> {
     let vrf = vrf.to_owned();

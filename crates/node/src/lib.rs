@@ -1,16 +1,16 @@
 //! What every node has: the socket that the CNI plugin asks, the calls behind it, and the network namespaces.
 //!
 //! ```text
-//!   plugin ──▶ Socket, serve ──▶ http ──▶ CniService ──▶ engine::Handle
-//!                                             │  ▲
-//!   pending-del/ ──▶ pending ─────────────────┘  │ evidence, MAC
-//!                                                │
-//!   /proc, /run/netns ──▶ netns ─────────────────┤
+//!   plugin ──▶ Socket, serve ──▶ http ──▶ CniService ──▶ Verbs: EngineVerbs ──▶ engine::Handle
+//!                                             │                     ▲        (or an agent's)
+//!   pending-del/ ──▶ pending ─────────────────┘                     │ evidence, MAC
+//!                                                                   │
+//!   /proc, /run/netns ──▶ netns ────────────────────────────────────┤
 //!                           └──▶ Sweep: releases what vanished
 //! ```
 //!
 //! * [`Socket`], [`serve`], [`cni_router`]: who may ask, and how a call comes in.
-//! * [`CniService`]: the verbs of CNI.
+//! * [`CniService`]: what all daemons do alike when CNI calls; [`Verbs`]: what its verbs come to, here [`EngineVerbs`].
 //! * [`Sweep`]: finds containers that vanished.
 //! * [`netns`]: network namespaces, and what is live in them.
 //! * [`NodeMetrics`]: what is counted.
@@ -36,12 +36,14 @@ mod service;
 mod socket;
 mod sweep;
 mod together;
+mod verbs;
 
 pub use answer::cni_code;
 pub use http::{MAX_BODY, cni_router};
 pub use metrics::NodeMetrics;
 pub use netns::{Interface, contents, gone};
 pub use serve::{DRAIN_LIMIT, serve};
-pub use service::{CALL_LIMIT, CniService, Decided};
+pub use service::{CALL_LIMIT, CniService, Verbs};
 pub use socket::{BindError, Socket};
 pub use sweep::{LookError, SWEEP_EVERY, Sweep};
+pub use verbs::{Decided, EngineVerbs};

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
 
-use allotment_engine::EngineError;
+use allotment_wire::cni::Error;
 use allotment_wire::{CniCall, Command, PENDING_DEL};
 
 use crate::metrics::PendingMetrics;
@@ -35,8 +35,8 @@ pub(crate) struct Pending {
 pub(crate) enum ReplayError {
     #[error("the folder {} cannot be read: {source}", .folder.display())]
     Folder { folder: PathBuf, source: io::Error },
-    #[error("{waiting} releases that came while nobody could do them are still waiting: {source}")]
-    Engine { waiting: usize, source: EngineError },
+    #[error("{waiting} releases that came while nobody could do them are still waiting: {}", .why.msg)]
+    Release { waiting: usize, why: Error },
     #[error("{waiting} releases that came while nobody could do them are still waiting")]
     Unfinished { waiting: usize },
     /// It would be done again later, when the same container may have an address again.
@@ -62,15 +62,15 @@ impl Pending {
         fs::rename(part, self.folder.join(name))
     }
 
-    /// Does what waits, through `release`, and says how many releases those were. A file is removed when its release is
+    /// Does what waits, through `release`. A file is removed when its release is
     /// durable; one that makes no sense is moved aside and holds nobody up.
-    pub(crate) async fn replay<R, F>(&self, release: R) -> Result<usize, ReplayError>
+    pub(crate) async fn replay<R, F>(&self, release: R) -> Result<(), ReplayError>
     where
         R: Fn(CniCall) -> F,
-        F: Future<Output = Result<(), EngineError>> + Send + 'static,
+        F: Future<Output = Result<(), Error>> + Send + 'static,
     {
         if self.waiting()?.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
         let _turn = self.turn.lock().await;
         let files = self.waiting()?;
@@ -87,7 +87,7 @@ impl Pending {
                 }
             }
         }
-        let (mut done, mut failed, mut stuck) = (0, None, None);
+        let (mut failed, mut stuck) = (None, None);
         let work = |(path, call)| {
             let releasing = release(call);
             async move { (path, releasing.await) }
@@ -95,7 +95,6 @@ impl Pending {
         together(calls, work, |(path, outcome): (PathBuf, _)| match outcome {
             Ok(()) => {
                 self.metrics.replayed.inc();
-                done += 1;
                 match remove(&path) {
                     Ok(()) => left -= 1,
                     Err(source) => stuck = Some(ReplayError::Stuck { file: path, source }),
@@ -110,10 +109,10 @@ impl Pending {
         .await;
         self.metrics.waiting.set(i64::try_from(left).unwrap_or(i64::MAX));
         match (failed, stuck) {
-            (Some(source), _) => Err(ReplayError::Engine { waiting: left, source }),
+            (Some(why), _) => Err(ReplayError::Release { waiting: left, why }),
             (None, Some(stuck)) => Err(stuck),
             (None, None) if left > 0 => Err(ReplayError::Unfinished { waiting: left }),
-            (None, None) => Ok(done),
+            (None, None) => Ok(()),
         }
     }
 

@@ -115,6 +115,15 @@ impl Book {
         self.kept.is_rebuilt
     }
 
+    /// The Node object's UID became known, or is another one: the machine stays what it was.
+    pub fn identified(&mut self, me: Identity) -> Vec<Record> {
+        if me == self.kept.me {
+            return Vec::new();
+        }
+        self.last = None;
+        self.take_in(vec![Record::Started(me)])
+    }
+
     /// Without a journal: what lives, by namespace (R3). To be looked at when no main plugin that was started before this
     /// agent is still at work: it may hold an answer that is on no interface yet.
     pub fn rebuilt(
@@ -245,6 +254,13 @@ impl Book {
         Ok(self.take_in(vec![Record::Served(attachment)]))
     }
 
+    /// Whether an ADD was answered for this interface, no DEL came, and it has not ended. Answering it again as it was is no
+    /// news: until its end it stands in every report that it matters to.
+    pub fn is_served(&self, sandbox: &str, interface: &str) -> bool {
+        let key = (sandbox.to_owned(), interface.to_owned());
+        self.kept.open.get(&key).is_some_and(|open| !open.is_deleted)
+    }
+
     fn judge(&self, ticket: &Ticket, attachment: &Attachment, source: &Source) -> Result<(), Refused> {
         if self.is_cancelled(ticket) {
             return Err(Refused::Deleted);
@@ -354,8 +370,9 @@ impl Book {
         }
     }
 
+    /// As of what is published. An older list shows pods that are gone by then, so it shows none to be bound.
     fn is_bound(&self, pod: &str) -> bool {
-        self.pods.get(pod).is_some_and(|seen| !seen.is_finished)
+        self.is_ready() && self.pods.get(pod).is_some_and(|seen| !seen.is_finished)
     }
 
     /// Whether there is something to publish.

@@ -248,10 +248,10 @@ impl Ends {
     #[must_use]
     pub fn reported(&mut self, node: &str, report: Report, written: Version) -> bool {
         if report.as_of > written {
-            self.nodes.entry(node.to_owned()).or_default().report = None;
+            self.nodes.entry(node.to_owned()).or_default().heard = None;
             return false;
         }
-        self.nodes.entry(node.to_owned()).or_default().report = Some(report);
+        self.nodes.entry(node.to_owned()).or_default().heard = Some(report.into());
         self.judge_node(node);
         true
     }
@@ -300,7 +300,7 @@ impl Ends {
     /// The nodes whose full inventory under this epoch is outstanding: free addresses cool until there is none (L6).
     pub fn recovering(&self) -> impl Iterator<Item = &str> {
         let is_behind = |node: &Node| {
-            node.is_expected() && node.report.as_ref().is_none_or(|report| report.epoch < self.epoch)
+            node.is_expected() && node.heard.as_ref().is_none_or(|report| report.epoch < self.epoch)
         };
         self.nodes.iter().filter(move |(_, node)| is_behind(node)).map(|(name, _)| name.as_str())
     }

@@ -24,13 +24,6 @@ pub struct Address {
     pub address: IpAddr,
 }
 
-impl Address {
-    /// Whether a use of `self` may be a use of `other`.
-    pub fn covers(&self, other: &Address) -> bool {
-        self.address == other.address && (self.vrf.is_empty() || self.vrf == other.vrf)
-    }
-}
-
 /// An address that an attachment of a pod has.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Use {
@@ -58,11 +51,4 @@ pub struct Report {
     pub inventory: BTreeSet<Use>,
     /// What is asked for (K1): id → UID of the pod as CNI has it.
     pub asks: BTreeMap<String, String>,
-}
-
-impl Report {
-    /// Whether it is made on the machine that was the Node of this UID.
-    pub fn speaks_for(&self, node_uid: &str) -> bool {
-        self.node_uid == node_uid || self.earlier.contains(node_uid)
-    }
 }

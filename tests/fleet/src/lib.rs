@@ -33,7 +33,7 @@ pub mod proxy;
 mod server;
 pub mod standing;
 
-pub use allot::{Agent, Allot, Controller, bin};
+pub use allot::{Agent, Allot, Controller, bin, wait_published};
 pub use control_plane::{ControlPlane, Durability, Settings};
 pub use kubelet::{Added, Kubelet, Sandbox, Started};
 pub use multus::{Attachment, Networks};

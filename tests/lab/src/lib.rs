@@ -6,6 +6,7 @@
 //!       Daemon   `allot standalone`, started, stopped, killed
 //!       Netns    a container's network namespace
 //!       Call     one call of a CNI plugin, as a container runtime makes it
+//!   figures   what was measured, as a table
 //!   go        programs of a Go module in the tree, built once
 //!   stock     the plugins of containernetworking: found, or built
 //! ```
@@ -14,6 +15,7 @@
 
 mod cni;
 mod daemon;
+pub mod figures;
 pub mod go;
 pub mod isolate;
 mod lab;

@@ -6,13 +6,13 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
+use allotment_lab::figures::digits;
 use allotment_lab::{Netns, Programs, find, wait_until};
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::row::digits;
 use super::site::Ours;
 
 /// What is pinned: the figure, and by how much it may differ.

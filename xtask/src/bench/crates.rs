@@ -2,10 +2,10 @@
 
 use std::process::{Command, Stdio};
 
+use allotment_lab::figures::{Bar, Row, digits};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::row::{Bar, Row, digits};
 use crate::tree;
 
 /// From here on the bar for a million held is meant.

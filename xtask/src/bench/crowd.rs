@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use allotment_lab::figures::{Bar, Row, Times, digits};
 use allotment_lab::{Netns, Programs};
 use anyhow::Result;
 
-use super::row::{Bar, Row, digits};
 use super::site::{self, Caller, Ours};
-use super::times::Times;
 
 const AT_ONCE: [usize; 3] = [1, 8, 64];
 
@@ -61,7 +60,7 @@ impl Sum {
 
     /// Pairs per second.
     fn rate(&self) -> f64 {
-        self.times.len() as f64 / self.took.as_secs_f64()
+        self.times.count() as f64 / self.took.as_secs_f64()
     }
 }
 

@@ -3,46 +3,12 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use nix::unistd::{SysconfVar, sysconf};
-use serde_json::{Value, json};
-
-/// What a run should be read with.
-pub(crate) struct Machine {
-    cores: usize,
-    kernel: String,
-    filesystem: String,
-    /// The average number of processes that ran or waited in the minute before.
-    load: f64,
-}
-
-impl Machine {
-    pub(crate) fn look(folder: &Path) -> Result<Machine> {
-        let filesystem = allotment_lab::run(Command::new("df").arg("--output=fstype").arg(folder))?;
-        let load = fs::read_to_string("/proc/loadavg")?;
-        Ok(Machine {
-            cores: std::thread::available_parallelism()?.get(),
-            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
-            filesystem: filesystem.lines().last().unwrap_or("unknown").to_owned(),
-            load: load.split(' ').next().context("/proc/loadavg is empty")?.parse()?,
-        })
-    }
-
-    pub(crate) fn line(&self) -> String {
-        let Machine { cores, kernel, filesystem, load } = self;
-        format!("{cores} cores, Linux {kernel}, {filesystem}, load before the run {load}")
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        let Machine { cores, kernel, filesystem, load } = self;
-        json!({"cores": cores, "kernel": kernel, "filesystem": filesystem, "loadBefore": load})
-    }
-}
 
 /// A file that is synced and nothing else: what durability costs here at best.
 pub(crate) struct Disk {

@@ -7,14 +7,13 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use allotment_lab::figures::{Bar, Row, Times, digits};
 use allotment_lab::{Programs, run};
 use anyhow::{Context, Result};
 use serde_json::json;
 
 use super::machine::{self, Disk};
-use super::row::{Bar, Row, digits};
 use super::site::{self, Caller, Ours};
-use super::times::Times;
 
 const ROUNDS: usize = 400;
 
@@ -132,7 +131,7 @@ fn held_rows(fields: &[Field]) -> Vec<Row> {
 /// Where the time of an ADD goes.
 fn add_rows(field: &Field, parts: &Parts, daemon_cpu: Duration) -> Vec<Row> {
     let (add, empty, round_trip) = (field.our_adds.median(), parts.empty.median(), parts.round_trip.median());
-    let calls = field.our_pairs.len() as f64 * 2.0;
+    let calls = field.our_pairs.count() as f64 * 2.0;
     let per_call = |cpu: Duration| cpu.as_secs_f64() * 1000.0 / calls;
     vec![
         Row::new("ADD, whole process", add, "ms")

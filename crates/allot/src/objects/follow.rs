@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use allotment_api::Problem;
-use allotment_core::{Object, ObjectKey};
+use allotment_core::{Object, ObjectKey, ObjectKind, State};
 use allotment_engine::{EngineError, Handle};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -99,8 +99,8 @@ impl Follower {
     /// Reads the folder and brings it into force, as far as that goes. `false`: the engine could not do its part.
     async fn read(&mut self) -> bool {
         self.watcher.arm();
-        let (folder, expected) = (self.folder.clone(), !self.remembered.files().is_empty());
-        let wanted = tokio::task::spawn_blocking(move || Wanted::read(&folder, expected)).await;
+        let (folder, from_files) = (self.folder.clone(), self.remembered.files());
+        let wanted = tokio::task::spawn_blocking(move || Wanted::read(&folder, &from_files)).await;
         let done = self.bring_into_force(wanted.expect("reading files does not panic")).await;
         self.due = Instant::now() + if done.is_ok() { REREAD } else { RETRY };
         self.ended(done)
@@ -139,6 +139,7 @@ impl Follower {
             files.extend(declared.map(|(key, declared)| (key.clone(), declared.file().to_owned())));
         })?;
         let steps = steps(&in_force, &self.remembered.files(), &wanted);
+        self.warn_of_opened_pools(&steps).await?;
         let settled = settle(&mut self.handle, steps).await;
         self.faults = wanted.problems;
         self.take(settled)?;
@@ -156,7 +157,7 @@ impl Follower {
                 Step::Put(declared) => {
                     tracing::info!(object = %declared.value.key(), file = declared.file(), "in force");
                 }
-                Step::Remove(object, _) => tracing::info!(%object, "removed: its file is gone"),
+                Step::Remove(object, _) => tracing::info!(%object, "removed: no file declares it any more"),
             }
         }
         if let Some(error) = settled.failed {
@@ -166,6 +167,29 @@ impl Follower {
         self.log();
         let blocked = self.blocked.iter().map(|blocked| &blocked.problem);
         self.problems.send_replace(self.faults.iter().chain(blocked).cloned().collect());
+        Ok(())
+    }
+
+    /// A pool may go while its addresses are held: they stay with their owners. But nothing keeps others out of the rest any
+    /// more, which is not always what was meant: a new kind or name in the file takes the pool away, too.
+    async fn warn_of_opened_pools(&self, steps: &[Step]) -> Result<(), EngineError> {
+        for step in steps {
+            let Step::Remove(key @ ObjectKey { kind: ObjectKind::IPPool, name }, file) = step else {
+                continue;
+            };
+            let pool = name.clone();
+            let held =
+                move |state: &State, now| state.pool_usage(&pool, now).iter().map(|usage| usage.held).sum();
+            let held: u64 = self.handle.read(held).await?;
+            if held > 0 {
+                tracing::warn!(
+                    object = %key,
+                    file,
+                    held,
+                    "a pool goes while addresses of it are held: they stay with their owners, and the others are open to all who may use its subnet"
+                );
+            }
+        }
         Ok(())
     }
 

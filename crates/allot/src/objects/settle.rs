@@ -112,6 +112,7 @@ impl Settled {
 mod tests {
     use allotment_wire::CheckFile;
 
+    use super::super::remember::FromFiles;
     use super::super::wanted::Wanted;
     use super::*;
 
@@ -123,7 +124,7 @@ mod tests {
             )
         };
         let text: String = subnets.iter().map(line).collect();
-        let wanted = Wanted::parse(&[CheckFile { name: "x.yaml".to_owned(), text }]);
+        let wanted = Wanted::parse(&[CheckFile { name: "x.yaml".to_owned(), text }], &FromFiles::new());
         assert_eq!(wanted.problems, []);
         wanted.objects.into_values().map(|declared| Step::Put(Box::new(declared))).collect()
     }

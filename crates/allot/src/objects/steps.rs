@@ -93,7 +93,10 @@ spec: {subnet: SUBNET, ranges: [10.0.0.8/29]}
     }
 
     fn wanted(documents: &[String]) -> Wanted {
-        Wanted::parse(&[CheckFile { name: "x.yaml".to_owned(), text: documents.join("---\n") }])
+        Wanted::parse(
+            &[CheckFile { name: "x.yaml".to_owned(), text: documents.join("---\n") }],
+            &FromFiles::new(),
+        )
     }
 
     /// What the steps from one set of files to another are.
@@ -137,10 +140,10 @@ spec: {subnet: SUBNET, ranges: [10.0.0.8/29]}
     #[test]
     fn a_missing_folder_takes_nothing_back() {
         let key = wanted(&[subnet("a")]).objects.into_keys().next().unwrap();
-        for expected in [false, true] {
-            let missing = Wanted::read(std::path::Path::new("/nonexistent/objects"), expected);
+        for from_files in [FromFiles::new(), FromFiles::from([(key.clone(), "x.yaml".to_owned())])] {
+            let missing = Wanted::read(std::path::Path::new("/nonexistent/objects"), &from_files);
             assert!(!missing.takes_back(&key));
-            assert_eq!(missing.problems.is_empty(), !expected, "only what was there is missed");
+            assert_eq!(missing.problems.is_empty(), from_files.is_empty(), "only what was there is missed");
         }
     }
 

@@ -18,11 +18,12 @@ pub(crate) async fn check(
     files: &[CheckFile],
     from_files: Arc<FromFiles>,
 ) -> Result<Vec<CheckRow>, Trouble> {
-    let touched = Wanted::parse(files).objects.into_values().map(|declared| match declared.value {
-        Object::Subnet(subnet) => subnet.name,
-        Object::IPPool(pool) => pool.subnet,
-        Object::Reservation(reservation) => reservation.subnet,
-    });
+    let touched =
+        Wanted::parse(files, &from_files).objects.into_values().map(|declared| match declared.value {
+            Object::Subnet(subnet) => subnet.name,
+            Object::IPPool(pool) => pool.subnet,
+            Object::Reservation(reservation) => reservation.subnet,
+        });
     let from_files_too = from_files.keys().filter(|key| key.kind == ObjectKind::Subnet);
     let touched: BTreeSet<String> = touched.chain(from_files_too.map(|key| key.name.clone())).collect();
     let (copy, _) = copy(handle, move |state, block| in_subnets(state, block, &touched)).await?;
@@ -31,7 +32,7 @@ pub(crate) async fn check(
 
 /// What would be wrong with the files beside what is in `state`.
 pub(crate) async fn check_files(files: &[CheckFile], state: State, from_files: &FromFiles) -> Vec<CheckRow> {
-    let wanted = Wanted::parse(files);
+    let wanted = Wanted::parse(files, from_files);
     let in_force: BTreeMap<ObjectKey, Object> =
         state.objects().map(|object| (object.key(), object)).collect();
     let steps = steps(&in_force, from_files, &wanted);

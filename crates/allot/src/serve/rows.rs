@@ -75,15 +75,15 @@ fn rule(rule: Rule) -> String {
     format!("{}/{}", name(serde_json::to_value(rule.choice)), name(serde_json::to_value(rule.pick)))
 }
 
-/// How the subnet or pool was chosen, as a clause.
+/// How the subnet was chosen, or a pool of it, as a clause about the subnet.
 pub(crate) fn choice(choice: Choice) -> &'static str {
     match choice {
         Choice::Address => "the address asked for lies in it",
-        Choice::Request => "the request names it",
-        Choice::Namespace => "the namespace names it",
-        Choice::Network => "the network names it",
-        Choice::Selector => "its selectors match",
-        Choice::Default => "it is the default",
+        Choice::Request => "the request named it or a pool of it",
+        Choice::Namespace => "the namespace named it or a pool of it",
+        Choice::Network => "the network named it or a pool of it",
+        Choice::Selector => "its selectors or those of a pool of it matched",
+        Choice::Default => "it was the default",
     }
 }
 

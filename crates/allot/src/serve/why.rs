@@ -19,6 +19,13 @@ pub(crate) async fn why(
     owner: OwnerPattern,
 ) -> Result<Vec<WhyRow>, Trouble> {
     let refused = refusals.select(|refused| owner.matches_owner(&refused.owner, &[]));
+    let mut answer = addresses(handle, owner).await?;
+    answer.extend(refused.into_iter().map(was_refused));
+    Ok(answer)
+}
+
+/// What the ledger says of an owner's addresses.
+pub(crate) async fn addresses(handle: &Handle, owner: OwnerPattern) -> Result<Vec<WhyRow>, Trouble> {
     let atlas = Arc::new(Atlas::read(handle).await?);
     let mut walk = Walk::new(handle, Arc::clone(&atlas), Filter::of_owner(owner));
     let mut answer = Vec::new();
@@ -28,14 +35,15 @@ pub(crate) async fn why(
             answer.push(has(&allocation, row, region));
         }
     }
-    answer.extend(refused.into_iter().map(was_refused));
     Ok(answer)
 }
 
 /// An address it has or had.
 fn has(allocation: &Allocation, row: IpRow, region: Option<&Region>) -> WhyRow {
+    // A held address keeps its subnet, but pools move, and of one that is released the subnet may, too: the record does not say
+    // which it came from.
     let place = match (&row.pool, &row.subnet) {
-        (Some(pool), Some(subnet)) => format!("pool `{pool}` of subnet `{subnet}`"),
+        (Some(pool), Some(subnet)) => format!("subnet `{subnet}` (in its pool `{pool}` now)"),
         (None, Some(subnet)) => format!("subnet `{subnet}`"),
         (_, None) => "no subnet that is in force".to_owned(),
     };
@@ -52,11 +60,12 @@ fn has(allocation: &Allocation, row: IpRow, region: Option<&Region>) -> WhyRow {
             format!("had {address}{on} until {since}; nobody else gets it for {cooling} s from then")
         }
     };
+    let from = if allocation.state.is_held() { "from" } else { "now in" };
     let choice = rows::choice(allocation.rule.choice);
     let pick = rows::pick(allocation.rule.pick);
     WhyRow {
         owner: rows::owner_row(&allocation.owner),
-        why: format!("{state}; from {place}, because {choice}; this address, because {pick}"),
+        why: format!("{state}; {from} {place}, because {choice}; this address, because {pick}"),
         since: row.since.clone(),
         address: Some(row),
         code: None,

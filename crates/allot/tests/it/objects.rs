@@ -222,3 +222,71 @@ fn an_edit_comes_into_force_as_one_and_is_checked_as_one() {
     assert!(done.code == 1 && done.out.contains("no longer declared, but cannot go"), "{done:?}");
     assert!(condition(&daemon, "b").contains("shop/h"));
 }
+
+#[test]
+fn a_file_that_comes_with_a_name_in_force_takes_nothing_over() {
+    let mut daemon = Daemon::with(&[("lan.yaml", &subnet("lan", "10.0.0.0/24"))]);
+    // It sorts first.
+    daemon.write("00-new.yaml", &subnet("lan", "10.9.0.0/24"));
+    let said = condition(&daemon, "lan");
+    assert!(said.contains("00-new.yaml:3") && said.contains("lan.yaml:1"), "{said}");
+    daemon.wait_for_cidr("lan", "10.0.0.0/24");
+    let done = daemon.tool(&["check", "objects"]);
+    assert!(done.code == 1 && done.out.contains("objects/00-new.yaml:3: Subnet `lan`"), "{done:?}");
+    daemon.stop();
+    daemon.start();
+    daemon.wait_for_cidr("lan", "10.0.0.0/24");
+    assert!(condition(&daemon, "lan").contains("00-new.yaml:3"), "across a restart");
+    daemon.remove("lan.yaml");
+    daemon.wait_for_cidr("lan", "10.9.0.0/24");
+}
+
+#[test]
+fn a_file_that_is_emptied_takes_nothing_back() {
+    let daemon = Daemon::with(&[("lan.yaml", &(subnet("a", "10.0.0.0/24") + &subnet("b", "10.1.0.0/24")))]);
+    let file = daemon.path("objects/lan.yaml");
+    fs::write(&file, "").unwrap();
+    let said = condition(&daemon, "a");
+    assert!(said.contains("lan.yaml: ") && said.contains("the file is empty"), "{said}");
+    assert_eq!(daemon.tool(&["check", "objects"]).code, 1);
+    assert_eq!(daemon.rows(&["subnet"]).len(), 2);
+    // Moved elsewhere it is not missed; what was meant says so, be it in a comment.
+    daemon.write("b.yaml", &subnet("b", "10.1.0.0/24"));
+    wait_for("`b` has a file again", || {
+        daemon.rows(&["subnet", "b"])[0]["condition"].is_null().then_some(())
+    });
+    fs::write(&file, "# moved to b.yaml\n").unwrap();
+    wait_until_gone(&daemon, "a");
+    assert_eq!(daemon.rows(&["subnet"]).len(), 1);
+}
+
+#[test]
+fn a_pool_that_goes_from_under_its_holders_is_a_warning() {
+    let pool = object("IPPool", "db", "subnet: lan, ranges: [10.0.0.64/28]");
+    let lan = subnet("lan", "10.0.0.0/24");
+    let daemon = Daemon::with(&[("lan.yaml", &(lan.clone() + &pool))]);
+    assert_eq!(daemon.cni("ADD", "a", &serde_json::json!({"pools": ["db"]})).0, 0);
+    let kept = object("Reservation", "db", "subnet: lan, addresses: [10.0.0.80/28], reason: another kind");
+    daemon.write("lan.yaml", &(lan + &kept));
+    wait_for("the pool goes", || daemon.rows(&["pool"]).is_empty().then_some(()));
+    let log = daemon.log();
+    let line = log.lines().find(|line| line.contains("a pool goes while addresses of it are held")).unwrap();
+    assert!(line.contains("WARN") && line.contains("IPPool `db`") && line.contains("held=1"), "{line}");
+    let done = daemon.tool(&["why", "a"]);
+    assert!(done.out.contains("from subnet `lan`, because the network named it or a pool of it"), "{done:?}");
+}
+
+#[test]
+fn why_says_nothing_wrong_after_a_pool_moved() {
+    let pool = |name: &str, range: &str| object("IPPool", name, &format!("subnet: lan, ranges: [{range}]"));
+    let lan = subnet("lan", "10.0.0.0/24");
+    let daemon = Daemon::with(&[("lan.yaml", &(lan.clone() + &pool("db", "10.0.0.64/28")))]);
+    assert_eq!(daemon.cni("ADD", "a", &serde_json::json!({"pools": ["db"]})).1, ["10.0.0.64"]);
+    let done = daemon.tool(&["why", "a"]);
+    let why = "from subnet `lan` (in its pool `db` now), because the network named it or a pool of it";
+    assert!(done.out.contains(why), "{done:?}");
+    daemon.write("lan.yaml", &(lan + &pool("db", "10.0.0.128/28") + &pool("web", "10.0.0.64/28")));
+    wait_for("the pool has moved", || (daemon.rows(&["pool"]).len() == 2).then_some(()));
+    let done = daemon.tool(&["why", "a"]);
+    assert!(done.out.contains(&why.replace("db", "web")), "{done:?}");
+}

@@ -55,7 +55,7 @@ fn why_an_owner_has_what_it_has() {
         let done = daemon.tool(&["why", owner]);
         assert_eq!(done.code, 0, "{done:?}");
         assert!(done.out.contains("Pod shop/a: has 10.0.0.2 on eth0 of network `lan`"), "{done:?}");
-        assert!(done.out.contains("because the network names it"), "{done:?}");
+        assert!(done.out.contains("because the network named it or a pool of it"), "{done:?}");
         assert!(done.out.contains("because it was the lowest never used before"), "{done:?}");
     }
     assert!(

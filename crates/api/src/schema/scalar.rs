@@ -32,6 +32,9 @@ pub(crate) struct Cidr;
 /// Stands for core's type of this name, which knows no schemas.
 pub(crate) struct IpRange;
 
+/// Stands for core's type of this name, which knows no schemas.
+pub(crate) struct Mac;
+
 macro_rules! scalar {
     ($type:ident, $make:ident) => {
         impl JsonSchema for $type {
@@ -52,6 +55,7 @@ macro_rules! scalar {
 
 scalar!(Cidr, cidr);
 scalar!(IpRange, range);
+scalar!(Mac, mac);
 scalar!(Address, address);
 scalar!(Duration, duration);
 
@@ -124,6 +128,11 @@ fn duration() -> Value {
         "write it as `30s`, `5m`, `1h30m` or `0s`",
     );
     schema
+}
+
+/// As the program writes it, which nobody else does.
+fn mac() -> Value {
+    json!({"type": "string", "pattern": "^([0-9a-f]{2}:){5}[0-9a-f]{2}$"})
 }
 
 fn text(most: u64) -> Value {

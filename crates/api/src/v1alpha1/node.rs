@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::annotation::{GrantedAttachment, PodRefusal};
 
-/// The controller's half.
+/// What a node's agent is asked and answered; the controller's half.
 #[cfg_attr(feature = "kube", derive(kube::CustomResource, schemars::JsonSchema))]
 #[cfg_attr(
     feature = "kube",
@@ -28,12 +28,12 @@ pub struct NodeAttachmentsSpec {
     /// The epoch under which the agent is to publish its full inventory (L6).
     #[serde(default)]
     pub epoch: u64,
-    /// Answers to [`NodeAttachmentsStatus::asks`], until the ask is gone.
+    /// Answers to `asks` of the status, until the ask is gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,
 }
 
-/// The agent's half.
+/// What a node's agent says; its own half.
 #[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -71,6 +71,7 @@ pub struct Still {
     pub pod: String,
     /// Empty where only the kernel could be asked: then it stands for every VRF.
     pub vrf: String,
+    /// An address.
     pub address: IpAddr,
 }
 
@@ -81,33 +82,42 @@ pub struct Still {
 pub struct Ask {
     /// Unique among the node's asks; the answer carries it.
     pub id: String,
+    /// The pod's.
     pub namespace: String,
+    /// The pod's.
     pub name: String,
     /// As CNI has it: of a static pod it is the hash of its configuration, not the mirror's UID (K6).
     #[serde(rename = "podUID")]
     pub pod_uid: String,
+    /// The interface's name inside the pod.
     pub interface: String,
     /// The network's name in its CNI configuration.
     pub network: String,
     /// From the `ipam` section, runtimeConfig, args and `CNI_ARGS`, in the order in which they are tried.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subnets: Vec<String>,
+    /// Alike.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pools: Vec<String>,
+    /// Alike.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ips: Vec<IpAddr>,
+    /// What was asked for, or what the interface has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,
 }
 
-/// What became of an [`Ask`]: one of both is there.
+/// What became of an ask: one of grant and refusal is there.
 #[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
+    /// The ask's.
     pub id: String,
+    /// What it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantedAttachment>,
+    /// Why it was given nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<PodRefusal>,
 }

@@ -1,10 +1,11 @@
 //! Folders, as editors, people and mounted `ConfigMap`s leave them.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use allotment_api::{MAX_FILE_BYTES, Parsed, read_folder};
+use allotment_api::{MAX_FILE_BYTES, Parsed};
 use allotment_core::{ObjectKey, ObjectKind};
 
 use crate::{names, subnet, told};
@@ -12,6 +13,10 @@ use crate::{names, subnet, told};
 fn write(folder: &Path, file: &str, name: &str) {
     let text = subnet("cidrs: [10.0.0.0/8]").replace("name: a", &format!("name: {name}"));
     fs::write(folder.join(file), text).unwrap();
+}
+
+fn read_folder(folder: &Path) -> io::Result<Parsed> {
+    Ok(Parsed::gather(allotment_api::read_folder(folder)?, |_| None))
 }
 
 /// What is told of a folder, its path left out.
@@ -80,6 +85,42 @@ fn of_an_object_in_two_files_the_first_counts() {
     );
     assert_eq!(names(&parsed), ["Subnet `same`"]);
     assert!(parsed.objects[0].file().ends_with("a.yaml"));
+}
+
+#[test]
+fn of_an_object_in_several_files_the_one_at_home_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["a.yaml", "b.yaml", "c.yaml"] {
+        write(folder.path(), file, "same");
+    }
+    let home = folder.path().join("b.yaml").display().to_string();
+    let read = || allotment_api::read_folder(folder.path()).unwrap();
+    let parsed = Parsed::gather(read(), |_| Some(&home));
+    assert_eq!(
+        told_in(folder.path(), &parsed),
+        [
+            "a.yaml:3: metadata.name: Subnet `same` is there already, at b.yaml:1",
+            "c.yaml:3: metadata.name: Subnet `same` is there already, at b.yaml:1"
+        ]
+    );
+    assert_eq!(parsed.objects.len(), 1);
+    assert_eq!(parsed.objects[0].file(), home);
+    fs::remove_file(&home).unwrap();
+    let parsed = Parsed::gather(read(), |_| Some(&home));
+    assert!(parsed.objects[0].file().ends_with("a.yaml"), "who has no home any more gets one");
+}
+
+#[test]
+fn files_in_which_nothing_is_written_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, text) in
+        [("a.yaml", ""), ("b.yaml", "\u{feff} \n\n"), ("c.yaml", "# nothing"), ("d.yaml", "---")]
+    {
+        fs::write(folder.path().join(file), text).unwrap();
+    }
+    let parsed = read_folder(folder.path()).unwrap();
+    assert_eq!(parsed.blank, ["a.yaml", "b.yaml"].map(|file| folder.path().join(file).display().to_string()));
+    assert!(parsed.objects.is_empty() && parsed.errors.is_empty());
 }
 
 #[test]

@@ -26,7 +26,7 @@ const WATCH_FOR: Duration = Duration::from_mins(20);
 
 /// Why a list or a watch came to an end.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Problem {
+pub enum Problem {
     /// What happened since is no longer known.
     #[error("the API server no longer knows that version: {0}")]
     Expired(String),
@@ -74,6 +74,14 @@ pub(super) struct Source {
     request: Request,
     client: Client,
     selectors: Selectors,
+    part: Part,
+}
+
+/// What of each object is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Whole,
+    Metadata,
 }
 
 /// One answer of a list.
@@ -118,8 +126,8 @@ struct HeaderMeta {
 }
 
 impl Source {
-    pub(super) fn new(url: String, client: Client, selectors: Selectors) -> Source {
-        Source { request: Request::new(url), client, selectors }
+    pub(super) fn new(url: String, client: Client, selectors: Selectors, part: Part) -> Source {
+        Source { request: Request::new(url), client, selectors, part }
     }
 
     /// What is watched, for people.
@@ -141,7 +149,11 @@ impl Source {
                 continue_token: next,
                 ..ListParams::default()
             };
-            let request = self.request.list(&params).map_err(kube::Error::BuildRequest)?;
+            let request = match self.part {
+                Part::Whole => self.request.list(&params),
+                Part::Metadata => self.request.list_metadata(&params),
+            };
+            let request = request.map_err(kube::Error::BuildRequest)?;
             let text = in_time(self.client.request_text(request)).await?;
             let page: Page<'_> = serde_json::from_str(&text)
                 .map_err(|error| Problem::Failed(format!("a list cannot be read: {error}")))?;
@@ -167,7 +179,12 @@ impl Source {
             bookmarks: true,
             ..WatchParams::default()
         };
-        let request = self.request.watch(&params, &version.to_string()).map_err(kube::Error::BuildRequest)?;
+        let version = version.to_string();
+        let request = match self.part {
+            Part::Whole => self.request.watch(&params, &version),
+            Part::Metadata => self.request.watch_metadata(&params, &version),
+        };
+        let request = request.map_err(kube::Error::BuildRequest)?;
         let lines = in_time(self.client.request_stream(request)).await?.lines();
         let what = self.request.url_path.clone();
         Ok(lines.map(move |line| match line {

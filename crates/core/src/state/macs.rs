@@ -28,8 +28,18 @@ impl Planner<'_> {
             };
         }
         let macs = want.mac.as_ref().map_or(&[][..], MacWant::macs);
+        let has = self.kept_mac(picks);
+        // What is seen replaces what is recorded; what is named does not.
+        if let (Some(MacWant::Asked(_) | MacWant::OneOf(_)), Some(has)) = (&want.mac, has)
+            && !macs.is_empty()
+            && !macs.contains(&has)
+        {
+            let asked: Vec<String> = macs.iter().map(ToString::to_string).collect();
+            let asked = format!("MAC {}", asked.join(" or "));
+            return Err(refuse::differs(self.request, want, &asked, &format!("MAC {has}")));
+        }
         match macs {
-            [] => Ok(self.kept_mac(picks)),
+            [] => Ok(has),
             [mac] => self.is_mac_free(*mac, want, picks, before, probe).map(|()| Some(*mac)),
             _ => {
                 let own = self.own_mac(picks).filter(|mac| macs.contains(mac));

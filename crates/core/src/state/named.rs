@@ -258,7 +258,7 @@ impl Planner<'_> {
     }
 
     /// Whether a reserved address is reserved for this owner; `None`: it is not reserved.
-    fn is_reserved_for_owner(&self, place: Place) -> Option<bool> {
+    pub(super) fn is_reserved_for_owner(&self, place: Place) -> Option<bool> {
         let number = self.state.objects.reserved_ranges.find(place.vrf, place.key)?;
         let owner = self.state.objects.reservations.get(number).spec.owner.as_ref();
         Some(owner.is_some_and(|owner| owner.covers(&self.request.owner)))

@@ -10,9 +10,7 @@ use super::refuse;
 use super::store::OwnerProbe;
 use super::targets::Drawn;
 use super::{Place, State};
-use crate::{
-    AllocationState, Asked, Choice, Family, FamilyWant, Refusal, Request, Rule, Target, Timestamp, Want,
-};
+use crate::{Asked, Choice, Family, FamilyWant, Refusal, Request, Rule, Target, Timestamp, Want};
 
 /// What a request will change, decided but not yet done.
 pub struct Plan<'a> {
@@ -75,11 +73,7 @@ impl State {
         let probe = self.store.probe(&request.owner);
         self.store.prefetch_request(request, probe.tag);
         let now = now.max(self.store.newest);
-        let mut planner =
-            Planner { state: self, request, now, owned: SmallVec::new(), taken: SmallVec::new() };
-        for index in self.store.owned_by(probe) {
-            planner.owned.push(index);
-        }
+        let mut planner = Planner::new(self, request, probe, now);
         let mut plan = Plan { request, now, probe, entries: SmallVec::new() };
         for (at, want) in request.wants.iter().enumerate() {
             planner.check_apart(want, &request.wants[..at])?;
@@ -87,6 +81,9 @@ impl State {
             let Some((entry, before)) = plan.entries.split_last_mut() else { break };
             planner.want(want, &mut entry.picks)?;
             entry.mac = planner.mac(want, &entry.picks, before, probe)?;
+        }
+        if !planner.owned.is_empty() {
+            planner.check_nothing_left()?;
         }
         match self.recovering() {
             Some(epoch) if plan.gives() => Err(refuse::recovering(request, epoch)),
@@ -117,6 +114,14 @@ pub(super) struct Planner<'s> {
     pub(super) taken: SmallVec<[Place; 4]>,
 }
 
+impl<'s> Planner<'s> {
+    pub(super) fn new(state: &'s State, request: &'s Request, probe: OwnerProbe<'_>, now: Timestamp) -> Self {
+        let mut planner = Planner { state, request, now, owned: SmallVec::new(), taken: SmallVec::new() };
+        planner.owned.extend(state.store.owned_by(probe));
+        planner
+    }
+}
+
 impl Planner<'_> {
     /// Picks the addresses of a want; `picks` is empty.
     fn want(&mut self, want: &Want, picks: &mut Picks) -> Result<(), Refusal> {
@@ -138,36 +143,6 @@ impl Planner<'_> {
         }
     }
 
-    /// What the attachment has already; of an interface that draws by several wants, what it has in this one's targets.
-    fn present(&self, want: &Want) -> Picks {
-        let store = &self.state.store;
-        let shared = self.is_shared(want);
-        let mut picks: Picks = (self.owned.iter())
-            .filter(|&&index| {
-                store.records.get(index).state == AllocationState::Active
-                    && store.is_interface(index, &want.attachment)
-                    && store.is_holder(index, &want.attachment.holder)
-            })
-            .map(|&index| self.kept(index))
-            .filter(|picked| !shared || self.names(want, picked.subnet))
-            .collect();
-        let Asked::Each(asked) = &want.ips else {
-            picks.sort_by_key(|picked| (!picked.place.address().is_ipv4(), picked.place));
-            return picks;
-        };
-        picks.sort_by_cached_key(|picked| {
-            let address = picked.place.address();
-            (!address.is_ipv4(), asked.iter().position(|&ip| ip == address), picked.place)
-        });
-        picks
-    }
-
-    /// Whether the interface draws by other wants too.
-    fn is_shared(&self, want: &Want) -> bool {
-        let same = |other: &&Want| other.attachment.same(&want.attachment);
-        self.request.wants.iter().filter(same).nth(1).is_some()
-    }
-
     /// Wants of one interface name subnets apart, or each its addresses: else nothing would tell whose is what.
     fn check_apart(&self, want: &Want, before: &[Want]) -> Result<(), Refusal> {
         let by_address = |want: &Want| matches!(&want.ips, Asked::Each(ips) if !ips.is_empty());
@@ -181,7 +156,7 @@ impl Planner<'_> {
     }
 
     /// Whether a subnet, or a pool of it, is among the targets that a want names.
-    fn names(&self, want: &Want, subnet: u32) -> bool {
+    pub(super) fn names(&self, want: &Want, subnet: u32) -> bool {
         want.targets.iter().any(|target| self.subnet_named(target) == Some(subnet))
     }
 
@@ -191,28 +166,6 @@ impl Planner<'_> {
             Target::Subnet(name) => objects.subnets.find(name),
             Target::Pool(name) => objects.pools.by_name(name).map(|pool| pool.subnet),
         }
-    }
-
-    fn kept(&self, index: u32) -> Picked {
-        let place = self.state.store.place_of(index);
-        let subnet = self.state.objects.subnet_ranges.find(place.vrf, place.key).unwrap_or(NONE);
-        let pool = self.state.objects.pool_ranges.find(place.vrf, place.key).unwrap_or(NONE);
-        let rule = self.state.store.records.get(index).rule;
-        Picked { place, subnet, pool, record: Some(index), rule, how: How::Keep }
-    }
-
-    fn keep(&mut self, want: &Want, present: &mut Picks) -> Result<(), Refusal> {
-        if let Asked::Each(ips) = &want.ips {
-            let has = |ip| present.iter().any(|picked| picked.place.address() == ip);
-            if let Some(missing) = ips.iter().find(|&&ip| !has(ip)) {
-                return Err(refuse::differs(self.request, want, *missing, present));
-            }
-            if self.is_shared(want) {
-                present.retain(|picked| ips.contains(&picked.place.address()));
-            }
-        }
-        self.taken.extend(present.iter().map(|picked| picked.place));
-        Ok(())
     }
 
     /// Puts the targets first in which the interface has something that comes back to it (C2). While another holder still

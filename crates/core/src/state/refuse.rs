@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::plan::{Picks, Planner};
+use super::plan::Planner;
 use super::record::NONE;
 use super::targets::Drawn;
 use super::{Place, State};
@@ -324,14 +324,11 @@ pub(super) fn two_of_a_family(request: &Request, ip: IpAddr, other: IpAddr) -> R
     )
 }
 
-pub(super) fn differs(request: &Request, want: &Want, ip: IpAddr, present: &Picks) -> Refusal {
-    let has: Vec<String> = present.iter().map(|picked| picked.place.address().to_string()).collect();
-    let text = format!(
-        "{} asks for {ip}, but its interface `{}` has {} already",
-        request.owner,
-        want.attachment.interface,
-        has.join(", ")
-    );
+/// The interface has something already, and the request names something else.
+pub(super) fn differs(request: &Request, want: &Want, asked: &str, has: &str) -> Refusal {
+    let interface = &want.attachment.interface;
+    let text =
+        format!("{} asks for {asked}, but its interface `{interface}` has {has} already", request.owner);
     Refusal::new(Code::Invalid, text, "release the interface first (DEL), or ask for what it has")
 }
 

@@ -1,5 +1,6 @@
 //! Asking again, giving back again, and holders that come and go (R1, R5, R6).
 
+mod again;
 mod holders;
 mod retention;
 
@@ -24,7 +25,7 @@ fn interface(container_id: &str, interface: &str, network: Option<&str>) -> Rele
 
 fn address(address: &str, holder: &str, mode: ReleaseMode) -> Release {
     let (vrf, holder) = ("default".to_owned(), holder.to_owned());
-    Release::Address { vrf, address: address.parse().unwrap(), holder, mode }
+    Release::Address { vrf, address: address.parse().unwrap(), holder, mode, since: None }
 }
 
 fn netns(inode: u64) -> Netns {
@@ -57,18 +58,6 @@ fn the_same_request_is_answered_the_same_and_changes_nothing() {
     }
     world.restart();
     assert_eq!(world.grant(&request).unwrap(), first);
-}
-
-#[test]
-fn what_an_interface_has_does_not_depend_on_what_is_asked_again() {
-    let mut world = World::new([subnet("rack", &["10.0.0.0/24"]), subnet("other", &["10.1.0.0/24"])]);
-    world.ask("a").on("rack").grant().unwrap();
-    assert_eq!(world.ask("a").on("other").get(), "10.0.0.2", "another subnet");
-    assert_eq!(world.ask("a").get(), "10.0.0.2", "none");
-    assert_eq!(world.ask("a").on("gone").get(), "10.0.0.2", "one that is no more");
-    assert_eq!(world.ask("a").on("rack").one_of(&["10.0.0.9"]).get(), "10.0.0.2", "a list");
-    assert_eq!(world.ask("a").on("rack").ip(&["10.0.0.2"]).get(), "10.0.0.2");
-    assert_eq!(world.ask("a").on("rack").ip(&["10.0.0.9"]).get(), "invalid");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::identity::{Open, boot_id, cookie};
 use super::interfaces::{Interface, here};
 
 /// Device and inode.
-type Id = (u64, u64);
+pub(super) type Id = (u64, u64);
 
 /// Which of `recorded`, in their order, are gone for good as far as one look can tell: neither at their path, nor a
 /// process's, nor mounted anywhere. Nobody can enter such a namespace again, and the kernel takes its interfaces down;
@@ -44,7 +44,9 @@ pub async fn contents() -> io::Result<Vec<(Netns, Vec<Interface>)>> {
 }
 
 /// Some thousand system calls are no work for a thread that serves calls.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+pub(super) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
@@ -55,12 +57,12 @@ fn look_into(path: &Path) -> io::Result<(Netns, Vec<Interface>)> {
 }
 
 /// Where the live namespaces could be found at one moment.
-struct Census {
-    found: HashMap<Id, PathBuf>,
+pub(super) struct Census {
+    pub(super) found: HashMap<Id, PathBuf>,
 }
 
 impl Census {
-    fn take() -> io::Result<Census> {
+    pub(super) fn take() -> io::Result<Census> {
         let mut found = HashMap::new();
         let mut hidden = Vec::new();
         for entry in fs::read_dir("/proc")? {
@@ -122,7 +124,7 @@ fn files_of(process: &Path) -> Option<u64> {
 
 /// Tells "nothing is there", which is an answer, from "it could not be looked at", which is none: with all file
 /// descriptors in use no namespace could be opened, and none would be gone.
-fn unless_absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+pub(super) fn unless_absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) => match error.raw_os_error().map(Errno::from_raw) {

@@ -18,7 +18,7 @@ use super::visit::visit;
 sockopt_impl!(NetnsCookie, GetOnly, libc::SOL_SOCKET, libc::SO_NETNS_COOKIE, u64);
 
 /// The id of this boot; device, inode and cookie say nothing about a namespace of another one.
-pub(super) fn boot_id() -> &'static str {
+pub fn boot_id() -> &'static str {
     static ID: LazyLock<String> = LazyLock::new(|| {
         let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         id.trim().to_owned()

@@ -40,7 +40,8 @@ async fn what_waited_is_released_without_an_add() {
         leave(&world, &format!("{id}.json"), &call("DEL", &id).0);
     }
     let service = world.service.clone();
-    let follower = tokio::spawn(async move { service.follow_pending().await });
+    let follower =
+        tokio::spawn(async move { service.follow_pending(std::time::Duration::from_millis(10)).await });
     while !names(&world).is_empty() {
         tokio::task::yield_now().await;
     }

@@ -162,21 +162,49 @@ async fn refusals_have_their_codes_and_leave_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn check_compares_with_the_previous_result() {
-    let world = lan().await;
-    let result = world.call(call("ADD", "c1").ipam("subnets", json!(["a"]))).await.unwrap();
+    let world = World::new(&[("a", &["10.0.0.0/24", "fd00::/64"]), ("b", &["10.1.0.0/24"])]).await;
+    let add = call("ADD", "c1").ipam("subnets", json!(["a"])).set("args", "MAC=02:00:00:00:00:01");
+    let result = world.call(add.clone()).await.unwrap();
     let check =
         |id, ips: Value| call("CHECK", id).config("prevResult", json!({"cniVersion": "1.1.0", "ips": ips}));
+    let other = |at: usize, key: &str, value: &str| {
+        let mut ips = result["ips"].clone();
+        ips[at][key] = if value.is_empty() { Value::Null } else { value.into() };
+        check("c1", ips)
+    };
     assert_eq!(world.call(check("c1", result["ips"].clone())).await.unwrap(), Value::Null);
     world.call(call("CHECK", "c1")).await.unwrap();
+    world.call(call("CHECK", "c1").config("prevResult", Value::Null)).await.unwrap();
+    world.call(call("CHECK", "c1").set("args", "K8S_POD_UID=u1;MAC=02:00:00:00:00:01")).await.unwrap();
     for (check, why) in [
         (check("c1", json!([{"address": "10.0.0.2/24"}])), "one of two"),
         (check("c1", json!([{"address": "10.0.0.3/24"}])), "another one"),
+        (check("c1", json!([])), "none"),
+        (call("CHECK", "c1").config("prevResult", json!({})), "an empty result"),
+        (other(0, "address", "10.0.0.2/16"), "another prefix length"),
+        (other(0, "gateway", "10.0.0.254"), "another gateway"),
+        (other(1, "gateway", ""), "no gateway"),
+        (check("c1", result["ips"].clone()).ipam("subnets", json!(["b"])), "another subnet"),
+        (check("c1", result["ips"].clone()).set("args", "IP=10.0.0.9"), "another address"),
+        (check("c1", result["ips"].clone()).set("args", "MAC=02:00:00:00:00:02"), "another MAC"),
         (check("c2", result["ips"].clone()), "another container"),
         (check("c1", result["ips"].clone()).set("ifname", "eth1"), "another interface"),
         (check("c1", result["ips"].clone()).config("name", "wan"), "another network"),
     ] {
         assert_eq!(world.call(check).await.unwrap_err().code, 103, "{why}");
     }
+    // ADD says no to the same: it would be believed.
+    for add in [
+        call("ADD", "c1").ipam("subnets", json!(["b"])),
+        add.clone().set("args", "IP=10.0.0.9"),
+        add.clone().set("args", "MAC=02:00:00:00:00:02"),
+        add.clone().ipam("family", "IPv6"),
+    ] {
+        let failure = world.call(add).await.unwrap_err();
+        assert_eq!(failure.code, 7, "{failure:?}");
+        assert!(failure.msg.contains("has") && failure.details.contains("DEL"), "{failure:?}");
+    }
+    assert_eq!(world.call(add).await.unwrap(), result);
     world.call(call("DEL", "c1")).await.unwrap();
     assert_eq!(world.call(check("c1", result["ips"].clone())).await.unwrap_err().code, 103, "released");
 }

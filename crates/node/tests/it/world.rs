@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use allotment_core::{Allocation, AllocationState, Object, SubnetSpec};
 use allotment_engine::{EmbeddedLedger, Engine, Handle, Ledger, LedgerError};
-use allotment_node::{BindError, CniService, NodeMetrics, Socket, cni_router, serve};
+use allotment_node::{BindError, CniService, EngineVerbs, NodeMetrics, Socket, cni_router, serve};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -18,7 +18,7 @@ type Told = (String, Option<&'static str>);
 
 pub(crate) struct World {
     pub(crate) engine: Handle,
-    pub(crate) service: Arc<CniService>,
+    pub(crate) service: Arc<CniService<EngineVerbs>>,
     pub(crate) metrics: NodeMetrics,
     /// What was told about each ADD.
     pub(crate) decided: Arc<Mutex<Vec<Told>>>,
@@ -66,7 +66,9 @@ impl World {
             move |owner: &allotment_core::Owner, _: &str, refusal: Option<&allotment_core::Refusal>| {
                 told.lock().unwrap().push((owner.to_string(), refusal.map(|refusal| refusal.code.as_str())));
             };
-        let service = CniService::new(engine.clone(), &path, &metrics, Box::new(tell)).unwrap();
+        let service =
+            CniService::new(EngineVerbs::new(engine.clone(), &metrics, Box::new(tell)), &path, &metrics)
+                .unwrap();
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(serve(socket, cni_router(service.clone()), async {
             let _ = stopped.await;

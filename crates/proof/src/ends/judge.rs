@@ -80,7 +80,7 @@ impl Ends {
             return Ok(());
         }
         let lost = || Kept::Lost { node: name(), node_uid: machine.to_owned() };
-        let Some(report) = &node.report else {
+        let Some(report) = &node.heard else {
             return Err(if node.is_there(machine) { Kept::Silent { node: name() } } else { lost() });
         };
         if !report.speaks_for(machine) {
@@ -94,10 +94,10 @@ impl Ends {
             let behind = Kept::Behind { node: name(), as_of: report.as_of, wanted: at };
             return Err(if is_there { behind } else { lost() });
         }
-        if report.still.iter().any(|used| used.address.covers(address)) {
+        if report.has_still(address) {
             return Err(Kept::Still { node: name() });
         }
-        if report.asks.values().any(|asking| asking == pod) {
+        if report.is_asking(pod) {
             return Err(Kept::Asked { node: name() });
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! What is known of nodes: the Node object, the agent's report, and which machine the ledger's addresses are on (R3, R4).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::{Ends, Life};
 use crate::{Address, Report, Version};
@@ -9,7 +10,7 @@ use crate::{Address, Report, Version};
 pub(super) struct Node {
     /// The Node object, if there is one.
     object: Option<Object>,
-    pub(super) report: Option<Report>,
+    pub(super) heard: Option<Heard>,
     /// UID of the Node that grants are made for.
     pub(super) admitted: Option<String>,
     /// What earlier nodes of this name were granted and are not proved to have given up: address → that node's UID.
@@ -18,6 +19,42 @@ pub(super) struct Node {
     pub(super) forgotten: BTreeSet<String>,
     /// Who the ledger has on a node of this name.
     pub(super) holders: BTreeSet<String>,
+}
+
+/// What counts of an agent's last report.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Heard {
+    pub(super) node_uid: String,
+    earlier: BTreeSet<String>,
+    pub(super) epoch: u64,
+    pub(super) as_of: Version,
+    still: BTreeSet<(IpAddr, String)>,
+    asking: BTreeSet<String>,
+}
+
+impl Heard {
+    /// Whether it is made on the machine that was the Node of this UID.
+    pub(super) fn speaks_for(&self, node_uid: &str) -> bool {
+        self.node_uid == node_uid || self.earlier.contains(node_uid)
+    }
+
+    /// An address without a VRF, found in a namespace, stands for all.
+    pub(super) fn has_still(&self, address: &Address) -> bool {
+        let has = |vrf: &str| self.still.contains(&(address.address, vrf.to_owned()));
+        has("") || has(&address.vrf)
+    }
+
+    pub(super) fn is_asking(&self, pod: &str) -> bool {
+        self.asking.contains(pod)
+    }
+}
+
+impl From<Report> for Heard {
+    fn from(report: Report) -> Heard {
+        let Report { node_uid, earlier, epoch, as_of, still, asks, .. } = report;
+        let still = still.into_iter().map(|used| (used.address.address, used.address.vrf)).collect();
+        Heard { node_uid, earlier, epoch, as_of, still, asking: asks.into_values().collect() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -60,7 +97,7 @@ impl Node {
     /// Whether the machine's agent has published, but not as of this version.
     pub(super) fn is_behind(&self, address: &Address, at: Version) -> bool {
         let Some(machine) = self.machine(address) else { return false };
-        self.report.as_ref().is_some_and(|report| report.speaks_for(machine) && report.as_of < at)
+        self.heard.as_ref().is_some_and(|report| report.speaks_for(machine) && report.as_of < at)
     }
 
     pub(super) fn is_there(&self, machine: &str) -> bool {
@@ -96,7 +133,7 @@ impl Ends {
     /// The `NodeAttachments` object is gone: no report, no proof. What its spec said stays known, and is wanted back.
     pub fn unreported(&mut self, name: &str) {
         if let Some(node) = self.nodes.get_mut(name) {
-            node.report = None;
+            node.heard = None;
         }
     }
 
@@ -106,7 +143,7 @@ impl Ends {
         self.nodes.get(name).is_some_and(|node| {
             let admitted = node.admitted.as_deref();
             let object = node.object.as_ref().map(|object| object.uid.as_str());
-            let reported = node.report.as_ref().map(|report| report.node_uid.as_str());
+            let reported = node.heard.as_ref().map(|report| report.node_uid.as_str());
             admitted.is_some() && admitted == object && admitted == reported
         })
     }
@@ -122,7 +159,7 @@ impl Ends {
     /// What the ledger has on that other one stays with it, unless the agent's journal shows that it is the same machine.
     pub fn admission(&self, name: &str) -> Option<Admission> {
         let node = self.nodes.get(name)?;
-        let report = node.report.as_ref()?;
+        let report = node.heard.as_ref()?;
         let uid = &node.object.as_ref()?.uid;
         if report.node_uid != *uid || node.admitted.as_ref() == Some(uid) {
             return None;

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::field::Field;
 use super::{
-    AskedIp, CniArgs, Error, FamilyWish, Ipam, Net, Range, Section, Static, StaticAddress, Version, Wish,
-    code,
+    AskedIp, CniArgs, Error, FamilyWish, Ipam, Net, Range, ResultIp, Section, Static, StaticAddress, Version,
+    Wish, code,
 };
 
 /// What we read of a network configuration (SPEC 1.1.0, section 1, and the plugin's input in section 2). Keys that we
@@ -24,7 +24,7 @@ pub struct NetConf {
     /// `args.cni.mac`.
     pub args_mac: Option<String>,
     /// The addresses of `prevResult`; none where there is no `prevResult`.
-    pub previous: Option<Vec<Net>>,
+    pub previous: Option<Vec<ResultIp>>,
     /// GC: the attachments that are still there. Missing: nothing is known, so nothing is to be done. Empty: none is.
     pub valid_attachments: Option<Vec<ValidAttachment>>,
 }
@@ -75,7 +75,11 @@ impl NetConf {
         let args = root.get("args")?.map_or(Ok(None), |args| args.get("cni"))?;
         let previous = root.one("prevResult", |result| {
             result.each("ips", |ip| {
-                ip.one("address", Field::parse)?.ok_or_else(|| ip.invalid("it has no `address`"))
+                let address = ip.one("address", Field::parse)?;
+                Ok(ResultIp {
+                    address: address.ok_or_else(|| ip.invalid("it has no `address`"))?,
+                    gateway: ip.one("gateway", Field::address)?,
+                })
             })
         });
         Ok(NetConf {

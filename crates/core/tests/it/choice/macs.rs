@@ -66,12 +66,15 @@ fn two_interfaces_of_one_request_have_two() {
 }
 
 #[test]
-fn the_same_interface_may_have_another_one_later() {
+fn the_same_interface_may_have_another_one_after_a_del() {
     let mut world = vrfs();
     world.ask("1").on("a").mac(MAC).grant().unwrap();
     assert_eq!(world.ask("1").on("a").entry().mac, Some(MAC.parse().unwrap()), "unasked it stays");
+    assert_eq!(world.ask("1").on("a").mac("02:00:5e:00:0a:02").get(), "invalid");
+    world.del("1");
     assert_eq!(world.ask("1").on("a").mac("02:00:5e:00:0a:02").get(), "10.0.0.2 fd00::2");
     assert_eq!(world.ask("2").on("b").mac(MAC).get(), "10.1.0.2", "the old one is free");
+    world.del("1");
     assert_eq!(world.ask("1").on("a").mac(MAC).get(), "taken");
 }
 

@@ -92,6 +92,9 @@ impl Asking<'_> {
                 let order = |ip: IpAddr| (!ip.is_ipv4(), ips.iter().position(|&asked| asked == ip));
                 has.sort_by_key(|picked| order(picked.place.1));
             }
+            if has.iter().any(|picked| self.names_another(want, picked)) {
+                return Err(Code::Invalid);
+            }
             self.taken.extend(has.iter().map(|picked| picked.place.clone()));
             return Ok(has);
         }
@@ -100,6 +103,36 @@ impl Asking<'_> {
             Asked::Each(ips) if !ips.is_empty() => self.each(want, &targets, ips),
             _ => self.draw(want, targets),
         }
+    }
+
+    /// Whether a want names something else than an address that it has.
+    fn names_another(&self, want: &Want, picked: &Picked) -> bool {
+        let place = &picked.place;
+        let of = |name: &String| {
+            let spec = self.model.subnets.get(name);
+            spec.is_some_and(|s| s.vrf == place.0 && s.cidrs.iter().any(|cidr| cidr.contains(place.1)))
+        };
+        let mine = (self.model.reservation_of(place))
+            .is_some_and(|kept| kept.owner.as_ref().is_some_and(|owner| owner.covers(&self.request.owner)));
+        let fits = |target: &Target| match target {
+            Target::Subnet(name) => of(name),
+            Target::Pool(name) => {
+                self.model.pools.get(name).map_or(self.model.pool_of(place).is_none(), |pool| {
+                    let free = self.model.pool_of(place).is_none_or(|other| other.name == pool.name);
+                    of(&pool.subnet) && (free || mine || picked.rule.pick == Pick::Reservation)
+                })
+            }
+        };
+        let beside = |ip: &&IpAddr| {
+            let spec = self.model.subnets.values().find(|spec| of(&spec.name)).unwrap();
+            ip.is_ipv4() == place.1.is_ipv4() && spec.cidrs.iter().any(|cidr| cidr.contains(**ip))
+        };
+        let listed = match &want.ips {
+            Asked::OneOf(ips) => ips.iter().any(|ip| beside(&ip)) && !ips.contains(&place.1),
+            Asked::Each(_) | Asked::Nothing => false,
+        };
+        let family = matches!(want.family, FamilyWant::Require(family) if family != Family::of(place.1));
+        !want.targets.iter().any(fits) || family || listed
     }
 
     /// The targets that are named and may be used.
@@ -408,10 +441,12 @@ impl Asking<'_> {
             };
             return if fits { Ok(shared.mac) } else { Err(Code::Invalid) };
         }
-        let Some(asked) = &want.mac else {
-            let kept = picks.first().filter(|picked| picked.how == How::Keep);
-            return Ok(kept.and_then(record).and_then(|record| record.mac));
-        };
+        let kept = picks.first().filter(|picked| picked.how == How::Keep);
+        let has = kept.and_then(record).and_then(|record| record.mac);
+        let Some(asked) = &want.mac else { return Ok(has) };
+        if !matches!(asked, MacWant::Seen(_)) && has.is_some_and(|has| !asked.macs().contains(&has)) {
+            return Err(Code::Invalid);
+        }
         let mut own =
             picks.iter().filter_map(record).filter(|record| record.owner.key() == self.request.owner.key());
         let own = own.find_map(|record| record.mac).filter(|mac| asked.macs().contains(mac));

@@ -160,7 +160,10 @@ fn previous_results() {
     let config = json!({"prevResult": {"cniVersion": "0.4.0", "ips": [
         {"version": "4", "interface": 0, "address": "10.0.0.5/16", "gateway": "10.0.0.1"}, {"address": "fd00::5/64"},
     ]}});
-    let expect = ["10.0.0.5/16", "fd00::5/64"].map(|text| text.parse().unwrap());
+    let expect = [
+        ResultIp { address: "10.0.0.5/16".parse().unwrap(), gateway: Some("10.0.0.1".parse().unwrap()) },
+        ResultIp { address: "fd00::5/64".parse().unwrap(), gateway: None },
+    ];
     assert_eq!(parse(&with(config)).previous.as_deref(), Some(expect.as_slice()));
     assert_eq!(parse(&with(json!({"prevResult": {}}))).previous, Some(vec![]));
     assert_eq!(parse(&with(json!({"prevResult": null}))).previous, None);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// What a figure has to be.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Bar {
+pub enum Bar {
     /// This much at most.
     Most(f64),
     /// This much above the peer's at most.
@@ -19,13 +19,13 @@ pub(crate) enum Bar {
 
 /// Which figure stands beside ours.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer {
-    pub(crate) name: &'static str,
-    pub(crate) value: f64,
+pub struct Peer {
+    pub name: &'static str,
+    pub value: f64,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Row {
+pub struct Row {
     what: String,
     unit: &'static str,
     ours: f64,
@@ -35,21 +35,24 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn new(what: impl Into<String>, ours: f64, unit: &'static str) -> Row {
+    pub fn new(what: impl Into<String>, ours: f64, unit: &'static str) -> Row {
         Row { what: what.into(), unit, ours, peer: None, bar: None, detail: String::new() }
     }
 
-    pub(crate) fn beside(mut self, name: &'static str, value: f64) -> Row {
+    #[must_use]
+    pub fn beside(mut self, name: &'static str, value: f64) -> Row {
         self.peer = Some(Peer { name, value });
         self
     }
 
-    pub(crate) fn bar(mut self, bar: Bar) -> Row {
+    #[must_use]
+    pub fn bar(mut self, bar: Bar) -> Row {
         self.bar = Some(bar);
         self
     }
 
-    pub(crate) fn detail(mut self, detail: impl Into<String>) -> Row {
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Row {
         self.detail = detail.into();
         self
     }
@@ -112,7 +115,7 @@ impl Row {
         ]
     }
 
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         let missed_by = self.missed_by();
         json!({
             "what": self.what,
@@ -132,7 +135,7 @@ impl Row {
 const HEAD: [&str; 7] = ["what", "bar", "ours", "the peer's", "ratio", "verdict", "more"];
 
 /// A table that can be pasted into a page of documentation.
-pub(crate) fn table(rows: &[Row]) -> String {
+pub fn table(rows: &[Row]) -> String {
     let head = HEAD.map(str::to_owned);
     let cells: Vec<[String; 7]> = std::iter::once(head).chain(rows.iter().map(Row::cells)).collect();
     let widths: [usize; 7] =
@@ -147,7 +150,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
 }
 
 /// Three digits that say something.
-pub(crate) fn digits(value: f64) -> String {
+pub fn digits(value: f64) -> String {
     let places = match value.abs() {
         0.0 => 0,
         value if value < 1.0 => 3,

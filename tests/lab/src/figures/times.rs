@@ -6,34 +6,34 @@ use std::time::Duration;
 const ENOUGH: usize = 100;
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Times(Vec<Duration>);
+pub struct Times(Vec<Duration>);
 
 impl Times {
-    pub(crate) fn push(&mut self, time: Duration) {
+    pub fn push(&mut self, time: Duration) {
         self.0.push(time);
     }
 
-    pub(crate) fn extend(&mut self, times: Times) {
+    pub fn extend(&mut self, times: Times) {
         self.0.extend(times.0);
     }
 
-    pub(crate) fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 
     /// Milliseconds.
-    pub(crate) fn median(&self) -> f64 {
+    pub fn median(&self) -> f64 {
         self.at(50)
     }
 
     /// `n = 400, p99 1.23 ms`.
-    pub(crate) fn spread(&self) -> String {
-        let p99 = if self.len() < ENOUGH {
+    pub fn spread(&self) -> String {
+        let p99 = if self.count() < ENOUGH {
             String::new()
         } else {
             format!(", p99 {} ms", super::row::digits(self.at(99)))
         };
-        format!("n = {}{p99}", self.len())
+        format!("n = {}{p99}", self.count())
     }
 
     fn at(&self, percent: usize) -> f64 {

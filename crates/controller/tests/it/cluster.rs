@@ -261,7 +261,7 @@ impl Controller {
 
     /// How often the ledger was written.
     pub(crate) fn commits(&self) -> u64 {
-        self.health.engine().map_or(0, |engine| engine.metrics().commits.get())
+        self.health.engine().map_or(0, |(engine, _)| engine.metrics().commits.get())
     }
 }
 

@@ -55,7 +55,7 @@ fn page(health: Arc<Health>) -> Page {
     let mut registry = Registry::with_prefix(PREFIX);
     health.register(&mut registry);
     let engine = Arc::clone(&health);
-    EngineMetrics(Box::new(move || engine.engine())).register(&mut registry);
+    EngineMetrics(Box::new(move || engine.engine().map(|(handle, _)| handle))).register(&mut registry);
     let alive = {
         let health = Arc::clone(&health);
         move || {

@@ -17,9 +17,15 @@ const OBJECTS: &str = "/etc/allotment/objects";
 #[derive(Debug, Parser)]
 #[command(name = "allot", version, max_term_width = 110)]
 pub(crate) struct Cli {
-    /// The daemon's socket.
-    #[arg(long, global = true, env = allotment_wire::SOCKET_ENV, hide_env_values = true, default_value = allotment_wire::DEFAULT_SOCKET, value_name = "PATH")]
-    pub(crate) socket: PathBuf,
+    /// A daemon's socket; else `ALLOTMENT_SOCKET`, else `/run/allotment/allotment.sock`.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// How a cluster's API server is reached; else KUBECONFIG, else `~/.kube/config`, else the pod's account.
+    ///
+    /// Commands that ask take the cluster where this or KUBECONFIG is given, the daemon where a socket is given or found, and
+    /// else the cluster.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -30,6 +36,8 @@ pub(crate) enum Command {
     Standalone(StandaloneArgs),
     /// Serves a cluster: gives its pods their addresses, and keeps the ledger on its API server.
     Controller(ControllerArgs),
+    /// Serves one node of a cluster: gives its pods what stands on them, and says what has ended.
+    Agent(AgentArgs),
     /// Waits until the daemon serves.
     Ready {
         /// How long: `10s`, `1m 30s`.
@@ -120,6 +128,8 @@ pub(crate) enum Command {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Page {
     Objects,
+    Annotations,
+    Internal,
     Plugin,
     Codes,
     Commands,
@@ -173,9 +183,22 @@ pub(crate) struct StandaloneArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ControllerArgs {
-    /// How the API server is reached; else KUBECONFIG, else the pod's account.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Serves /metrics, /healthz and /readyz here; off when not given.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) metrics: Option<SocketAddr>,
+    /// How log lines are written to standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log: LogFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    /// The name of the node's Node object.
+    #[arg(long, env = "NODE_NAME", hide_env_values = true, value_name = "NAME")]
+    pub(crate) node: String,
+    /// The folder of the journal. It has to outlive the agent.
+    #[arg(long, default_value = "/var/lib/allotment/agent", value_name = "DIR")]
+    pub(crate) state: PathBuf,
     /// Serves /metrics, /healthz and /readyz here; off when not given.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) metrics: Option<SocketAddr>,
@@ -287,7 +310,7 @@ mod tests {
     #[test]
     fn the_socket_may_stand_on_either_side_of_the_command() {
         for line in [&["allot", "--socket", "/x", "audit"], &["allot", "audit", "--socket", "/x"]] {
-            assert_eq!(Cli::parse_from(line).socket, PathBuf::from("/x"));
+            assert_eq!(Cli::parse_from(line).socket, Some(PathBuf::from("/x")));
         }
     }
 }

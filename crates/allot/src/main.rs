@@ -6,15 +6,18 @@
 //!           standalone: engine + ledger + node's socket + objects + metrics + logs
 //! ```
 //!
-//! * [`commands`], [`client`], [`output`]: the tool.
+//! * [`commands`], [`client`], [`output`]: the tool; [`target`] says whom it asks.
+//! * [`cluster`]: the same answers from a cluster's API server.
 //! * [`standalone`]: puts one machine's daemon together; [`controller`] a cluster's.
 //! * [`objects`]: keeps what is in force in step with a folder of YAML.
 //! * [`serve`]: the endpoints behind the tool.
 //! * [`metrics`]: what is counted.
 //! * [`reference`]: the pages of the reference that are written from here.
 
+mod agent;
 mod args;
 mod client;
+mod cluster;
 mod commands;
 mod controller;
 mod failure;
@@ -22,13 +25,16 @@ mod logs;
 mod metrics;
 mod objects;
 mod output;
+mod page;
 mod reference;
 mod serve;
 mod signals;
 mod standalone;
 mod tables;
+mod target;
 mod words;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use allotment_wire::{PoolRow, ReservationRow, SubnetRow};
@@ -38,6 +44,7 @@ use tokio::runtime::{self, Runtime};
 use crate::args::{Cli, Command};
 use crate::client::Client;
 use crate::failure::{Failure, Verdict};
+use crate::target::{Given, Target};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -61,28 +68,32 @@ fn runtime(command: &Command) -> std::io::Result<Runtime> {
 }
 
 async fn run(cli: Cli) -> Result<Verdict, Failure> {
-    let Cli { socket, command } = cli;
-    let client = Client::new(socket.clone());
+    let Cli { socket, kubeconfig, command } = cli;
+    let given = Given::new(socket, kubeconfig);
+    let client = || given.target(Path::exists).map(Client::new);
+    // What only one machine's daemon has: its folder of objects, its socket, a ledger that others may write.
+    let daemon = || Client::new(Target::Daemon(given.socket()));
     match command {
-        Command::Standalone(args) => standalone::run(args, &socket).await,
-        Command::Controller(args) => controller::run(args).await,
-        Command::Ready { timeout } => commands::ready(&client, timeout).await,
-        Command::Subnet(args) => commands::named::<SubnetRow>(&client, &args).await,
-        Command::Pool(args) => commands::named::<PoolRow>(&client, &args).await,
-        Command::Reservation(args) => commands::named::<ReservationRow>(&client, &args).await,
-        Command::Ip(args) => commands::ips(&client, &args).await,
+        Command::Standalone(args) => standalone::run(args, &given.socket()).await,
+        Command::Controller(args) => controller::run(args, given.kubeconfig()).await,
+        Command::Agent(args) => agent::run(args, &given.socket(), given.kubeconfig()).await,
+        Command::Ready { timeout } => commands::ready(&daemon(), timeout).await,
+        Command::Subnet(args) => commands::named::<SubnetRow>(&client()?, &args).await,
+        Command::Pool(args) => commands::named::<PoolRow>(&client()?, &args).await,
+        Command::Reservation(args) => commands::named::<ReservationRow>(&client()?, &args).await,
+        Command::Ip(args) => commands::ips(&client()?, &args).await,
         Command::WhoHas { address, vrf, output } => {
-            commands::who_has(&client, address, vrf, output.format).await
+            commands::who_has(&client()?, address, vrf, output.format).await
         }
-        Command::Why { owner, output } => commands::why(&client, owner, output.format).await,
-        Command::Audit { output } => commands::audit(&client, output.format).await,
-        Command::Check { files, output } => commands::check(&client, &files, output.format).await,
-        Command::Reserve(args) => commands::reserve(&client, args).await,
-        Command::Unreserve(args) => commands::unreserve(&client, args).await,
+        Command::Why { owner, output } => commands::why(&client()?, owner, output.format).await,
+        Command::Audit { output } => commands::audit(&client()?, output.format).await,
+        Command::Check { files, output } => commands::check(&client()?, &files, output.format).await,
+        Command::Reserve(args) => commands::reserve(&daemon(), args).await,
+        Command::Unreserve(args) => commands::unreserve(&daemon(), args).await,
         Command::Reference { page } => reference::print(page),
         Command::Crds => commands::crds(),
         Command::Policies { controller, agents } => commands::policies(&controller, &agents),
-        Command::Export => commands::export(&client).await,
-        Command::Import { file } => commands::import(&client, &file).await,
+        Command::Export => commands::export(&client()?).await,
+        Command::Import { file } => commands::import(&daemon(), &file).await,
     }
 }

@@ -3,6 +3,7 @@
 //! `cargo xtask gen` puts them into `docs/reference`. What they say stands where it is true: with the types of the
 //! objects, the keys that are read, the codes that are given, the command line, the metrics.
 
+mod annotations;
 mod codes;
 mod commands;
 mod plugin;
@@ -21,6 +22,8 @@ pub(crate) fn print(page: Page) -> Result<Verdict, Failure> {
 fn text(page: Page) -> String {
     match page {
         Page::Objects => allotment_api::reference(),
+        Page::Annotations => annotations::page(),
+        Page::Internal => allotment_api::internal_reference(),
         Page::Plugin => plugin::page(),
         Page::Codes => codes::page(),
         Page::Commands => commands::page(),

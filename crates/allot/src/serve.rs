@@ -3,19 +3,19 @@
 //! Whatever may be long is read a page at a time ([`allotment_engine::Pages`]) and put together outside of the engine, with a copy of the
 //! objects ([`atlas`]).
 
-mod atlas;
+pub(crate) mod atlas;
 pub(crate) mod audit;
 pub(crate) mod check;
 mod copy;
 mod ips;
 mod objects;
-mod owners;
+pub(crate) mod owners;
 mod refusals;
 mod reply;
-mod rows;
+pub(crate) mod rows;
 mod transfer;
 mod who_has;
-mod why;
+pub(crate) mod why;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ use serde::Deserialize;
 use self::ips::Filter;
 pub(crate) use self::objects::subnet_usage;
 pub(crate) use self::refusals::Refusals;
-use self::reply::Trouble;
+pub(crate) use self::reply::Trouble;
 use crate::objects::{Problems, Sources, row};
 
 /// An import of a million addresses has about 500 bytes for each.
@@ -62,27 +62,36 @@ impl Daemon {
 }
 
 /// The machine's clock.
-fn clock() -> Timestamp {
+pub(crate) fn clock() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 type Answer<T> = Result<Json<T>, Trouble>;
 
+/// All that one machine's daemon answers.
 pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
-    Router::new()
+    let own = Router::new()
         .route("/v1/ready", get(ready))
+        .route("/v1/why", get(why))
+        .route("/v1/audit", get(audit))
+        .route("/v1/import", post(import))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(Arc::clone(&daemon));
+    questions(daemon).merge(own)
+}
+
+/// What is answered from ledger and objects alone.
+pub(crate) fn questions(daemon: Arc<Daemon>) -> Router {
+    Router::new()
         .route("/v1/ips", get(list_ips))
         .route("/v1/subnets", get(list_subnets))
         .route("/v1/pools", get(list_pools))
         .route("/v1/reservations", get(list_reservations))
         .route("/v1/problems", get(list_problems))
         .route("/v1/who-has", get(who_has))
-        .route("/v1/why", get(why))
-        .route("/v1/audit", get(audit))
         .route("/v1/check", post(check))
         .route("/v1/export", get(export))
-        .route("/v1/import", post(import))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(daemon)
 }

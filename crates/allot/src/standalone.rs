@@ -145,7 +145,8 @@ impl Standalone {
         let metrics = DaemonMetrics::default();
         metrics.register(&mut registry);
         self.node_metrics.register(&mut registry);
-        EngineMetrics(self.handle.clone()).register(&mut registry);
+        let handle = self.handle.clone();
+        EngineMetrics(Box::new(move || Some(handle.clone()))).register(&mut registry);
         Page { daemon: Arc::clone(&self.daemon), metrics, registry }
     }
 }

@@ -10,7 +10,8 @@
 //! * [`to_yaml`] writes an object that `kubectl apply` takes and that reads back as the same object.
 //! * With the feature `kube`, [`crds`] has the objects as an API server takes them: `schema` says the rules of core in
 //!   CEL, as far as CEL can. [`policies_yaml`] has who may write what there.
-//! * [`v1alpha1`] is the form of the objects; their meaning is core's. [`reference()`] describes it to people.
+//! * [`v1alpha1`] is the form of the objects; their meaning is core's. [`reference()`] and its neighbours describe it to
+//!   people.
 //!
 //! What is absent and must stay so: no judgement of one object against another (that is `State`'s, in core), and no
 //! following of changes (that is the daemon's).
@@ -35,7 +36,7 @@ pub use folder::{files, read_folder};
 pub use policies::{AGENTS, CONTROLLER, ParsePrincipalError, Principal, policies_yaml};
 pub use problem::{Located, Parsed, Problem};
 pub use read::{MAX_FILE_BYTES, parse};
-pub use reference::reference;
+pub use reference::{annotation_reference, internal_reference, reference};
 pub use scalar::{Address, Duration};
 pub use write::to_yaml;
 

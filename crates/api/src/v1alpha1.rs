@@ -23,7 +23,7 @@ pub use block::AddressBlockSpec;
 #[cfg(feature = "kube")]
 pub use node::NodeAttachments;
 pub use node::{Answer, Ask, NodeAttachmentsSpec, NodeAttachmentsStatus, Still};
-pub use status::{Condition, ObjectStatus, UsageStatus};
+pub use status::{CONDITIONS, Condition, ObjectStatus, UsageStatus, condition};
 
 /// One or two CIDRs in a VRF, and what an interface in them is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

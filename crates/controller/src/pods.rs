@@ -21,9 +21,10 @@ use allotment_engine::EngineError;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use self::open::{Open, Showing, Stage};
+use self::open::{Asking, Open, Showing, Stage};
+use crate::events::{Regarding, Saying};
 use crate::patch::{self, Shown};
-use crate::request::{self, PodView, Reading, Wanted};
+use crate::request::{self, PodView, Reading};
 use crate::surroundings::{Affected, Surroundings};
 use crate::waiting::Waiting;
 
@@ -56,34 +57,14 @@ pub(crate) enum Action {
         uid: Uid,
         place: Place,
         patch: json_patch::Patch,
-        what: What,
+        /// What the patch shows, if it is a grant.
+        grant: Option<Box<Grant>>,
     },
     /// The pod shows another grant than the one given here: what it does not show is given back (L4).
     GiveBack {
         uid: Uid,
         unseen: Vec<(String, std::net::IpAddr)>,
     },
-    /// Say it as an event.
-    Say {
-        uid: Uid,
-        place: Place,
-        what: Said,
-    },
-}
-
-/// What a patch shows.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum What {
-    Grant(Grant),
-    Refusal,
-}
-
-/// What is said of a pod in an event.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Said {
-    Refused(Refusal),
-    /// Its node's agent has not published yet.
-    NodeNotReady,
 }
 
 /// What became of a patch.
@@ -110,6 +91,8 @@ pub(crate) struct Pods {
     listed: bool,
     /// Each name once: pods have few nodes and namespaces.
     names: HashSet<Arc<str>>,
+    /// To be said in events.
+    pub(crate) sayings: Vec<Saying>,
 }
 
 impl Pods {
@@ -276,20 +259,18 @@ impl Pods {
                 self.refuse(uid, refusal, now, actions);
             }
             Reading::Wanted(wanted) => {
-                let missing = open.missing(uid, wanted);
-                if missing.interfaces.is_empty() {
-                    return self.settle(uid);
-                }
-                if !around.serves(&open.view.node) {
+                let Some(missing) = open.missing(uid, wanted) else { return self.settle(uid) };
+                let Some(node) = around.serving(&open.view.node) else {
                     if open.node_is_late(now) {
-                        let place = place.clone();
-                        actions.push(Action::Say { uid: Uid::clone(uid), place, what: Said::NodeNotReady });
+                        self.sayings.push(node_is_late(uid, place));
                     }
                     self.retry.extend(open.node_is_late_at().map(|due| (due, Uid::clone(uid))));
                     return;
-                }
+                };
+                let retained = missing.request.owner.kind != "Pod";
                 let request = Box::new(missing.request);
-                open.stage = Stage::Asking(missing.interfaces);
+                let interfaces = missing.interfaces;
+                open.stage = Stage::Asking(Asking { interfaces, node_uid: node.to_owned(), retained });
                 self.asking += 1;
                 actions.push(Action::Ask { uid: Uid::clone(uid), request });
             }
@@ -305,18 +286,22 @@ impl Pods {
     ) -> Vec<Action> {
         let mut actions = Vec::new();
         let Some(open) = self.open.get_mut(uid) else { return actions };
-        let Stage::Asking(interfaces) = std::mem::replace(&mut open.stage, Stage::Parked) else {
+        let Stage::Asking(asking) = std::mem::replace(&mut open.stage, Stage::Parked) else {
             return actions;
         };
         self.asking -= 1;
         match answer {
             Ok(grant) => {
-                let given = request::pod_grant(uid, &interfaces, &grant);
-                let (given, whole) = open.with(uid, given);
+                let (given, whole) = open.with(uid, &asking, &grant);
                 let patch = patch::grant(uid, &open.shown, &whole);
                 open.stage = Stage::Showing(Showing::Grant(given));
                 let place = self.places.get(uid).expect("an open pod has its place").clone();
-                actions.push(Action::Show { uid: Uid::clone(uid), place, patch, what: What::Grant(grant) });
+                actions.push(Action::Show {
+                    uid: Uid::clone(uid),
+                    place,
+                    patch,
+                    grant: Some(Box::new(grant)),
+                });
             }
             // The pod is another one meanwhile.
             Err(_) if open.again => self.look_again(uid),
@@ -341,9 +326,8 @@ impl Pods {
         let patch = patch::refusal(uid, &open.shown, &shown);
         open.stage = Stage::Showing(Showing::Refusal(shown));
         let place = self.places.get(uid).expect("an open pod has its place");
-        let show = Action::Show { uid: Uid::clone(uid), place: place.clone(), patch, what: What::Refusal };
-        let say = Action::Say { uid: Uid::clone(uid), place: place.clone(), what: Said::Refused(refusal) };
-        actions.extend([show, say]);
+        self.sayings.push(was_refused(uid, place, &refusal));
+        actions.push(Action::Show { uid: Uid::clone(uid), place: place.clone(), patch, grant: None });
     }
 
     /// What became of a patch.
@@ -419,10 +403,6 @@ impl Pods {
     pub(crate) fn known(&self) -> usize {
         self.places.len()
     }
-
-    pub(crate) fn place(&self, uid: &str) -> Option<&Place> {
-        self.places.get(uid)
-    }
 }
 
 /// Whether a pod has everything that it wants, as far as it can be read now.
@@ -431,7 +411,45 @@ fn has_all(uid: &str, view: &PodView, shown: &Shown, around: &Surroundings) -> b
     let Some(world) = around.of(view) else { return false };
     match request::read(view, world) {
         Reading::Nothing => true,
-        Reading::Wanted(Wanted { interfaces, .. }) => open::lacks(&grant, &interfaces).is_empty(),
+        Reading::Wanted(wanted) => wanted.beyond(&grant).is_none(),
         Reading::Refused(_) | Reading::Waits { .. } => false,
     }
 }
+
+fn regarding(uid: &Uid, place: &Place) -> Regarding {
+    Regarding {
+        api_version: "v1",
+        kind: "Pod",
+        namespace: place.namespace.to_string(),
+        name: place.name.to_string(),
+        uid: uid.to_string(),
+    }
+}
+
+fn was_refused(uid: &Uid, place: &Place, refusal: &Refusal) -> Saying {
+    Saying {
+        regarding: regarding(uid, place),
+        reason: "AddressesRefused",
+        action: "Allocate",
+        about: refusal.code.as_str().to_owned(),
+        note: format!("{}: {refusal}; hint: {}", refusal.code.as_str(), refusal.hint),
+    }
+}
+
+fn node_is_late(uid: &Uid, place: &Place) -> Saying {
+    let note = format!(
+        "the agent of node `{}` has not published yet, so that the end of what is given there could not be proved; hint: see \
+         that `allot agent` runs on that node",
+        place.node
+    );
+    Saying {
+        regarding: regarding(uid, place),
+        reason: "NodeNotReady",
+        action: "Allocate",
+        about: String::new(),
+        note,
+    }
+}
+
+#[cfg(test)]
+mod tests;

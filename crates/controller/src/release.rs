@@ -9,7 +9,6 @@ use allotment_core::{Allocation, Grant};
 
 use crate::feed::Input;
 use crate::owners::Owners;
-use crate::pods::Uid;
 
 /// What is to be done.
 #[derive(Debug)]
@@ -29,8 +28,8 @@ impl Releases {
     /// Leads from now on; `held` is what the ledger has, active and reserved.
     pub(crate) fn begin(&mut self, _held: Vec<Allocation>) {}
 
-    /// The engine gave a pod these addresses. The pod may be gone already.
-    pub(crate) fn granted(&mut self, _uid: &Uid, _grant: &Grant) {}
+    /// The engine gave these addresses; their holder may be gone already.
+    pub(crate) fn granted(&mut self, _grant: &Grant) {}
 
     /// What is to be done now. `owners` knows whose addresses are kept.
     pub(crate) fn next(&mut self, _owners: &Owners, _now: Instant) -> Vec<Action> {

@@ -26,6 +26,7 @@ pub use ask::read_ask;
 pub use entry::{Fate, Keep};
 pub use grant::{granted_attachment, pod_grant, pod_refusal};
 pub use nad::{Nad, Nads};
+pub use owner::owner;
 pub use pod::{Interface, Reading, Wanted, keep_of, read};
 pub use settings::{Identity, OwnerKind, Settings};
 pub use surge::{Rollout, surge_hint};

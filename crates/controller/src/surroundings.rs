@@ -59,10 +59,11 @@ impl Surroundings {
         })
     }
 
-    /// Whether the node's agent has published since the node exists: before that nobody could prove that an address given
+    /// The node's UID, once its agent has published since it exists: before that nobody could prove that an address given
     /// there is no longer used (R3).
-    pub(crate) fn serves(&self, node: &str) -> bool {
-        self.nodes.get(node).is_some_and(|node| !node.uid.is_empty() && node.uid == node.published)
+    pub(crate) fn serving(&self, node: &str) -> Option<&str> {
+        let node = self.nodes.get(node)?;
+        (!node.uid.is_empty() && node.uid == node.published).then_some(&node.uid)
     }
 
     pub(crate) fn namespace(&mut self, event: Event<Namespace>) -> Affected {
@@ -222,9 +223,9 @@ mod tests {
     fn r3_a_node_serves_once_its_agent_has_published_for_it() {
         let mut around = Surroundings::default();
         around.node(listed(vec![node("a", "u1")]));
-        assert!(!around.serves("a"));
+        assert_eq!(around.serving("a"), None);
         assert_eq!(around.attachments(&Event::Applied(published("a", "u1"))), Affected::Node("a".into()));
-        assert!(around.serves("a"));
+        assert!(around.serving("a").is_some());
         // What is published again, with other content, changes nothing here.
         assert_eq!(around.attachments(&Event::Applied(published("a", "u1"))), Affected::Nobody);
     }
@@ -234,11 +235,11 @@ mod tests {
         let mut around = Surroundings::default();
         around.attachments(&Event::Applied(published("a", "u1")));
         assert_eq!(around.node(Event::Applied(node("a", "u2"))), Affected::Node("a".into()));
-        assert!(!around.serves("a"));
+        assert_eq!(around.serving("a"), None);
         around.attachments(&Event::Applied(published("a", "u2")));
-        assert!(around.serves("a"));
+        assert!(around.serving("a").is_some());
         around.attachments(&Event::Deleted(published("a", "u2")));
-        assert!(!around.serves("a"), "no object, no proof");
+        assert_eq!(around.serving("a"), None, "no object, no proof");
     }
 
     #[test]
@@ -246,9 +247,9 @@ mod tests {
         let mut around = Surroundings::default();
         around.attachments(&listed(vec![published("a", "u1")]));
         around.node(listed(vec![node("a", "u1"), node("b", "u2")]));
-        assert!(around.serves("a"));
+        assert!(around.serving("a").is_some());
         around.node(listed(vec![node("b", "u2")]));
-        assert!(!around.serves("a"));
+        assert_eq!(around.serving("a"), None);
         around.attachments(&listed(Vec::new()));
         assert_eq!(around.nodes.len(), 1);
     }

@@ -13,12 +13,10 @@ use jiff::Timestamp;
 /// Waiters that are being asked at one time: enough to share a commit, too few to keep new pods waiting.
 const AT_ONCE: usize = 128;
 
-/// Between two rounds, at least.
+/// Between the beginnings of two rounds, at least, and for each who is asked: asking ten thousand who cannot be helped must
+/// not be all that is done.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// Between two rounds, at least so many times what the last one took: asking ten thousand who cannot be helped must not be
-/// all that is done.
-const REST: u32 = 3;
+const PAUSE_EACH: Duration = Duration::from_micros(200);
 
 /// A place in the queue: when the pod was created, then its UID. A new leader finds the same order.
 type Turn = (Timestamp, Arc<str>);
@@ -35,7 +33,6 @@ pub(crate) struct Waiting {
     asked: BTreeSet<Turn>,
     /// Something was freed or changed since the round began.
     woken: bool,
-    began: Option<Instant>,
     /// Before that no round begins.
     rest: Option<Instant>,
 }
@@ -70,11 +67,8 @@ impl Waiting {
 
     /// Those to be asked now, in order.
     pub(crate) fn next(&mut self, now: Instant) -> Vec<Arc<str>> {
-        if self.todo.is_empty() && self.asked.is_empty() {
-            self.end_round(now);
-            if self.rest.is_none_or(|rest| rest <= now) {
-                self.begin_round(now);
-            }
+        if self.todo.is_empty() && self.asked.is_empty() && self.rest.is_none_or(|rest| rest <= now) {
+            self.begin_round(now);
         }
         let room = AT_ONCE.saturating_sub(self.asked.len());
         let mut next = Vec::new();
@@ -87,12 +81,6 @@ impl Waiting {
         next
     }
 
-    fn end_round(&mut self, now: Instant) {
-        if let Some(began) = self.began.take() {
-            self.rest = Some(now + PAUSE.max(now.saturating_duration_since(began) * REST));
-        }
-    }
-
     fn begin_round(&mut self, now: Instant) {
         if std::mem::take(&mut self.woken) {
             self.todo = self.turns.iter().map(|(uid, created)| (*created, Arc::clone(uid))).collect();
@@ -100,9 +88,8 @@ impl Waiting {
             let due = self.due.iter().take_while(|(due, _)| *due <= now);
             self.todo = due.map(|(_, turn)| turn.clone()).collect();
         }
-        if !self.todo.is_empty() {
-            self.began = Some(now);
-        }
+        let size = u32::try_from(self.todo.len()).unwrap_or(u32::MAX);
+        self.rest = (size > 0).then(|| now + PAUSE + PAUSE_EACH.saturating_mul(size));
     }
 
     /// When `next` may have somebody, if nothing happens before.

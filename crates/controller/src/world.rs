@@ -9,6 +9,8 @@ use std::time::Instant;
 use allotment_core::{Allocation, Object, ObjectKey, ReleaseMode};
 use jiff::Timestamp;
 
+use crate::asks::{self, Asks};
+use crate::events::{self, Events};
 use crate::execute::Outcome;
 use crate::feed::Input;
 use crate::objects::{self, Objects};
@@ -23,6 +25,8 @@ use crate::surroundings::{Affected, Surroundings};
 pub(crate) enum Action {
     Pod(pods::Action),
     Object(objects::Action),
+    Ask(asks::Action),
+    Event(events::Action),
     Release(release::Action),
     /// Look through what is kept for owners that nobody uses now.
     FindKept,
@@ -35,6 +39,8 @@ pub(crate) struct World {
     pub(crate) pods: Pods,
     pub(crate) objects: Objects,
     pub(crate) owners: Owners,
+    asks: Asks,
+    events: Events,
     releases: Releases,
     /// Kept addresses are being looked through or freed.
     sweeping: bool,
@@ -47,6 +53,8 @@ impl World {
             around: Surroundings::new(settings),
             pods: Pods::default(),
             objects: Objects::default(),
+            asks: Asks::default(),
+            events: Events::default(),
             releases: Releases::default(),
             sweeping: false,
         }
@@ -63,7 +71,10 @@ impl World {
             Input::Namespace(event) => self.around.namespace(event),
             Input::Network(event) => self.around.network(event),
             Input::Node(event) => self.around.node(event),
-            Input::Attachments(event) => self.around.attachments(&event),
+            Input::Attachments(event) => {
+                self.asks.event(&event);
+                self.around.attachments(&event)
+            }
             Input::Subnet(event) => self.object(|objects| objects.event(event)),
             Input::Pool(event) => self.object(|objects| objects.event(event)),
             Input::Reservation(event) => self.object(|objects| objects.event(event)),
@@ -85,6 +96,7 @@ impl World {
         self.pods.begin();
         self.objects.begin(in_force);
         self.releases.begin(held);
+        self.asks.begin();
         self.owners.put_off();
         self.sweeping = false;
     }
@@ -105,9 +117,25 @@ impl World {
             Outcome::Answered { uid, answer } => {
                 if let Ok(grant) = &answer {
                     self.objects.touched(now);
-                    self.releases.granted(&uid, grant);
+                    self.releases.granted(grant);
                 }
                 self.pods.answered(&uid, answer, now)
+            }
+            Outcome::Judged { id, pod } => {
+                let actions = self.asks.judged(&id, pod, &self.around, now);
+                return actions.into_iter().map(Action::Ask).collect();
+            }
+            Outcome::AskAnswered { id, answer } => {
+                if let Ok(grant) = &answer {
+                    self.objects.touched(now);
+                    self.releases.granted(grant);
+                }
+                self.asks.answered(&id, answer.as_ref(), now);
+                Vec::new()
+            }
+            Outcome::AnswersWritten { node, answers } => {
+                self.asks.written(&node, answers, now);
+                Vec::new()
             }
             Outcome::Patched { uid, patched } => self.pods.patched(&uid, patched, &self.around, now),
             Outcome::GivenBack => {
@@ -132,6 +160,7 @@ impl World {
             Outcome::Settled(settled) => {
                 if self.objects.take(settled, now) {
                     self.pods.waiting.wake();
+                    self.asks.wake(now);
                 }
                 Vec::new()
             }
@@ -169,6 +198,7 @@ impl World {
     /// Addresses were released: waiters and refused objects may have their turn.
     pub(crate) fn freed(&mut self, now: Instant) {
         self.pods.waiting.wake();
+        self.asks.wake(now);
         self.objects.freed(now);
     }
 
@@ -183,12 +213,18 @@ impl World {
         }
         if self.is_ready() {
             actions.extend(self.pods.next(&self.around, now).into_iter().map(Action::Pod));
+            actions.extend(self.asks.next(now).into_iter().map(Action::Ask));
         }
+        let sayings = self.pods.sayings.drain(..).chain(self.objects.sayings.drain(..));
+        actions.extend(sayings.filter_map(|saying| self.events.say(saying, now, clock)).map(Action::Event));
         actions
     }
 
     /// When `next` has something to do, if nothing happens before.
     pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
-        [self.objects.due(), self.pods.due(now), self.releases.due()].into_iter().flatten().min()
+        [self.objects.due(), self.pods.due(now), self.asks.due(), self.releases.due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

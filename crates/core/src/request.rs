@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Attachment, Choice, Dns, Family, Labels, Mac, Netns, Owner, Route, Rule};
+use crate::{Attachment, Choice, Dns, Family, Labels, Mac, Netns, Owner, Route, Rule, Timestamp};
 
 /// One owner's wish for addresses on one or more interfaces: all of them are granted, or none is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -136,7 +136,15 @@ pub enum Release {
     /// since then it keeps.
     Sandbox { container_id: String, netns: Netns },
     /// One address, as long as this holder has it: proof of its end is there.
-    Address { vrf: String, address: IpAddr, holder: String, mode: ReleaseMode },
+    Address {
+        vrf: String,
+        address: IpAddr,
+        holder: String,
+        mode: ReleaseMode,
+        /// Only the life that began then ([`Allocation::since`](crate::Allocation::since)): a holder that may come back, such
+        /// as a static pod, keeps what it was given after the proof.
+        since: Option<Timestamp>,
+    },
 }
 
 /// What becomes of a released address.

@@ -39,6 +39,7 @@ mod together;
 mod verbs;
 
 pub use answer::cni_code;
+pub use check::compare;
 pub use http::{MAX_BODY, cni_router};
 pub use metrics::NodeMetrics;
 pub use netns::{Interface, contents, gone};

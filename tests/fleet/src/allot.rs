@@ -8,11 +8,18 @@ use std::time::Duration;
 
 use allotment_lab::wait_until;
 use anyhow::{Context, Result, bail};
+use kube::Client;
+use kube::api::ListParams;
+use tokio::time::{Instant, sleep};
 
+use crate::played::node_attachments;
 use crate::programs::root;
 use crate::{ControlPlane, Life, Plugin, Server, ports};
 
 const READY_LIMIT: Duration = Duration::from_mins(1);
+
+/// How often the API server is asked what agents have published.
+const POLL: Duration = Duration::from_millis(100);
 
 /// The folder with `allot` and `allotment`: `ALLOTMENT_BIN`, else `dist/bin`.
 pub fn bin() -> Result<PathBuf> {
@@ -118,6 +125,23 @@ impl Agent {
 
     pub fn wait_serving(&self) -> Result<()> {
         wait_for(&self.server, || UnixStream::connect(&self.socket).is_ok())
+    }
+}
+
+/// Waits until so many agents have published what their nodes have: before that no pod there gets a grant.
+pub async fn wait_published(client: &Client, count: usize) -> Result<()> {
+    let api = node_attachments(client);
+    let deadline = Instant::now() + READY_LIMIT;
+    loop {
+        let published = api.list(&ListParams::default()).await?;
+        let published = published.items.iter().filter(|object| object.data["status"].is_object()).count();
+        if published >= count {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("{published} of {count} agents have published after {} s", READY_LIMIT.as_secs());
+        }
+        sleep(POLL).await;
     }
 }
 

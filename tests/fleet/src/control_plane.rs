@@ -40,6 +40,8 @@ pub struct Settings {
     pub life: Life,
     /// Where its files go, and stay; without one, into a folder that goes with it.
     pub folder: Option<PathBuf>,
+    /// Where that folder is made; without one, among temporary files, which may be in memory.
+    pub parent: Option<PathBuf>,
     /// Further arguments of etcd, such as a quota.
     pub etcd: Vec<String>,
     /// Further arguments of kube-apiserver, such as feature gates.
@@ -52,6 +54,7 @@ impl Default for Settings {
             durability: Durability::Unsafe,
             life: Life::Tied,
             folder: None,
+            parent: None,
             etcd: Vec::new(),
             api_server: Vec::new(),
         }
@@ -91,7 +94,8 @@ impl ControlPlane {
 
     fn prepare(settings: Settings) -> Result<ControlPlane> {
         let (etcd, api_server) = (programs::path("etcd")?, programs::path("kube-apiserver")?);
-        let scratch = if settings.folder.is_none() { Some(Scratch::new()?) } else { None };
+        let parent = settings.parent.unwrap_or_else(std::env::temp_dir);
+        let scratch = if settings.folder.is_none() { Some(Scratch::new_in(&parent)?) } else { None };
         let folder = settings.folder.or_else(|| Some(scratch.as_ref()?.path().to_owned()));
         let folder = folder.context("a control plane has a folder")?;
         let authority = Authority::new()?;

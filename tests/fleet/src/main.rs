@@ -1,4 +1,4 @@
-//! `cargo xtask fleet`: a fleet that stays up.
+//! `cargo xtask fleet`: a fleet that stays up. `cargo xtask bench fleet`: what one can do.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -7,9 +7,14 @@ use allotment_fleet::{bin, programs, standing};
 use anyhow::{Context, Result, bail};
 use standing::Size;
 
+mod bench;
+
+use bench::Output;
+
 const USAGE: &str = "\
 usage: fleet up FOLDER [--nodes N] [--controllers N]
        fleet down FOLDER
+       fleet bench FOLDER [-o json]
        fleet programs         builds etcd and kube-apiserver, unless they are there
 ";
 
@@ -18,6 +23,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["up", folder, options @ ..] => size(options).and_then(|size| up(Path::new(folder), size)),
+        ["bench", folder] => bench::run(Path::new(folder), Output::Table),
+        ["bench", folder, "-o", "json"] => bench::run(Path::new(folder), Output::Json),
         ["programs"] => build(),
         ["down", folder] => down(Path::new(folder)),
         _ => {

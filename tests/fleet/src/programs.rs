@@ -23,7 +23,7 @@ pub fn path(name: &str) -> Result<PathBuf> {
 }
 
 /// The root of the checkout that this was built from.
-pub(crate) fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 

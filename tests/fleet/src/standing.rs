@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::{Agent, Allot, ControlPlane, Life, Pods, Settings, objects};
+use crate::{Agent, Allot, ControlPlane, Life, Pods, Settings, objects, wait_published};
 
 /// Set in each of its processes: where the fleet's files are.
 pub(crate) const MARK: &str = "ALLOTMENT_FLEET";
@@ -82,6 +82,7 @@ async fn start(folder: &Path, bin: &Path, size: Size) -> Result<Standing> {
         allot.controller(&format!("controller-{number}"), &kubeconfig)?.start()?;
     }
     agents.iter().try_for_each(Agent::wait_serving)?;
+    wait_published(&client, agents.len()).await?;
     let sockets = agents.into_iter().map(|agent| (agent.node, agent.socket)).collect();
     Ok(Standing { kubeconfig, sockets })
 }

@@ -98,11 +98,20 @@ impl Module {
     }
 }
 
-/// The packages that the module's `tool` lines name.
+/// The packages that the module's `tool` lines name: one alone, or a block of them.
 pub fn tools(manifest: &str) -> Vec<&str> {
-    let lines = manifest.lines().map(str::trim);
-    let block = lines.skip_while(|line| *line != "tool (").skip(1);
-    block.take_while(|line| *line != ")").filter(|line| !line.is_empty()).collect()
+    let mut in_block = false;
+    let mut tools = Vec::new();
+    for line in manifest.lines().map(str::trim) {
+        match line.strip_prefix("tool ") {
+            Some("(") => in_block = true,
+            Some(tool) => tools.push(tool),
+            None if line == ")" => in_block = false,
+            None if in_block && !line.is_empty() => tools.push(line),
+            None => {}
+        }
+    }
+    tools
 }
 
 /// The version of a module that `go.mod` requires, without its `v`.
@@ -176,6 +185,7 @@ mod tests {
     #[test]
     fn a_manifest_names_its_tools_and_versions() {
         assert_eq!(tools(MANIFEST), ["example.org/a/cmd/first", "example.org/b"]);
+        assert_eq!(tools("go 1.26\n\ntool example.org/a\n\nrequire (\n\tx v1\n)\n"), ["example.org/a"]);
         assert_eq!(version(MANIFEST, "example.org/a").unwrap(), "1.3.0");
         assert_eq!(version(MANIFEST, "example.org/ab").unwrap(), "2.0.1");
         assert!(version(MANIFEST, "example.org/b").is_err());

@@ -29,6 +29,11 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
+    /// Where no folder is followed.
+    pub(crate) fn none() -> Sources {
+        Sources { folder: PathBuf::new(), files: watch::channel(Arc::default()).1 }
+    }
+
     pub(crate) fn files(&self) -> Arc<FromFiles> {
         Arc::clone(&self.files.borrow())
     }

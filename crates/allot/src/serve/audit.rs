@@ -1,8 +1,8 @@
 //! `GET /v1/audit`: compares the ledger with itself and with what is live (O9).
 
 pub(crate) mod code;
-mod examine;
-mod live;
+pub(crate) mod examine;
+pub(crate) mod live;
 
 use std::time::Duration;
 

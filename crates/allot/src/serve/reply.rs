@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::owners::OwnerPattern;
+use crate::failure::Failure;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -62,6 +63,18 @@ impl Trouble {
 
     fn new(status: StatusCode, text: impl Into<String>, hint: impl Into<String>) -> Trouble {
         Trouble { status, body: ErrorBody { error: text.into(), hint: hint.into(), details: Vec::new() } }
+    }
+}
+
+impl From<Failure> for Trouble {
+    /// What the tool itself asked of somebody else and did not get.
+    fn from(failure: Failure) -> Trouble {
+        match failure {
+            Failure::Refused { text, hint, .. } | Failure::Unable { text, hint } => {
+                Trouble::unable(text, hint)
+            }
+            Failure::BrokenPipe => Trouble::unable(failure.to_string(), ""),
+        }
     }
 }
 

@@ -19,6 +19,13 @@ pub(crate) async fn why(
     owner: OwnerPattern,
 ) -> Result<Vec<WhyRow>, Trouble> {
     let refused = refusals.select(|refused| owner.matches_owner(&refused.owner, &[]));
+    let mut answer = addresses(handle, owner).await?;
+    answer.extend(refused.into_iter().map(was_refused));
+    Ok(answer)
+}
+
+/// What the ledger says of an owner's addresses.
+pub(crate) async fn addresses(handle: &Handle, owner: OwnerPattern) -> Result<Vec<WhyRow>, Trouble> {
     let atlas = Arc::new(Atlas::read(handle).await?);
     let mut walk = Walk::new(handle, Arc::clone(&atlas), Filter::of_owner(owner));
     let mut answer = Vec::new();
@@ -28,7 +35,6 @@ pub(crate) async fn why(
             answer.push(has(&allocation, row, region));
         }
     }
-    answer.extend(refused.into_iter().map(was_refused));
     Ok(answer)
 }
 

@@ -1,7 +1,13 @@
-//! What the source of `v1alpha1` says of its types. It is formatted by rustfmt, so lines are enough to go by.
+//! What the source says of the types of objects and annotations. It is formatted by rustfmt, so lines are enough to go by.
 
-/// Compiled in: the page is never about another version of the types than the program's.
-const SOURCE: &str = include_str!("../v1alpha1.rs");
+/// Compiled in: the pages are never about another version of the types than the program's.
+const SOURCES: [&str; 5] = [
+    include_str!("../v1alpha1.rs"),
+    include_str!("../v1alpha1/status.rs"),
+    include_str!("../annotation.rs"),
+    include_str!("../v1alpha1/block.rs"),
+    include_str!("../v1alpha1/node.rs"),
+];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -44,15 +50,26 @@ impl Before {
     fn says(&self, word: &str) -> bool {
         self.attributes.iter().any(|attribute| attribute.contains(word))
     }
+
+    /// The name that serde is told.
+    fn renamed(&self) -> Option<&'static str> {
+        let attribute =
+            self.attributes.iter().find(|attribute| attribute.starts_with("#[serde(rename = "))?;
+        attribute.split('"').nth(1)
+    }
 }
 
-/// Every type, in the order of the source.
+/// Every type, in the order of the sources.
 pub(super) fn types() -> Vec<Type> {
+    SOURCES.into_iter().flat_map(types_of).collect()
+}
+
+fn types_of(source: &'static str) -> Vec<Type> {
     let mut types: Vec<Type> = Vec::new();
     let mut before = Before::default();
     // The type whose members are being read, and whether their names are written in camel case.
     let mut open: Option<(Type, bool)> = None;
-    let mut lines = SOURCE.lines();
+    let mut lines = source.lines();
     while let Some(line) = lines.next() {
         let text = line.trim();
         if let Some(doc) = text.strip_prefix("///") {
@@ -93,7 +110,11 @@ fn member(text: &str, kind: Kind, camel: bool, before: &Before) -> Option<Member
         Kind::Enum => (text, ""),
     };
     Some(Member {
-        name: if camel { camel_case(name) } else { name.to_owned() },
+        name: match before.renamed() {
+            Some(name) => name.to_owned(),
+            None if camel => camel_case(name),
+            None => name.to_owned(),
+        },
         rust_type: rust_type.to_owned(),
         required: kind == Kind::Struct && !before.says("default"),
         doc: before.doc(),

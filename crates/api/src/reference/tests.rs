@@ -7,6 +7,7 @@ use serde::de::{Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::*;
+use crate::annotation;
 use crate::v1alpha1 as v1;
 use crate::{Address, Duration, parse};
 
@@ -51,7 +52,7 @@ fn names<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
     names.get()
 }
 
-fn all() -> [(&'static str, &'static [&'static str]); 10] {
+fn all() -> [(&'static str, &'static [&'static str]); 24] {
     [
         ("SubnetSpec", names::<v1::SubnetSpec>()),
         ("IPPoolSpec", names::<v1::IPPoolSpec>()),
@@ -63,6 +64,20 @@ fn all() -> [(&'static str, &'static [&'static str]); 10] {
         ("Requirement", names::<v1::Requirement>()),
         ("Operator", names::<v1::Operator>()),
         ("Owner", names::<v1::Owner>()),
+        ("ObjectStatus", names::<v1::ObjectStatus>()),
+        ("Condition", names::<v1::Condition>()),
+        ("UsageStatus", names::<v1::UsageStatus>()),
+        ("PodGrant", names::<annotation::PodGrant>()),
+        ("GrantedAttachment", names::<annotation::GrantedAttachment>()),
+        ("GrantedAddress", names::<annotation::GrantedAddress>()),
+        ("PodRefusal", names::<annotation::PodRefusal>()),
+        ("RefusalCount", names::<annotation::RefusalCount>()),
+        ("AddressBlockSpec", names::<v1::AddressBlockSpec>()),
+        ("NodeAttachmentsSpec", names::<v1::NodeAttachmentsSpec>()),
+        ("NodeAttachmentsStatus", names::<v1::NodeAttachmentsStatus>()),
+        ("Still", names::<v1::Still>()),
+        ("Ask", names::<v1::Ask>()),
+        ("Answer", names::<v1::Answer>()),
     ]
 }
 
@@ -84,9 +99,12 @@ fn the_source_has_what_serde_reads_and_says_what_it_means() {
         for member in item.members.iter().filter(|_| item.kind == Kind::Struct) {
             assert!(words(&member.rust_type).is_some(), "no words for {}", member.rust_type);
         }
-        let shown =
-            OBJECTS.iter().any(|(_, spec, _)| *spec == item.name) || PARTS.contains(&item.name.as_str());
-        assert_eq!(shown, item.kind == Kind::Struct, "{} has its section", item.name);
+        let name = item.name.as_str();
+        let shown = OBJECTS.iter().filter(|(.., spec, _)| *spec == name).count()
+            + PARTS.iter().chain(&STATUS).filter(|part| **part == name).count()
+            + WRITTEN.iter().filter(|(part, _)| *part == name).count()
+            + INTERNAL.iter().filter(|(_, part)| *part == name).count();
+        assert_eq!(shown, usize::from(item.kind == Kind::Struct), "{name} has its section");
     }
 }
 
@@ -114,6 +132,45 @@ fn a_field_is_required_or_can_be_left_out() {
             "Requirement.operator",
             "Owner.kind",
             "Owner.name",
+            "Condition.type",
+            "Condition.status",
+            "Condition.reason",
+            "Condition.message",
+            "Condition.lastTransitionTime",
+            "UsageStatus.family",
+            "UsageStatus.total",
+            "UsageStatus.held",
+            "UsageStatus.cooling",
+            "UsageStatus.free",
+            "PodGrant.pod",
+            "PodGrant.attachments",
+            "GrantedAttachment.interface",
+            "GrantedAttachment.ips",
+            "GrantedAddress.address",
+            "GrantedAddress.prefix",
+            "GrantedAddress.vrf",
+            "GrantedAddress.subnet",
+            "PodRefusal.pod",
+            "PodRefusal.code",
+            "PodRefusal.text",
+            "RefusalCount.what",
+            "RefusalCount.value",
+            "AddressBlockSpec.of",
+            "AddressBlockSpec.data",
+            "NodeAttachmentsStatus.nodeUID",
+            "NodeAttachmentsStatus.bootID",
+            "NodeAttachmentsStatus.epoch",
+            "NodeAttachmentsStatus.asOf",
+            "Still.pod",
+            "Still.vrf",
+            "Still.address",
+            "Ask.id",
+            "Ask.namespace",
+            "Ask.name",
+            "Ask.podUID",
+            "Ask.interface",
+            "Ask.network",
+            "Answer.id",
         ]
     );
     let defaults = defaults();
@@ -123,18 +180,51 @@ fn a_field_is_required_or_can_be_left_out() {
 
 #[test]
 fn the_examples_are_right_and_have_every_field() {
-    let text = OBJECTS.map(|(_, _, example)| example).join("---\n");
+    let text = OBJECTS.map(|(.., example)| example).join("---\n");
     let parsed = parse("reference.yaml", &text);
     assert!(parsed.errors.is_empty(), "{:?}", parsed.errors);
     let mut state = State::new();
     for object in parsed.objects {
         assert_eq!(state.put(object.value), Ok(()));
     }
-    for (name, read) in all() {
+    let declared = all().into_iter().take_while(|(name, _)| *name != "ObjectStatus");
+    for (name, read) in declared {
         for field in read.iter().filter(|_| !["Order", "Operator"].contains(&name)) {
             assert!(text.contains(&format!("{field}:")), "no example has {name}.{field}");
         }
     }
+}
+
+#[test]
+fn what_controller_and_agents_write_reads_as_the_pages_show_it() {
+    let reads = |example: &str, read: fn(&str) -> serde_json::Value| {
+        let shown: serde_json::Value = serde_saphyr::from_str(example).unwrap();
+        assert_eq!(read(example), shown);
+    };
+    let example = |name: &str| WRITTEN.iter().find(|(part, _)| *part == name).unwrap().1.unwrap();
+    reads(example("PodGrant"), again::<annotation::PodGrant>);
+    reads(example("PodRefusal"), again::<annotation::PodRefusal>);
+    let node: serde_json::Value = serde_saphyr::from_str(NODE).unwrap();
+    let half = |name: &str| node[name].to_string();
+    let spec = again::<v1::NodeAttachmentsSpec>(&half("spec"));
+    let status = again::<v1::NodeAttachmentsStatus>(&half("status"));
+    assert_eq!(spec, node["spec"]);
+    assert_eq!((&status["asOf"], &status["still"]), (&node["status"]["asOf"], &node["status"]["still"]));
+    let shown = [example("PodGrant"), example("PodRefusal"), NODE].concat();
+    let written = all().into_iter().skip_while(|(name, _)| *name != "PodGrant");
+    for (name, read) in written.filter(|(name, _)| *name != "AddressBlockSpec") {
+        for field in read {
+            assert!(
+                shown.contains(&format!("{field}:")) || shown.contains(&format!("\"{field}\":")),
+                "{name}.{field}"
+            );
+        }
+    }
+}
+
+/// Reads a text as a type, and writes it again.
+fn again<T: for<'de> Deserialize<'de> + serde::Serialize>(text: &str) -> serde_json::Value {
+    serde_json::to_value(serde_saphyr::from_str::<T>(text).unwrap()).unwrap()
 }
 
 #[test]
@@ -159,13 +249,23 @@ fn values_are_written_as_the_page_says() {
 }
 
 #[test]
-fn the_page_has_no_broken_table() {
-    let page = reference();
-    for line in page.lines().filter(|line| line.starts_with('|')) {
-        assert!(line.ends_with('|'), "{line}");
-    }
-    let sections: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
-    for link in page.split("](#").skip(1).filter_map(|rest| rest.split(')').next()) {
-        assert!(sections.iter().any(|title| title.to_lowercase() == link), "#{link}");
+fn the_pages_have_no_broken_table_and_no_link_to_nowhere() {
+    let pages = [
+        ("objects.md", reference()),
+        ("annotations.md", annotation_reference()),
+        ("internal.md", internal_reference()),
+    ];
+    let titles = |page: &str| -> Vec<String> {
+        page.lines().filter_map(|line| line.strip_prefix("## ")).map(str::to_lowercase).collect()
+    };
+    for (name, page) in &pages {
+        for line in page.lines().filter(|line| line.starts_with('|')) {
+            assert!(line.ends_with('|'), "{line}");
+        }
+        for link in page.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let (file, anchor) = link.split_once('#').unwrap();
+            let target = pages.iter().find(|(other, _)| *other == if file.is_empty() { name } else { file });
+            assert!(titles(&target.unwrap().1).contains(&anchor.to_owned()), "{name}: {link}");
+        }
     }
 }

@@ -2,6 +2,50 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Types of conditions, and their reasons.
+pub mod condition {
+    /// This generation is in force.
+    pub const READY: &str = "Ready";
+    /// Addresses of it are held, and so it cannot go.
+    pub const IN_USE: &str = "InUse";
+
+    pub const ACCEPTED: &str = "Accepted";
+    pub const INVALID: &str = "Invalid";
+    pub const CONFLICT: &str = "Conflict";
+    pub const HELD: &str = "Held";
+}
+
+/// Every condition, for the reference: its type, status and reason, what that means and what to do.
+pub const CONDITIONS: [(&str, &str, &str, &str); 5] = [
+    (condition::READY, "True", condition::ACCEPTED, "This generation is in force."),
+    (
+        condition::READY,
+        "False",
+        condition::INVALID,
+        "The object contradicts itself in a way that the API server could not see. The last accepted form, if any, stays in \
+         force; the message names the field.",
+    ),
+    (
+        condition::READY,
+        "False",
+        condition::CONFLICT,
+        "Another object or a holder stands in its way: an overlap, a shrinking below held addresses. The last accepted form, \
+         if any, stays in force; it is tried again whenever something is freed or changed.",
+    ),
+    (
+        condition::READY,
+        "False",
+        condition::HELD,
+        "It is being deleted: nothing new is given out of it. It goes once nothing holds it any more.",
+    ),
+    (
+        condition::IN_USE,
+        "True",
+        condition::HELD,
+        "What keeps a deleted object: the message counts and names holders. End them, or wait for them.",
+    ),
+];
+
 /// Whether the object is in force, and how full it is.
 #[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

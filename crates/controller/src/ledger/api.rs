@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use allotment_api::v1alpha1::AddressBlock;
+use allotment_cluster::ResourceVersion;
 use kube::api::{DeleteParams, GetParams, ListParams, Preconditions};
 use kube::client::Body;
 use kube::core::{Request, Status};
@@ -12,14 +13,14 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
 
-/// A stand-in until the crate for it lands.
-pub(super) type ResourceVersion = u64;
-
 /// Whom the API server's records of managed fields name.
 const FIELD_MANAGER: &str = "allotment-controller";
 
 /// Objects in one page of a list: about 7 MB of full blocks.
 const PAGE: u32 = 500;
+
+/// How often a list is begun anew that took longer than the API server remembers.
+const LISTS: usize = 3;
 
 /// How long one request may take. It has to be longer than the API server is slow at its worst, or nothing would ever be
 /// written; and while it lasts nobody is granted anything.
@@ -88,11 +89,12 @@ impl Api {
     }
 
     /// One page of a consistent list, and what to go on with.
-    pub(super) async fn page(
+    async fn page(
         &self,
         next: Option<&str>,
+        limit: u32,
     ) -> Result<(Vec<Item>, ResourceVersion, Option<String>), Refused> {
-        let mut params = ListParams::default().limit(PAGE);
+        let mut params = ListParams::default().limit(limit);
         params.continue_token = next.map(ToOwned::to_owned);
         let request = self.request.list(&params).map_err(impossible)?;
         let body = self.send(request, None).await?;
@@ -100,6 +102,40 @@ impl Api {
         let items: Result<Vec<Item>, Refused> = list.items.into_iter().map(ItemBody::item).collect();
         let next = list.metadata.next.filter(|next| !next.is_empty());
         Ok((items?, version(list.metadata.resource_version)?, next))
+    }
+
+    /// Every object there is at one moment, no earlier than the call, and when that was.
+    pub(super) async fn list(&self) -> Result<(Vec<Item>, ResourceVersion), Failure> {
+        for _ in 0..LISTS {
+            match self.try_list().await {
+                Ok(listed) => return Ok(listed),
+                Err(Refused::Expired) => {}
+                Err(Refused::Failed(failure)) => return Err(failure),
+                Err(other) => return Err(Failure::new(format!("a list was answered with {other:?}"))),
+            }
+        }
+        Err(Failure::new(format!(
+            "the API server had forgotten the beginning of {LISTS} lists before their end"
+        )))
+    }
+
+    async fn try_list(&self) -> Result<(Vec<Item>, ResourceVersion), Refused> {
+        let (mut items, version, mut next) = self.page(None, PAGE).await?;
+        while let Some(token) = next {
+            let (more, _, after) = self.page(Some(&token), PAGE).await?;
+            items.extend(more);
+            next = after;
+        }
+        Ok((items, version))
+    }
+
+    /// How far the API server has come.
+    pub(super) async fn version(&self) -> Result<ResourceVersion, Failure> {
+        match self.page(None, 1).await {
+            Ok((_, version, _)) => Ok(version),
+            Err(Refused::Failed(failure)) => Err(failure),
+            Err(other) => Err(Failure::new(format!("a list was answered with {other:?}"))),
+        }
     }
 
     /// The object as it is now; `None`: it is not there.
@@ -113,7 +149,7 @@ impl Api {
             Ok(item) => Ok(Some(item)),
             Err(Refused::Missing) => Ok(None),
             Err(Refused::Failed(failure)) => Err(failure),
-            Err(other) => Err(failure(format!("reading {name} was answered with {other:?}"))),
+            Err(other) => Err(Failure::new(format!("reading {name} was answered with {other:?}"))),
         }
     }
 
@@ -200,13 +236,16 @@ fn refused(head: &http::response::Parts, body: &[u8], name: Option<&str>) -> Ref
     })
 }
 
-fn failure(why: String) -> Failure {
-    Failure { why, in_doubt: false, retry_after: None }
+impl Failure {
+    /// Of something that was not done for certain.
+    pub(super) fn new(why: String) -> Failure {
+        Failure { why, in_doubt: false, retry_after: None }
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 fn impossible(error: kube::core::request::Error) -> Refused {
-    Refused::Failed(failure(format!("no request can be made of it: {error}")))
+    Refused::Failed(Failure::new(format!("no request can be made of it: {error}")))
 }
 
 fn body(sent: Sent<'_>, stamp: Option<&Stamp>) -> Vec<u8> {
@@ -291,7 +330,7 @@ impl Metadata<'_> {
 
 #[expect(clippy::needless_pass_by_value, reason = "every caller has one to give away")]
 fn version(text: Cow<'_, str>) -> Result<ResourceVersion, Refused> {
-    text.parse().map_err(|error| Refused::Failed(failure(format!("{error}"))))
+    text.parse().map_err(|error| Refused::Failed(Failure::new(format!("{error}"))))
 }
 
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refused> {
@@ -301,3 +340,6 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refused> {
     };
     serde_json::from_slice(body).map_err(unread)
 }
+
+#[cfg(test)]
+mod tests;

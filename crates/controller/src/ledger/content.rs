@@ -32,15 +32,32 @@ pub(super) struct Content {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Body {
     Ledger(Epochs),
-    Object(Object),
+    Object(Box<Object>),
     Block { vrf: String, base: IpAddr, records: Records },
 }
 
-/// How often the ledger was set back (L6), and up to which time of these all nodes have said since what they use.
+/// When the ledger was set back last (L6), and after which of these times all nodes have said what they use.
+///
+/// An epoch is named by the time when it began, in seconds since 1970: so it is a new one even where all that tells of the
+/// epochs before was set back too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Epochs {
     pub(super) epoch: u64,
     pub(super) settled: u64,
+}
+
+impl Epochs {
+    /// The epoch under which not every node has said yet what it uses.
+    pub(super) fn open(self) -> Option<u64> {
+        (self.settled < self.epoch).then_some(self.epoch)
+    }
+}
+
+/// The address at a place of a block.
+pub(super) fn at(base: IpAddr, offset: u8) -> IpAddr {
+    let mut bytes = address_bytes(base);
+    bytes[15] = offset;
+    address_of(bytes)
 }
 
 /// The records of a block, ascending: offset, and bytes.
@@ -143,3 +160,6 @@ impl Content {
         Ok(Content { written, body })
     }
 }
+
+#[cfg(test)]
+mod tests;

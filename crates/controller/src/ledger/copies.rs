@@ -11,7 +11,7 @@ use super::name::Of;
 use super::pack::Unreadable;
 
 /// One object as it was read or written last.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Copy {
     pub(super) stamp: Stamp,
     pub(super) of: Of,
@@ -43,14 +43,25 @@ impl Copies {
 }
 
 impl Copy {
-    /// What was read, and its content. `None`: it is nothing of the ledger's, and nobody can say what it was meant to be.
-    pub(super) fn read(item: Item) -> Option<(Copy, Option<Content>)> {
+    /// What was read: name, copy and content. `None`: a removed object, which is empty before it is deleted; or nothing of
+    /// the ledger's.
+    pub(super) fn read(item: Item) -> Option<(String, Copy, Result<Content, Unreadable>)> {
         let Item { name, stamp, of, data } = item;
-        let (of, written, content) = match Content::unpack(&name, &data) {
-            Ok(content) => (content.of(), Ok(content.written), Some(content)),
-            Err(why) => (Of::guess(&name, &of)?, Err(why), None),
+        if data.is_empty() && Of::is_object(&name) {
+            return None;
+        }
+        let content = Content::unpack(&name, &data);
+        let (of, written) = match &content {
+            Ok(content) => (content.of(), Ok(content.written)),
+            Err(why) => {
+                let guessed = Of::guess(&name, &of);
+                if guessed.is_none() {
+                    tracing::error!(object = %name, "this AddressBlock is none of the ledger's");
+                }
+                (guessed?, Err(*why))
+            }
         };
-        Some((Copy { stamp, of, data: data.into(), written }, content))
+        Some((name, Copy { stamp, of, data: data.into(), written }, content))
     }
 
     pub(super) fn content(&self, name: &str) -> Result<Content, Unreadable> {

@@ -45,6 +45,11 @@ impl Of {
         }
     }
 
+    /// Whether an object of this name holds a Subnet, `IPPool` or Reservation.
+    pub(super) fn is_object(name: &str) -> bool {
+        name.split_once('.').is_some_and(|(first, _)| first == OBJECT)
+    }
+
     /// What the object named `name` holds, going by its name and by what it says for people (`Display`). It is asked only
     /// where the content cannot be read.
     pub(super) fn guess(name: &str, of: &str) -> Option<Of> {

@@ -65,3 +65,56 @@ fn sum(name: &str, content: &[u8]) -> u32 {
     hasher.update(content);
     hasher.finalize()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: &str = "default.10-40-3-0";
+
+    #[test]
+    fn l2_what_was_packed_once_can_be_read_for_ever() {
+        let stored = "AaScuD7Lyy9RSM7PK0nNKwEA";
+        assert_eq!(unpack("a.10-0-0-0", stored), Ok(b"not content".to_vec()));
+    }
+
+    #[test]
+    fn l2_the_string_has_format_sum_and_deflated_content() {
+        let content = b"content content content";
+        let packed = STANDARD.decode(pack(NAME, content)).unwrap();
+        assert_eq!(packed[0], FORMAT);
+        let sum = crc32fast::hash(&[NAME.as_bytes(), b"\0", content].concat());
+        assert_eq!(packed[1..5], sum.to_le_bytes());
+        let mut inflated = Vec::new();
+        DeflateDecoder::new(&packed[5..]).read_to_end(&mut inflated).unwrap();
+        assert_eq!(inflated, content);
+    }
+
+    #[test]
+    fn l2_a_newer_format_is_told_from_a_damaged_one() {
+        for newer in [&[FORMAT + 1][..], &[FORMAT + 1, 7, 7], &[255; 40]] {
+            assert_eq!(unpack(NAME, &STANDARD.encode(newer)), Err(Unreadable::Newer(newer[0])));
+        }
+        for damaged in ["", "!", "AA==", "AQ==", "AQAAAAA="] {
+            assert!(matches!(unpack(NAME, damaged), Err(Unreadable::Damaged(_))), "{damaged}");
+        }
+    }
+
+    #[test]
+    fn l2_any_changed_bit_is_noticed() {
+        let content: Vec<u8> = (0..100).collect();
+        let packed = STANDARD.decode(pack(NAME, &content)).unwrap();
+        assert_eq!(unpack(NAME, &STANDARD.encode(&packed)).as_ref(), Ok(&content));
+        assert!(unpack("default.10-40-4-0", &STANDARD.encode(&packed)).is_err(), "under another name");
+        for bit in 0..packed.len() * 8 {
+            let mut bad = packed.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            // Some bits of a deflated stream mean nothing.
+            assert!(
+                unpack(NAME, &STANDARD.encode(&bad)).is_ok_and(|read| read == content) || {
+                    unpack(NAME, &STANDARD.encode(&bad)).is_err()
+                }
+            );
+        }
+    }
+}

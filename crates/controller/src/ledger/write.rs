@@ -14,7 +14,7 @@ use super::pack::Unreadable;
 
 /// Writes under way at once: as many connections to the API server, which speaks HTTP/1.1 with us. More would only wait for
 /// each other in etcd.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 
 /// One object that a commit writes.
 #[derive(Debug)]
@@ -72,7 +72,12 @@ pub(super) fn plan(state: &State, batch: &Batch, copies: &Copies) -> Result<Vec<
         if !seen.contains(&key) {
             seen.push(key);
             let of = Of::Object(key.clone());
-            writes.extend(Write::new(of, None, object.clone().map(Body::Object), copies)?);
+            writes.extend(Write::new(
+                of,
+                None,
+                object.clone().map(|object| Body::Object(Box::new(object))),
+                copies,
+            )?);
         }
     }
     Ok(writes)
@@ -91,6 +96,10 @@ impl Write {
             None => None,
             Some(Copy { stamp, written: Ok(written), .. }) => {
                 Some(Before { stamp: stamp.clone(), written: *written })
+            }
+            // What was accepted last cannot be known any more: what is accepted now is put in its place.
+            Some(Copy { stamp, written: Err(Unreadable::Damaged(_)), .. }) if matches!(of, Of::Object(_)) => {
+                Some(Before { stamp: stamp.clone(), written: 0 })
             }
             Some(Copy { written: Err(why), .. }) => return Err((of, *why)),
         };
@@ -124,15 +133,16 @@ impl Write {
         };
         match (api.get(&self.name).await, failure) {
             // An answer was lost, and here it is: nobody else writes the very same.
-            (Ok(Some(item)), _) if *item.data == data => written(item.stamp),
+            (Ok(Some(item)), _) if item.data == data => written(item.stamp),
             (Ok(Some(item)), Some(failure)) if self.is_before(&item) => Outcome::Failed(failure),
             (Ok(Some(item)), _) => Outcome::Changed(item),
             // It was lost; what it had is in what is written now (L6).
-            (Ok(None), _) => match api.create(sent).await {
+            (Ok(None), None) => match api.create(sent).await {
                 Ok(stamp) => written(stamp),
                 Err(Refused::Failed(failure)) => Outcome::Failed(failure),
                 Err(Refused::Conflict | Refused::Missing | Refused::Expired) => Outcome::Gone,
             },
+            (Ok(None), Some(failure)) => Outcome::Failed(failure),
             (Err(failure), first) => Outcome::Failed(first.unwrap_or(failure)),
         }
     }
@@ -183,3 +193,6 @@ pub(super) async fn perform(api: &Api, writes: Vec<Write>) -> Vec<(Write, Outcom
     };
     written.into_iter().map(ended).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,13 @@
 //! What an object's status says.
 
+use allotment_api::v1alpha1::condition::{ACCEPTED, CONFLICT, HELD, INVALID};
 use allotment_api::v1alpha1::{Condition, ObjectStatus, UsageStatus};
 use allotment_core::{ObjectError, Usage};
 use jiff::Timestamp;
 
 use super::{Declared, Verdict};
 
-/// Conditions, and their reasons.
-pub(crate) const READY: &str = "Ready";
-pub(crate) const IN_USE: &str = "InUse";
-const ACCEPTED: &str = "Accepted";
-/// It makes no sense by itself.
-const INVALID: &str = "Invalid";
-/// Others, or holders, stand in its way.
-const CONFLICT: &str = "Conflict";
-/// Its deletion waits for holders.
-const HELD: &str = "Held";
+pub(crate) use allotment_api::v1alpha1::condition::{IN_USE, READY};
 
 /// The status of an object; times of conditions that say the same as before are kept.
 pub(super) fn of(

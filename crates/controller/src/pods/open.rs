@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use allotment_api::annotation::{PodGrant, PodRefusal};
 use allotment_cluster::ResourceVersion;
+use allotment_core::Grant;
 use jiff::Timestamp;
 
 use super::{Action, Uid};
 use crate::patch::Shown;
-use crate::request::{Interface, PodView, Wanted};
+use crate::request::{Interface, PodView, Wanted, pod_grant};
 
 /// A new node's agent has that long to publish before a pod is told that it waits for it.
 const NODE_PATIENCE: Duration = Duration::from_secs(15);
@@ -32,10 +33,19 @@ pub(super) struct Open {
 pub(super) enum Stage {
     /// Nothing is under way.
     Parked,
-    /// The engine was asked for these.
-    Asking(Vec<Interface>),
+    /// The engine was asked.
+    Asking(Asking),
     /// A patch is under way.
     Showing(Showing),
+}
+
+/// What the engine was asked for, and what the grant says besides.
+#[derive(Debug, PartialEq)]
+pub(super) struct Asking {
+    pub(super) interfaces: Vec<Interface>,
+    /// The node that the pod is on, of those that had its name.
+    pub(super) node_uid: String,
+    pub(super) retained: bool,
 }
 
 #[derive(Debug, PartialEq)]
@@ -78,34 +88,24 @@ impl Open {
     }
 
     /// What of its wants the pod's grant does not have: what was granted is never derived again (K3).
-    pub(super) fn missing(&self, uid: &str, wanted: Wanted) -> Wanted {
-        let Some(grant) = self.shown.grant(uid) else { return wanted };
-        let lacks = lacks(&grant, &wanted.interfaces);
-        let Wanted { mut request, interfaces } = wanted;
-        let is_lacking = |at: &usize| lacks.contains(at);
-        let wants = std::mem::take(&mut request.wants).into_iter().enumerate();
-        request.wants = wants.filter(|(at, _)| is_lacking(at)).map(|(_, want)| want).collect();
-        let interfaces = interfaces.into_iter().enumerate();
-        Wanted { request, interfaces: interfaces.filter(|(at, _)| is_lacking(at)).map(|(_, i)| i).collect() }
+    pub(super) fn missing(&self, uid: &str, wanted: Wanted) -> Option<Wanted> {
+        match self.shown.grant(uid) {
+            Some(grant) => wanted.beyond(&grant),
+            None => Some(wanted),
+        }
     }
 
     /// What was given now, and the whole grant of the pod with it.
-    pub(super) fn with(&self, uid: &str, given: PodGrant) -> (PodGrant, PodGrant) {
+    pub(super) fn with(&self, uid: &str, asking: &Asking, grant: &Grant) -> (PodGrant, PodGrant) {
+        let mut given = pod_grant(uid, &asking.interfaces, grant);
+        given.node_uid.clone_from(&asking.node_uid);
+        given.retained = asking.retained;
         let mut whole = given.clone();
         if let Some(shown) = self.shown.grant(uid) {
             whole.attachments.splice(0..0, shown.attachments);
         }
         (given, whole)
     }
-}
-
-/// The places of the interfaces that a grant lacks.
-pub(super) fn lacks(grant: &PodGrant, interfaces: &[Interface]) -> Vec<usize> {
-    let has = |interface: &Interface| {
-        let mut all = grant.attachments.iter();
-        all.any(|given| given.interface == interface.interface && given.network == interface.network)
-    };
-    interfaces.iter().enumerate().filter(|(_, interface)| !has(interface)).map(|(at, _)| at).collect()
 }
 
 /// What was given and is not in the grant that the pod shows instead. Nobody has seen it.

@@ -47,6 +47,11 @@ impl Owned {
     }
 }
 
+/// Whose a pod's addresses are.
+pub fn owner(pod: &PodView, settings: &Settings) -> Owner {
+    owner_of(pod, &pod.uid, settings).owner
+}
+
 /// Whose the addresses of `pod`, which CNI knows under `uid`, are.
 pub(super) fn owner_of(pod: &PodView, uid: &str, settings: &Settings) -> Owned {
     let plain = |share| Owned::new(named("Pod", pod, &pod.name, uid), share);

@@ -138,6 +138,7 @@ impl Space {
             address: place.address(),
             holder: uid(pod),
             mode: ReleaseMode::Cool,
+            since: None,
         }
     }
 

@@ -14,13 +14,14 @@ impl State {
                     self.end(index, self.store.place_of(index), now, ReleaseMode::Cool, release, changed);
                 }
             }
-            Release::Address { vrf, address, mode, .. } => {
+            Release::Address { vrf, address, mode, since, .. } => {
                 let Some(vrf) = self.store.vrfs.find(vrf, self.store.seed) else { return };
                 let place = Place { vrf, key: key_of(*address) };
                 let Some(index) = self.store.record_at(place) else { return };
-                let state = self.store.records.get(index).state;
-                let is_kept = state == AllocationState::Reserved && *mode == ReleaseMode::Keep;
-                if state.is_held() && !is_kept {
+                let record = self.store.records.get(index);
+                let is_kept = record.state == AllocationState::Reserved && *mode == ReleaseMode::Keep;
+                let is_meant = since.is_none_or(|since| since == record.since);
+                if record.state.is_held() && !is_kept && is_meant {
                     self.end(index, place, now, *mode, release, changed);
                 }
             }

@@ -79,6 +79,7 @@ impl Churned {
             address: place.address(),
             holder: format!("pod-{pod}"),
             mode: ReleaseMode::Cool,
+            since: None,
         };
         let mut changed = Vec::new();
         self.state.release(&release, Timestamp(self.pods), &mut changed);

@@ -252,7 +252,8 @@ fn live_on(state: &mut State) {
         state.release(&release, now, &mut Vec::new());
         let Allocation { vrf, address, .. } = all[0].clone();
         for mode in [ReleaseMode::Keep, ReleaseMode::Cool] {
-            let release = Release::Address { vrf: vrf.clone(), address, holder: holder.clone(), mode };
+            let (vrf, holder) = (vrf.clone(), holder.clone());
+            let release = Release::Address { vrf, address, holder, mode, since: None };
             state.release(&release, now, &mut Vec::new());
         }
     }

@@ -25,7 +25,7 @@ fn interface(container_id: &str, interface: &str, network: Option<&str>) -> Rele
 
 fn address(address: &str, holder: &str, mode: ReleaseMode) -> Release {
     let (vrf, holder) = ("default".to_owned(), holder.to_owned());
-    Release::Address { vrf, address: address.parse().unwrap(), holder, mode }
+    Release::Address { vrf, address: address.parse().unwrap(), holder, mode, since: None }
 }
 
 fn netns(inode: u64) -> Netns {

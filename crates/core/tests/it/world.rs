@@ -150,7 +150,10 @@ impl World {
     pub(crate) fn keep(&mut self, address: &str, holder: &str) {
         let (vrf, address) = ("default".to_owned(), address.parse().unwrap());
         let mode = ReleaseMode::Keep;
-        assert_eq!(self.release(&Release::Address { vrf, address, holder: holder.into(), mode }), 1);
+        assert_eq!(
+            self.release(&Release::Address { vrf, address, holder: holder.into(), mode, since: None }),
+            1
+        );
     }
 
     pub(crate) fn release(&mut self, release: &Release) -> usize {

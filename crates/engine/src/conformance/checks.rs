@@ -116,6 +116,7 @@ fn shapes<S: Subject>(subject: &S) {
         address: kept.address,
         holder: kept.owner.uid,
         mode: ReleaseMode::Keep,
+        since: None,
     };
     commit(world.release(&[keep, ended(5)]));
     let world = restart(subject, world);

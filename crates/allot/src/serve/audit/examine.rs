@@ -22,6 +22,10 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    pub(crate) fn new(finding: Finding) -> Found {
+        Found { finding, netns: None }
+    }
+
     /// What makes it the same in a second look.
     pub(crate) fn about(&self) -> (&str, Option<&str>, Option<&str>, Option<&Netns>) {
         let Finding { code, address, vrf, .. } = &self.finding;
@@ -52,7 +56,8 @@ fn by_address(allocations: &[Allocation]) -> HashMap<IpAddr, Vec<&Allocation>> {
     map
 }
 
-fn about(allocation: &Allocation, code: &FindingCode, text: String, hint: &str) -> Found {
+/// A finding about one allocation.
+pub(crate) fn about(allocation: &Allocation, code: &FindingCode, text: String, hint: &str) -> Found {
     let finding = Finding {
         severity: code.severity,
         code: code.name.to_owned(),
@@ -62,7 +67,7 @@ fn about(allocation: &Allocation, code: &FindingCode, text: String, hint: &str) 
         text,
         hint: hint.to_owned(),
     };
-    Found { finding, netns: None }
+    Found::new(finding)
 }
 
 fn outside_subnet(seen: &Seen, allocation: &Allocation) -> Option<Found> {

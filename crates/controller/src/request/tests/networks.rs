@@ -172,7 +172,11 @@ fn networks_added_to_a_running_pod_are_what_its_grant_lacks() {
                 dns: allotment_api::v1alpha1::Dns::default(),
                 mtu: None,
             });
-        allotment_api::annotation::PodGrant { pod: "u1".to_owned(), attachments: attachments.collect() }
+        allotment_api::annotation::PodGrant {
+            pod: "u1".to_owned(),
+            attachments: attachments.collect(),
+            ..Default::default()
+        }
     };
     let beyond = |has: &str, wants: &str| {
         let rest = cluster.wanted(&pod(&[(NETWORKS, wants)])).beyond(&grant(has));

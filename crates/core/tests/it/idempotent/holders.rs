@@ -3,7 +3,7 @@
 use allotment_core::{AllocationState, Asked, MacWant, Netns, Release, ReleaseMode, Request};
 
 use super::{address, holders, interface, netns, pod, rack};
-use crate::world::{World, stateful};
+use crate::world::{World, stateful, subnet};
 
 /// A request of a VM's interface on behalf of one of its pods.
 fn vm(world: &mut World, pod: &str, join: bool) -> Request {
@@ -123,11 +123,36 @@ fn proof_about_another_holder_releases_nothing() {
         address: "10.0.0.2".parse().unwrap(),
         holder: "uid-1".into(),
         mode: ReleaseMode::Cool,
+        since: None,
     };
     assert_eq!(world.release(&red), 0);
     assert_eq!(world.release(&address("10.0.0.2", "uid-1", ReleaseMode::Cool)), 1);
     assert_eq!(world.release(&address("10.0.0.2", "uid-1", ReleaseMode::Cool)), 0);
     assert_eq!(world.state_of("fd00::2"), Some(AllocationState::Active), "address by address");
+}
+
+#[test]
+fn proof_about_an_earlier_life_of_the_same_holder_releases_nothing() {
+    let mut world = World::new([subnet("rack", &["10.0.0.0/24"])]);
+    let request = pod(&mut world, "uid-1", "sandbox-1");
+    let mut lives = Vec::new();
+    for _ in 0..2 {
+        world.now += 1000;
+        world.grant(&request).unwrap();
+        let Release::Address { vrf, address, holder, mode, .. } =
+            address("10.0.0.2", "uid-1", ReleaseMode::Cool)
+        else {
+            unreachable!("it is one address")
+        };
+        let since = Some(world.at("10.0.0.2").unwrap().since);
+        lives.push(Release::Address { vrf, address, holder, mode, since });
+        world.now += 1000;
+        if lives.len() == 1 {
+            assert_eq!(world.release(&lives[0]), 1);
+        }
+    }
+    assert_eq!(world.release(&lives[0]), 0, "the proof was about the first");
+    assert_eq!(world.release(&lives[1]), 1);
 }
 
 #[test]

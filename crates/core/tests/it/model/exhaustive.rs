@@ -92,7 +92,7 @@ fn del(id: &str) -> Op {
 
 fn ended(holder: &str, address: &str, mode: ReleaseMode) -> Op {
     let (vrf, address) = ("default".into(), address.parse().unwrap());
-    Op::Release(Release::Address { vrf, address, holder: holder.into(), mode })
+    Op::Release(Release::Address { vrf, address, holder: holder.into(), mode, since: None })
 }
 
 fn removed(kind: ObjectKind, name: &str) -> Op {

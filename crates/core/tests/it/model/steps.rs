@@ -249,6 +249,7 @@ pub(super) fn op(pair: &Pair, step: &Step) -> Option<Op> {
                 address: allocation.address,
                 holder: attachments[usize::from(which / 7) % attachments.len()].holder.clone(),
                 mode: if keep { ReleaseMode::Keep } else { ReleaseMode::Cool },
+                since: None,
             })
         }
         Step::Sweep { which, stale } => {

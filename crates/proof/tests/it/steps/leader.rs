@@ -87,7 +87,8 @@ impl World {
             && self.releases[1].is_none()
         {
             if let Some(spec) = freed.former_of.as_ref().and_then(|name| after.leader.ends.spec(name)) {
-                after.spec = spec;
+                after.spec = spec.clone();
+                after.leader.ends.admitted(NODE, spec);
             }
             after.releases[1] = Some((freed, entry.since));
             next.push(("release decided", after));
@@ -133,7 +134,8 @@ impl World {
                 world.log.push((1, Phase::Bound));
                 world.is_passed = true;
                 world.enter(1);
-                world.granted_for[1] = world.leader.ends.machine(NODE).unwrap_or_default().to_owned();
+                let machine = world.leader.ends.machine(NODE).unwrap_or_default();
+                machine.clone_into(&mut world.granted_for[1]);
                 let is_on_node = world.is_on_node(1);
                 world.leader.ends.allocated(held(1, is_on_node), known_at);
             });

@@ -1,0 +1,163 @@
+use allotment_api::v1alpha1::{NodeAttachments, NodeAttachmentsSpec};
+use allotment_core::{Attachment, Choice, Owner, Pick, Rule, Timestamp};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::serve::atlas::Atlas;
+use crate::serve::audit::Seen;
+use crate::serve::audit::live::Live;
+
+fn record(last: u8, holders: &[(&str, &str)]) -> Allocation {
+    let attachment = |&(uid, node): &(&str, &str)| Attachment {
+        holder: uid.to_owned(),
+        interface: "eth0".to_owned(),
+        node: node.to_owned(),
+        ..Attachment::default()
+    };
+    Allocation {
+        vrf: "default".to_owned(),
+        address: IpAddr::from([10, 0, 0, last]),
+        state: AllocationState::Active,
+        owner: Owner {
+            kind: "Pod".to_owned(),
+            namespace: "shop".to_owned(),
+            name: format!("p{last}"),
+            uid: holders[0].0.to_owned(),
+        },
+        attachments: holders.iter().map(attachment).collect(),
+        mac: None,
+        rule: Rule { choice: Choice::Request, pick: Pick::Fresh },
+        since: Timestamp(0),
+    }
+}
+
+fn pod(uid: &str, shows: &[u8], more: &Value) -> Pod {
+    let ips: Vec<Value> = shows
+        .iter()
+        .map(|last| json!({"address": format!("10.0.0.{last}"), "prefix": 24, "vrf": "default", "subnet": "a"}))
+        .collect();
+    let grant = json!({"pod": uid, "attachments": [{"interface": "eth0", "ips": ips}]}).to_string();
+    let mut pod = json!({
+        "metadata": {"namespace": "shop", "name": format!("pod-{uid}"), "uid": uid, "annotations": {"allotment.dev/grant": grant}},
+        "status": {"phase": "Running"},
+    });
+    json_patch::merge(&mut pod, more);
+    serde_json::from_value(pod).unwrap()
+}
+
+fn node(name: &str, uid: &str, still: &[(&str, u8)]) -> NodeAttachments {
+    let mut node = NodeAttachments::new(name, NodeAttachmentsSpec::default());
+    let still = still.iter().map(|&(pod, last)| Still {
+        pod: pod.to_owned(),
+        vrf: "default".to_owned(),
+        address: IpAddr::from([10, 0, 0, last]),
+    });
+    node.status = Some(NodeAttachmentsStatus {
+        node_uid: uid.to_owned(),
+        as_of: "77".to_owned(),
+        still: still.collect(),
+        ..NodeAttachmentsStatus::default()
+    });
+    node
+}
+
+fn look(records: Vec<Allocation>, pods: Vec<Pod>, nodes: Vec<NodeAttachments>) -> Look {
+    let seen =
+        Seen { atlas: Atlas::default(), allocations: records, live: Live::default(), clock: Timestamp(0) };
+    Look { seen, pods, nodes, node_uids: ["node-1".to_owned()].into() }
+}
+
+/// Code, last byte and the beginning of the text of each finding.
+fn found(look: &Look) -> Vec<String> {
+    let line = |found: &Found| {
+        let address = found.finding.address.as_deref().unwrap_or_default();
+        format!("{} {address}: {}", found.finding.code, found.finding.text)
+    };
+    examine(look).iter().map(line).collect()
+}
+
+#[test]
+fn what_is_right_is_not_found() {
+    let mirror = json!({"metadata": {"annotations": {"kubernetes.io/config.mirror": "hash", "allotment.dev/grant": null}}});
+    let copied = json!({"metadata": {"uid": "u5"}});
+    let pods = vec![
+        pod("u1", &[2], &json!({})),
+        pod("m", &[], &mirror),
+        // A copied grant is worth nothing, a finished pod's shows the past.
+        pod("u1", &[2], &copied),
+        pod("u6", &[9], &json!({"status": {"phase": "Succeeded"}})),
+        pod("u7", &[4], &json!({})),
+        pod("u8", &[4], &json!({})),
+    ];
+    let records = vec![
+        record(2, &[("u1", "n1")]),
+        record(3, &[("hash", "n1")]),
+        record(4, &[("u7", "n1"), ("u8", "n2")]),
+    ];
+    let mut kept = record(5, &[("old", "n1")]);
+    kept.state = AllocationState::Reserved;
+    let look = look([records, vec![kept]].concat(), pods, vec![node("n1", "node-1", &[])]);
+    assert_eq!(found(&look), Vec::<String>::new());
+}
+
+#[test]
+fn shown_and_not_recorded() {
+    let pods = vec![pod("u1", &[2, 3, 4], &json!({}))];
+    let mut cooling = record(4, &[("u1", "n1")]);
+    cooling.state = AllocationState::Cooling;
+    let look = look(vec![record(3, &[("u2", "n1")]), cooling], pods, vec![]);
+    let found = found(&look);
+    assert_eq!(found[0], "shown 10.0.0.2: pod shop/pod-u1 shows it, and the ledger gives it to nobody");
+    assert_eq!(
+        found[1],
+        "doubled 10.0.0.3: pod shop/pod-u1 shows it, and the ledger gives it to Pod shop/p3"
+    );
+    assert_eq!(found[2], "shown 10.0.0.4: pod shop/pod-u1 shows it, and the ledger gives it to nobody");
+}
+
+#[test]
+fn shown_twice() {
+    let pods = vec![pod("u1", &[2], &json!({})), pod("u2", &[2], &json!({}))];
+    let look = look(vec![record(2, &[("u1", "n1")])], pods, vec![]);
+    assert_eq!(
+        found(&look),
+        [
+            "doubled 10.0.0.2: pod shop/pod-u2 shows it, and the ledger gives it to Pod shop/p2",
+            "doubled 10.0.0.2: pods shop/pod-u1 and shop/pod-u2 both show it",
+        ]
+    );
+}
+
+#[test]
+fn what_keeps_the_address_of_a_pod_that_is_gone() {
+    let says = |nodes: Vec<NodeAttachments>| {
+        let found = found(&look(vec![record(2, &[("gone", "n1")])], vec![], nodes));
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0].clone()
+    };
+    let begin = "ending 10.0.0.2: Pod shop/p2 has it on node `n1`, and its pod has ended: ";
+    assert_eq!(says(vec![]), format!("{begin}no agent has published for node `n1`"));
+    assert!(says(vec![node("n1", "node-0", &[])]).contains("node `n1` is gone"));
+    assert!(says(vec![node("n1", "node-1", &[("gone", 2)])]).contains("says it is still in use"));
+    assert!(says(vec![node("n1", "node-1", &[])]).contains("does not list it as of 77"));
+    let finished = vec![pod("u1", &[], &json!({"status": {"phase": "Failed"}}))];
+    assert_eq!(found(&look(vec![record(2, &[("u1", "n1")])], finished, vec![])).len(), 1);
+}
+
+#[test]
+fn in_use_and_not_recorded() {
+    let mut kernels = node("n1", "node-1", &[("u1", 9)]);
+    kernels.status.as_mut().unwrap().inventory.push(Still {
+        pod: String::new(),
+        vrf: String::new(),
+        address: IpAddr::from([10, 0, 0, 8]),
+    });
+    let found = found(&look(vec![], vec![], vec![kernels]));
+    assert_eq!(
+        found,
+        [
+            "unrecorded 10.0.0.9: the agent of node `n1` says that the pod with UID u1 uses it, and the ledger gives it to nobody",
+            "unrecorded 10.0.0.8: the agent of node `n1` says that something uses it, and the ledger gives it to nobody",
+        ]
+    );
+}

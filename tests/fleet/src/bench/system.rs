@@ -1,0 +1,167 @@
+//! Whoever gives the addresses: ours, Whereabouts, host-local, or nobody.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use allotment_fleet::{
+    Agent, Allot, ControlPlane, Controller, Kubelet, Networks, Plugin, Server, objects, programs, publish,
+    wait_published,
+};
+use allotment_lab::go::{self, Module};
+use allotment_lab::{run, stock};
+use anyhow::{Context, Result};
+use kube::Client;
+use serde_json::{Value, json};
+
+use super::stage::Stage;
+
+const WHEREABOUTS: &str = "github.com/k8snetworkplumbingwg/whereabouts";
+
+/// Nodes that can start pods, and the programs behind them.
+pub(crate) struct System {
+    pub(crate) name: &'static str,
+    pub(crate) kubelets: BTreeMap<String, Kubelet>,
+    pub(crate) agents: Vec<Agent>,
+    pub(crate) controllers: Vec<Controller>,
+}
+
+impl System {
+    /// Its programs that run all the time.
+    pub(crate) fn servers(&self) -> Vec<&Server> {
+        let agents = self.agents.iter().map(|agent| &agent.server);
+        agents.chain(self.controllers.iter().map(|controller| &controller.server)).collect()
+    }
+}
+
+/// One network's address range, and its name.
+#[derive(Clone, Debug)]
+pub(crate) struct Range {
+    pub(crate) network: String,
+    pub(crate) cidr: String,
+}
+
+/// A configuration as a definition or a node's folder would have it.
+fn config(range: &Range, ipam: Value) -> Value {
+    json!({"cniVersion": "1.0.0", "name": range.network, "type": "macvlan", "ipam": ipam})
+}
+
+/// The first range is the cluster's own network, unless there are several: those are named by the pods.
+fn networks(ranges: &[Range], ipam: impl Fn(&Range) -> Value) -> Networks {
+    match ranges {
+        [range] => Networks { default: Some(config(range, ipam(range))), ..Networks::default() },
+        several => several.iter().fold(Networks::default(), |networks, range| {
+            networks.define(&format!("default/{}", range.network), config(range, ipam(range)))
+        }),
+    }
+}
+
+/// Files on each node, and nothing else.
+pub(crate) fn host_local(folder: &Path, nodes: &[String], ranges: &[Range]) -> Result<System> {
+    let program = stock::pinned(&programs::root())?.join("host-local");
+    let kubelet = |node: &String| {
+        let data = folder.join("host-local").join(node);
+        let ipam = |range: &Range| json!({"type": "host-local", "dataDir": data, "ranges": [[{"subnet": range.cidr}]]});
+        (node.clone(), Kubelet::new(Plugin::new(&program), networks(ranges, ipam)))
+    };
+    let kubelets = nodes.iter().map(kubelet).collect();
+    Ok(System { name: "host-local", kubelets, agents: Vec::new(), controllers: Vec::new() })
+}
+
+/// The plugin that asks the API server itself, with its definitions applied.
+pub(crate) async fn whereabouts(
+    plane: &ControlPlane,
+    client: &Client,
+    nodes: &[String],
+    ranges: &[Range],
+) -> Result<System> {
+    let module = Module::new(programs::root().join("tests/whereabouts"));
+    let program = module.build(&go::tools(&module.manifest()?))?.join("cmd");
+    for name in ["ippools", "overlappingrangeipreservations"] {
+        let file = source()?.join(format!("doc/crds/whereabouts.cni.cncf.io_{name}.yaml"));
+        objects::apply(client, &std::fs::read_to_string(&file).context("Whereabouts' definitions")?).await?;
+    }
+    // It does not start without such a file, even if there is nothing to say.
+    let file = plane.folder().join("whereabouts.conf");
+    std::fs::write(&file, "{}")?;
+    let kubeconfig = plane.kubeconfig();
+    let ipam = |range: &Range| {
+        json!({"type": "whereabouts", "range": range.cidr, "configuration_path": file,
+               "kubernetes": {"kubeconfig": kubeconfig}})
+    };
+    let networks = networks(ranges, ipam);
+    let kubelet = |node: &String| {
+        (node.clone(), Kubelet::new(Plugin::new(&program).env("NODENAME", node), networks.clone()))
+    };
+    let kubelets = nodes.iter().map(kubelet).collect();
+    Ok(System { name: "Whereabouts", kubelets, agents: Vec::new(), controllers: Vec::new() })
+}
+
+/// Where Go keeps the module that was built.
+fn source() -> Result<PathBuf> {
+    let mut list = Command::new("go");
+    list.current_dir(programs::root().join("tests/whereabouts")).args([
+        "list",
+        "-m",
+        "-f",
+        "{{.Dir}}",
+        WHEREABOUTS,
+    ]);
+    Ok(PathBuf::from(run(&mut list)?.trim()))
+}
+
+/// Whether agents are there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Agents {
+    Real,
+    /// Somebody publishes for the nodes once, and no pod starts: what the controller alone does.
+    Played,
+}
+
+/// Two controllers, and an agent for each node.
+pub(crate) async fn allotment(
+    stage: &Stage<'_>,
+    bin: &Path,
+    ranges: &[Range],
+    agents: Agents,
+) -> Result<System> {
+    let (plane, client) = (stage.plane, &stage.client);
+    let allot = Allot::new(plane, bin)?;
+    objects::install(client, &allot.tool()).await?;
+    let networks = declare(client, ranges).await?;
+    let kubeconfig = plane.kubeconfig();
+    let nodes = if agents == Agents::Real { &stage.nodes[..] } else { &[] };
+    let agents = nodes.iter().map(|node| allot.agent(node, &kubeconfig)).collect::<Result<Vec<_>>>()?;
+    agents.iter().try_for_each(|agent| agent.server.start())?;
+    let names = ["controller-1", "controller-2"];
+    let controllers =
+        names.iter().map(|name| allot.controller(name, &kubeconfig)).collect::<Result<Vec<_>>>()?;
+    controllers.iter().try_for_each(Controller::start)?;
+    agents.iter().try_for_each(Agent::wait_serving)?;
+    if agents.is_empty() {
+        for node in &stage.nodes {
+            publish(client, node).await?;
+        }
+    }
+    wait_published(client, stage.nodes.len()).await?;
+    let kubelet = |agent: &Agent| (agent.node.clone(), Kubelet::new(allot.plugin(agent), networks.clone()));
+    let kubelets = agents.iter().map(kubelet).collect();
+    Ok(System { name: "Allotment", kubelets, agents, controllers })
+}
+
+/// A subnet for each range, and a network where there are several.
+async fn declare(client: &Client, ranges: &[Range]) -> Result<Networks> {
+    for range in ranges {
+        let subnet = json!({"apiVersion": "allotment.dev/v1alpha1", "kind": "Subnet",
+            "metadata": {"name": range.network}, "spec": {"cidrs": [range.cidr]}});
+        objects::apply(client, &subnet.to_string()).await?;
+    }
+    let networks = networks(ranges, |range| json!({"type": "allotment", "subnets": [range.network]}));
+    for (name, config) in &networks.defined {
+        let (namespace, name) = name.split_once('/').context("a definition has a namespace")?;
+        let network = json!({"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+            "metadata": {"namespace": namespace, "name": name}, "spec": {"config": config.to_string()}});
+        objects::apply(client, &network.to_string()).await?;
+    }
+    Ok(networks)
+}

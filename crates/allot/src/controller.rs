@@ -20,7 +20,7 @@ pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Resu
     logs::begin(args.log);
     let mut signals =
         Signals::new().map_err(|error| Failure::unable(format!("no signal can be heard: {error}"), ""))?;
-    let page = match args.metrics {
+    let listener = match args.metrics {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
@@ -28,7 +28,7 @@ pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Resu
         Failure::unable(error.to_string(), "give a kubeconfig with --kubeconfig, or run it as a pod")
     })?;
     let health = Arc::new(Health::default());
-    if let Some(listener) = page {
+    if let Some(listener) = listener {
         let page = page(Arc::clone(&health)).router();
         tokio::spawn(axum::serve(listener, page).into_future());
     }

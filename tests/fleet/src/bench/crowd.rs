@@ -44,7 +44,7 @@ pub(crate) async fn rows(plane: &ControlPlane, bin: &Path) -> Result<Vec<Row>> {
     let alone = alone(&stage).await?;
     let range = |network: &str, cidr: &str| Range { network: network.to_owned(), cidr: cidr.to_owned() };
     let ranges = [range("fresh", "10.3.0.0/16"), range("exact", "10.4.0.0/22")];
-    let ours = Arc::new(system::allotment(&stage, bin, &ranges, Agents::Played).await?);
+    let ours = Arc::new(system::allotment(&stage, bin, &ranges, Agents::Real).await?);
     for subnet in ["fresh", "exact"] {
         let scene = scene(&stage, ours::of_subnet(stage.templates(subnet, PODS, NODES), subnet));
         let granted = ours::grants(&stage, &ours, &scene, subnet).await?;

@@ -4,3 +4,4 @@ mod cluster;
 mod grants;
 mod ledger;
 mod plane;
+mod releases;

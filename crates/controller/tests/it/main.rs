@@ -3,5 +3,6 @@
 mod cluster;
 mod grants;
 mod ledger;
+mod objects;
 mod plane;
 mod releases;

@@ -20,10 +20,10 @@ pub(crate) struct Cli {
     /// A daemon's socket; else `ALLOTMENT_SOCKET`, else `/run/allotment/allotment.sock`.
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
-    /// A cluster: how its API server is reached; else KUBECONFIG.
+    /// How a cluster's API server is reached; else KUBECONFIG, else `~/.kube/config`, else the pod's account.
     ///
     /// Commands that ask take the cluster where this or KUBECONFIG is given, the daemon where a socket is given or found, and
-    /// else the cluster of `~/.kube/config` or of the pod's account.
+    /// else the cluster.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
     #[command(subcommand)]

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::args::ControllerArgs;
 use crate::failure::{Failure, Verdict};
 use crate::logs;
-use crate::metrics::PREFIX;
+use crate::metrics::{EngineMetrics, PREFIX};
 use crate::page::Page;
 use crate::signals::Signals;
 use crate::standalone::listen;
@@ -29,8 +29,8 @@ pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Resu
     })?;
     let health = Arc::new(Health::default());
     if let Some(listener) = listener {
-        let page = page(Arc::clone(&health)).router();
-        tokio::spawn(axum::serve(listener, page).into_future());
+        let router = page(Arc::clone(&health)).router();
+        tokio::spawn(axum::serve(listener, router).into_future());
     }
     let (stop, stopping) = watch::channel(false);
     let mut controller =
@@ -54,6 +54,8 @@ pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Resu
 fn page(health: Arc<Health>) -> Page {
     let mut registry = Registry::with_prefix(PREFIX);
     health.register(&mut registry);
+    let engine = Arc::clone(&health);
+    EngineMetrics(Box::new(move || engine.engine().map(|(handle, _)| handle))).register(&mut registry);
     let alive = {
         let health = Arc::clone(&health);
         move || {

@@ -47,4 +47,4 @@ pub use serve::{DRAIN_LIMIT, serve};
 pub use service::{CALL_LIMIT, CniService, Verbs};
 pub use socket::{BindError, Socket};
 pub use sweep::{LookError, SWEEP_EVERY, Sweep};
-pub use verbs::{Decided, EngineVerbs};
+pub use verbs::{Decided, EngineVerbs, Writable};

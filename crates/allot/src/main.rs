@@ -14,6 +14,7 @@
 //! * [`metrics`]: what is counted.
 //! * [`reference`]: the pages of the reference that are written from here.
 
+mod agent;
 mod args;
 mod client;
 mod cluster;
@@ -24,6 +25,7 @@ mod logs;
 mod metrics;
 mod objects;
 mod output;
+mod page;
 mod reference;
 mod serve;
 mod signals;
@@ -74,6 +76,7 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
     match command {
         Command::Standalone(args) => standalone::run(args, &given.socket()).await,
         Command::Controller(args) => controller::run(args, given.kubeconfig()).await,
+        Command::Agent(args) => agent::run(args, &given.socket(), given.kubeconfig()).await,
         Command::Ready { timeout } => commands::ready(&daemon(), timeout).await,
         Command::Subnet(args) => commands::named::<SubnetRow>(&client()?, &args).await,
         Command::Pool(args) => commands::named::<PoolRow>(&client()?, &args).await,

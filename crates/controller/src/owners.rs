@@ -9,7 +9,7 @@ mod workload;
 use std::collections::{BTreeMap, HashMap};
 
 use allotment_cluster::Event;
-use allotment_core::{Attachment, Owner, ReleaseMode};
+use allotment_core::{Attachment, Owner, ReleaseMode, Timestamp};
 use kube::ResourceExt;
 
 pub(crate) use self::workload::{Family, Source, Workload, families};
@@ -103,10 +103,6 @@ impl Owners {
     pub(crate) fn put_off(&mut self) {
         self.due = true;
     }
-
-    pub(crate) fn is_due(&self) -> bool {
-        self.due
-    }
 }
 
 fn find<'a>(all: &'a Workloads, owner: &Owner, identity: Identity) -> Option<&'a Known> {
@@ -133,6 +129,8 @@ pub(crate) struct Kept {
     pub(crate) owner: Owner,
     /// Who used it last.
     pub(crate) attachment: Option<Attachment>,
+    /// Since when; who has it since later is another.
+    pub(crate) since: Timestamp,
 }
 
 #[cfg(test)]

@@ -340,3 +340,6 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refused> {
     };
     serde_json::from_slice(body).map_err(unread)
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,3 +134,6 @@ impl Heard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

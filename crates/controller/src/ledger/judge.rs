@@ -135,3 +135,6 @@ fn records(content: &Content) -> Vec<Option<Known<'_>>> {
     }
     known
 }
+
+#[cfg(test)]
+mod tests;

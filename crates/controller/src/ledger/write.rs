@@ -193,3 +193,6 @@ pub(super) async fn perform(api: &Api, writes: Vec<Write>) -> Vec<(Write, Outcom
     };
     written.into_iter().map(ended).collect()
 }
+
+#[cfg(test)]
+mod tests;

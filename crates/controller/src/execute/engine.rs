@@ -1,0 +1,68 @@
+//! What is asked of the engine besides addresses for pods.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use allotment_cluster::Backoff;
+use allotment_core::{
+    Allocation, AllocationState, Object, ObjectKey, Release, ReleaseMode, State, Timestamp, Usage,
+};
+use allotment_engine::Handle;
+use futures_util::future::join_all;
+
+use super::DECIDE;
+use crate::audit;
+use crate::owners::Kept;
+
+/// How full subnets and pools are.
+pub(super) fn usage(state: &State, now: Timestamp) -> BTreeMap<ObjectKey, Vec<Usage>> {
+    let used = |object: Object| match &object {
+        Object::Subnet(spec) => Some((object.key(), state.subnet_usage(&spec.name, now))),
+        Object::IPPool(spec) => Some((object.key(), state.pool_usage(&spec.name, now))),
+        Object::Reservation(_) => None,
+    };
+    state.objects().filter_map(used).collect()
+}
+
+/// An address that is reserved for its owner and in use by nobody.
+pub(super) fn kept(allocation: Allocation) -> Option<Kept> {
+    let Allocation { vrf, address, state, owner, attachments, since, .. } = allocation;
+    let attachment = attachments.into_iter().next();
+    (state == AllocationState::Reserved).then_some(Kept { vrf, address, owner, attachment, since })
+}
+
+/// Frees kept addresses. Whether all of them are.
+pub(super) async fn free(handle: &Handle, kept: Vec<Kept>) -> bool {
+    let releases = kept.into_iter().map(|Kept { vrf, address, attachment, since, .. }| {
+        let holder = attachment.map(|attachment| attachment.holder).unwrap_or_default();
+        let release = Release::Address { vrf, address, holder, mode: ReleaseMode::Cool, since: Some(since) };
+        perform(handle, release, "its owner is gone, or no longer needs it")
+    });
+    join_all(releases).await.into_iter().all(|freed| freed)
+}
+
+/// Gives back addresses of a pod that nobody has seen, as soon as the ledger can be written.
+pub(super) async fn give_back(handle: &Handle, pod: &str, unseen: Vec<(String, IpAddr)>) {
+    for (vrf, address) in unseen {
+        let mut backoff = Backoff::default();
+        let release =
+            Release::Address { vrf, address, holder: pod.to_owned(), mode: ReleaseMode::Cool, since: None };
+        while !perform(handle, release.clone(), "the pod shows another grant").await {
+            backoff.wait().await;
+        }
+    }
+}
+
+async fn perform(handle: &Handle, release: Release, why: &str) -> bool {
+    match handle.release(release, Instant::now() + DECIDE).await {
+        Ok(before) => {
+            audit::released(&before, "cooling", why);
+            true
+        }
+        Err(error) => {
+            tracing::warn!(%error, why, "an address was not released");
+            false
+        }
+    }
+}

@@ -20,7 +20,7 @@ pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Resu
     logs::begin(args.log);
     let mut signals =
         Signals::new().map_err(|error| Failure::unable(format!("no signal can be heard: {error}"), ""))?;
-    let page = match args.metrics {
+    let listener = match args.metrics {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
@@ -28,9 +28,9 @@ pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Resu
         Failure::unable(error.to_string(), "give a kubeconfig with --kubeconfig, or run it as a pod")
     })?;
     let health = Arc::new(Health::default());
-    if let Some(listener) = page {
-        let page = page(Arc::clone(&health)).router();
-        tokio::spawn(axum::serve(listener, page).into_future());
+    if let Some(listener) = listener {
+        let router = page(Arc::clone(&health)).router();
+        tokio::spawn(axum::serve(listener, router).into_future());
     }
     let (stop, stopping) = watch::channel(false);
     let mut controller =
@@ -55,7 +55,7 @@ fn page(health: Arc<Health>) -> Page {
     let mut registry = Registry::with_prefix(PREFIX);
     health.register(&mut registry);
     let engine = Arc::clone(&health);
-    EngineMetrics(Box::new(move || engine.engine())).register(&mut registry);
+    EngineMetrics(Box::new(move || engine.engine().map(|(handle, _)| handle))).register(&mut registry);
     let alive = {
         let health = Arc::clone(&health);
         move || {

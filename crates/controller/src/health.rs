@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use allotment_engine::Handle;
 use prometheus_client::registry::Registry;
 
-use crate::metrics::Metrics;
+use crate::ledger::Keeper;
+use crate::metrics::{LedgerMetrics, Metrics};
 use crate::world::World;
 
 /// A loop that has not turned for so long is stuck.
@@ -16,8 +17,8 @@ const STUCK: Duration = Duration::from_secs(30);
 pub struct Health {
     seen: Mutex<Seen>,
     metrics: Arc<Metrics>,
-    /// The engine of the last term.
-    engine: Mutex<Option<Handle>>,
+    /// Engine and ledger of the last term.
+    engine: Mutex<Option<(Handle, Keeper)>>,
 }
 
 #[derive(Clone, Copy)]
@@ -41,12 +42,12 @@ impl Health {
         &self.metrics
     }
 
-    pub(crate) fn opened(&self, engine: &Handle) {
-        *self.engine.lock().unwrap_or_else(PoisonError::into_inner) = Some(engine.clone());
+    pub(crate) fn opened(&self, engine: &Handle, keeper: &Keeper) {
+        *self.engine.lock().unwrap_or_else(PoisonError::into_inner) = Some((engine.clone(), keeper.clone()));
     }
 
-    /// The engine of this term, or of the last one.
-    pub fn engine(&self) -> Option<Handle> {
+    /// Engine and ledger of this term, or of the last one.
+    pub fn engine(&self) -> Option<(Handle, Keeper)> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -58,8 +59,9 @@ impl Health {
     }
 
     /// Makes it known to whoever collects metrics.
-    pub fn register(&self, registry: &mut Registry) {
+    pub fn register(self: &Arc<Self>, registry: &mut Registry) {
         self.metrics.register(registry);
+        registry.register_collector(Box::new(LedgerMetrics(Arc::clone(self))));
     }
 
     fn seen(&self) -> Seen {

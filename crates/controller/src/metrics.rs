@@ -1,16 +1,21 @@
 //! What is counted.
 
+use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use allotment_core::ObjectKind;
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::health::Health;
 use crate::world::World;
 
 #[derive(Debug)]
@@ -137,6 +142,38 @@ impl Metrics {
                 self.addresses.get_or_create(&labels).set(count as f64);
             }
         }
+    }
+}
+
+/// What the ledger of this term, or of the last one, counts for itself.
+pub(crate) struct LedgerMetrics(pub(crate) Arc<Health>);
+
+impl fmt::Debug for LedgerMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LedgerMetrics")
+    }
+}
+
+impl Collector for LedgerMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Some((_, keeper)) = self.0.engine() else { return Ok(()) };
+        let counts = keeper.counts();
+        let all = [
+            ("ledger_writes", "Objects of the ledger written", &counts.writes),
+            ("ledger_bytes", "Bytes in them", &counts.bytes),
+            ("ledger_conflicts", "Objects of the ledger that somebody else had written", &counts.conflicts),
+            (
+                "ledger_lost",
+                "Objects of the ledger that were lost, and written again from memory",
+                &counts.lost,
+            ),
+            ("ledger_set_back", "How often the ledger was found set back", &counts.set_back),
+        ];
+        for (name, help, count) in all {
+            let counter = ConstCounter::new(count.get());
+            counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        Ok(())
     }
 }
 

@@ -159,7 +159,7 @@ impl Objects {
         self.finalizing.clear();
         self.failed.clear();
         (self.dirty, self.settling, self.settled, self.surveying) = (true, false, false, false);
-        self.survey_due = None;
+        (self.survey_due, self.surveyed_at) = (None, None);
         self.stale = self.declared.keys().cloned().collect();
     }
 
@@ -203,7 +203,8 @@ impl Objects {
             self.surveying = true;
             actions.push(Action::Survey);
         }
-        if self.settled {
+        // Without its counts, a status that an earlier leader wrote would be written anew.
+        if self.settled && self.surveyed_at.is_some() {
             self.write(now, clock, &mut actions);
         }
         actions

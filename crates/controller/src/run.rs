@@ -17,7 +17,7 @@ use crate::execute::{Executor, Outcome};
 use crate::feed::{Feed, Input};
 use crate::health::Health;
 use crate::leader::Elector;
-use crate::ledger::KubeLedger;
+use crate::ledger::{Keeper, KubeLedger};
 use crate::owners::families;
 use crate::request::Settings;
 use crate::world::World;
@@ -104,6 +104,7 @@ enum Lead {
 
 struct Opened {
     handle: Handle,
+    keeper: Keeper,
     in_force: BTreeMap<ObjectKey, Object>,
     held: Vec<Allocation>,
 }
@@ -120,6 +121,16 @@ enum Unopened {
 struct Term {
     executor: Executor,
     outcomes: mpsc::UnboundedReceiver<Outcome>,
+    _keeping: Keeping,
+}
+
+/// Watches over the ledger's objects, as long as it is kept.
+struct Keeping(JoinHandle<()>);
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// What woke the loop.
@@ -164,6 +175,7 @@ impl Controller {
         let (client, runtime) = (self.client.clone(), tokio::runtime::Handle::current());
         self.lead = Lead::Opening(tokio::spawn(async move {
             let ledger = KubeLedger::new(client, runtime);
+            let keeper = ledger.keeper();
             let options = Options { pace: PACE, ..Options::default() };
             let opening = tokio::task::spawn_blocking(move || Engine::open_with(ledger, options));
             let handle = opening.await.map_err(|error| LedgerError::Unavailable {
@@ -175,7 +187,7 @@ impl Controller {
                 .await?;
             let held = Pages::new(&handle, |_, _| true, |state, place| state.at(place));
             let held = held.collect().await?.into_iter().filter(|held| held.state.is_held()).collect();
-            Ok(Opened { handle, in_force, held })
+            Ok(Opened { handle, keeper, in_force, held })
         }));
     }
 
@@ -213,14 +225,16 @@ impl Controller {
                     self.start(actions).await;
                 }
             }
-            Woken::Opened(Ok(Opened { handle, in_force, held })) => {
+            Woken::Opened(Ok(Opened { handle, keeper, in_force, held })) => {
                 tracing::info!(objects = in_force.len(), addresses = held.len(), "the ledger is read");
                 self.backoff.reset();
                 let (sender, outcomes) = mpsc::unbounded_channel();
-                self.health.opened(&handle);
+                self.health.opened(&handle, &keeper);
+                let (watched, watcher) = (handle.clone(), keeper.clone());
+                let keeping = tokio::spawn(async move { watcher.run(&watched).await });
                 let metrics = Arc::clone(self.health.metrics());
                 let executor = Executor::new(self.client.clone(), handle, sender, metrics);
-                self.lead = Lead::Leading(Box::new(Term { executor, outcomes }));
+                self.lead = Lead::Leading(Box::new(Term { executor, outcomes, _keeping: Keeping(keeping) }));
                 self.world.begin(in_force, held);
             }
             Woken::Opened(Err(error)) => {

@@ -18,6 +18,8 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::watch;
@@ -202,6 +204,14 @@ impl Cluster {
         self.pod_api(namespace).get(name).await.unwrap().metadata.annotations.unwrap_or_default()
     }
 
+    /// Waits until this controller leads and serves.
+    pub(crate) async fn leads(&self, controller: &Controller) {
+        self.until("the controller leads", async || {
+            (controller.health.leads() && controller.health.unready().is_none()).then_some(())
+        })
+        .await;
+    }
+
     /// The subnet's condition `Ready`, once it speaks of the present generation.
     pub(crate) async fn ready(&self, name: &str) -> (String, String, String) {
         let api = self.api::<Subnet>();
@@ -234,6 +244,24 @@ impl Controller {
     pub(crate) async fn kill(self) {
         self.running.abort();
         let _ = self.running.await;
+    }
+}
+
+impl Controller {
+    /// How often something was written, with this outcome.
+    pub(crate) fn wrote(&self, what: &str, outcome: &str) -> u64 {
+        let mut registry = Registry::default();
+        self.health.register(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        let begin = format!("writes_total{{what=\"{what}\",outcome=\"{outcome}\"}} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&begin));
+        line.map_or(0, |count| count.parse().unwrap())
+    }
+
+    /// How often the ledger was written.
+    pub(crate) fn commits(&self) -> u64 {
+        self.health.engine().map_or(0, |(engine, _)| engine.metrics().commits.get())
     }
 }
 

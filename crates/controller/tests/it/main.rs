@@ -3,4 +3,5 @@
 mod cluster;
 mod grants;
 mod ledger;
+mod objects;
 mod plane;

@@ -292,16 +292,18 @@ impl Pods {
         self.asking -= 1;
         match answer {
             Ok(grant) => {
-                let (given, whole) = open.with(uid, &asking, &grant);
-                let patch = patch::grant(uid, &open.shown, &whole);
+                let given = open.given(uid, &asking, &grant);
+                // Another controller was faster, as the watch told meanwhile.
+                if let Some(shown) = open.shown.grant(uid).filter(|shown| open::meet(shown, &given)) {
+                    actions.extend(open::unseen(uid, &given, &shown));
+                    self.look_again(uid);
+                    return actions;
+                }
+                let patch = patch::grant(uid, &open.shown, &open.whole(uid, &given));
                 open.stage = Stage::Showing(Showing::Grant(given));
                 let place = self.places.get(uid).expect("an open pod has its place").clone();
-                actions.push(Action::Show {
-                    uid: Uid::clone(uid),
-                    place,
-                    patch,
-                    grant: Some(Box::new(grant)),
-                });
+                let grant = Some(Box::new(grant));
+                actions.push(Action::Show { uid: Uid::clone(uid), place, patch, grant });
             }
             // The pod is another one meanwhile.
             Err(_) if open.again => self.look_again(uid),
@@ -365,7 +367,9 @@ impl Pods {
                     return Vec::new();
                 }
                 let back = match showing {
-                    Showing::Grant(given) => open::unseen(uid, &given, &Shown::on(&pod)),
+                    Showing::Grant(given) => {
+                        Shown::on(&pod).grant(uid).and_then(|shown| open::unseen(uid, &given, &shown))
+                    }
                     Showing::Refusal(_) => None,
                 };
                 self.applied(&pod, around);

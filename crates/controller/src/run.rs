@@ -148,10 +148,10 @@ impl Controller {
         let mut outcomes = Vec::new();
         loop {
             self.follow_term();
+            self.report();
             let woken = self.wait(&mut inputs, &mut outcomes).await;
             self.take(woken, &mut inputs, &mut outcomes).await;
             self.act().await;
-            self.report();
         }
     }
 
@@ -166,7 +166,10 @@ impl Controller {
             (Lead::None, false) | (_, true) => {}
             (_, false) => {
                 tracing::warn!("no longer leading: standing by");
-                self.lead = Lead::None;
+                if let Lead::Leading(term) = std::mem::replace(&mut self.lead, Lead::None) {
+                    let handle = term.executor.handle().clone();
+                    tokio::spawn(async move { handle.stop().await });
+                }
             }
         }
     }

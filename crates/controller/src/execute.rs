@@ -243,9 +243,9 @@ impl Executor {
         &mut self,
         write: impl FnOnce(Writer) -> F + Send + 'static,
     ) {
-        let (writer, writes) = (self.writer.clone(), Arc::clone(&self.writes));
+        let (writer, turns) = (self.writer.clone(), Arc::clone(&self.writes));
         self.spawn(async move {
-            let _turn = writes.acquire().await;
+            let _turn = turns.acquire().await;
             write(writer).await
         });
     }

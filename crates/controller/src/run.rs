@@ -233,8 +233,8 @@ impl Controller {
                 self.backoff.reset();
                 let (sender, outcomes) = mpsc::unbounded_channel();
                 self.health.opened(&handle, &keeper);
-                let (watched, watcher) = (handle.clone(), keeper.clone());
-                let keeping = tokio::spawn(async move { watcher.run(&watched).await });
+                let engine = handle.clone();
+                let keeping = tokio::spawn(async move { keeper.run(&engine).await });
                 let metrics = Arc::clone(self.health.metrics());
                 let executor = Executor::new(self.client.clone(), handle, sender, metrics);
                 self.lead = Lead::Leading(Box::new(Term { executor, outcomes, _keeping: Keeping(keeping) }));

@@ -95,14 +95,6 @@ impl Open {
         }
     }
 
-    /// What was given now.
-    pub(super) fn given(&self, uid: &str, asking: &Asking, grant: &Grant) -> PodGrant {
-        let mut given = pod_grant(uid, &asking.interfaces, grant);
-        given.node_uid.clone_from(&asking.node_uid);
-        given.retained = asking.retained;
-        given
-    }
-
     /// What the pod has shown so far, and what was given now.
     pub(super) fn whole(&self, uid: &str, given: &PodGrant) -> PodGrant {
         let mut whole = given.clone();
@@ -110,6 +102,16 @@ impl Open {
             whole.attachments.splice(0..0, shown.attachments);
         }
         whole
+    }
+}
+
+impl Asking {
+    /// What was given now.
+    pub(super) fn given(&self, uid: &str, grant: &Grant) -> PodGrant {
+        let mut given = pod_grant(uid, &self.interfaces, grant);
+        given.node_uid.clone_from(&self.node_uid);
+        given.retained = self.retained;
+        given
     }
 }
 

@@ -42,26 +42,28 @@ struct Done {
 pub(crate) async fn rows(plane: &ControlPlane, bin: &Path) -> Result<Vec<Row>> {
     let stage = Stage::new(plane, NODES).await?;
     let alone = alone(&stage).await?;
-    let range = |network: &str, cidr: &str| Range { network: network.to_owned(), cidr: cidr.to_owned() };
-    let ranges = [range("fresh", "10.3.0.0/16"), range("exact", "10.4.0.0/22")];
-    let ours = Arc::new(system::allotment(&stage, bin, &ranges, Agents::Played).await?);
+    if std::env::var_os("ONLY").is_none() {
+        eprintln!("{PODS} pods, host-local …");
+        let files = system::host_local(plane.folder(), &stage.nodes, &[Range::new("files", "10.1.0.0/16")])?;
+        let files = crowd(&stage, &Arc::new(files), stage.templates("files", PODS, NODES)).await?;
+        eprintln!("{PODS} pods, Whereabouts …");
+        let polled = [Range::new("polled", "10.2.0.0/16")];
+        let polled = Arc::new(system::whereabouts(plane, &stage.client, &stage.nodes, &polled).await?);
+        let polled = crowd(&stage, &polled, stage.templates("polled", PODS, NODES)).await?;
+    }
+    eprintln!("{PODS} pods, Allotment …");
+    // Of 1024 addresses, network, broadcast and gateway are nobody's.
+    let exact = Range { exclude: "10.4.0.2-10.4.0.22".to_owned(), ..Range::new("exact", "10.4.0.0/22") };
+    let ranges = [Range::new("fresh", "10.3.0.0/16"), exact];
+    let ours = Arc::new(system::allotment(&stage, bin, &ranges, system::own_network(), Agents::Real).await?);
     for subnet in ["fresh", "exact"] {
         let scene = scene(&stage, ours::of_subnet(stage.templates(subnet, PODS, NODES), subnet));
         let granted = ours::grants(&stage, &ours, &scene, subnet).await?;
         eprintln!("{subnet}: {:?} {:#?}", granted.took, granted.cost);
     }
-    let only = std::env::var_os("ONLY").is_some();
-    if !only {
-        eprintln!("{PODS} pods, host-local …");
-        let files = system::host_local(plane.folder(), &stage.nodes, &[range("files", "10.1.0.0/16")])?;
-        let files = crowd(&stage, files, "files").await?;
-        eprintln!("{PODS} pods, Whereabouts …");
-        let polled = [range("polled", "10.2.0.0/16")];
-        let polled = system::whereabouts(plane, &stage.client, &stage.nodes, &polled).await?;
-        let polled = crowd(&stage, polled, "polled").await?;
-    }
-    let rows = vec![Row::new(format!("{PODS} pods made, nobody watching"), alone.median() / 1e3, "s")];
-    Ok(rows)
+    let templates = ours::of_subnet(stage.templates("fresh-up", PODS, NODES), "fresh");
+    let up = crowd(&stage, &ours, templates).await?;
+    Ok(vec![Row::new(format!("{PODS} pods made, nobody watching"), alone.median() / 1e3, "s")])
 }
 
 /// Seconds to make the pods with nobody watching.
@@ -79,17 +81,16 @@ fn scene<'a>(stage: &'a Stage<'_>, templates: Vec<Template>) -> Scene<'a> {
 }
 
 /// The pods come up, are counted, and go again.
-async fn crowd(stage: &Stage<'_>, system: System, name: &str) -> Result<Done> {
-    let system = Arc::new(system);
-    let scene = scene(stage, stage.templates(name, PODS, NODES));
+async fn crowd(stage: &Stage<'_>, system: &Arc<System>, templates: Vec<Template>) -> Result<Done> {
+    let scene = scene(stage, templates);
     let (before, plugin) = (stage.read(&system.servers()).await?, meter::plugins()?);
-    let outcome = scene.run(&system).await?;
+    let outcome = scene.run(system).await?;
     let cost = stage.read(&system.servers()).await?.since(&before);
     let plugin = meter::plugins()? - plugin;
     for error in outcome.lost.iter().take(3) {
         eprintln!("{}: {error:#}", system.name);
     }
-    let ended = scene.end(&system, &outcome.started).await?;
+    let ended = scene.end(system, &outcome.started).await?;
     stage.clear().await?;
     eprintln!(
         "{}: up {:?} ended {ended:?} served {} lost {} retries {} {} {:.0?} {plugin:.1}\n{:#?}",

@@ -68,10 +68,12 @@ impl Reading {
         self.requests.get(request).copied().unwrap_or(0)
     }
 
-    /// How many requests of all kinds but these.
-    pub(crate) fn count_without(&self, others: &[&str]) -> u64 {
-        let rest = self.requests.iter().filter(|(name, _)| !others.contains(&name.as_str()));
-        rest.map(|(_, count)| count).sum()
+    /// Every kind of request with how often, the most frequent first; leases aside.
+    pub(crate) fn summary(&self) -> String {
+        let mut kinds: Vec<_> = self.requests.iter().filter(|(name, _)| !name.ends_with(" leases")).collect();
+        kinds.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let kinds = kinds.into_iter().map(|(name, count)| format!("{count} {name}"));
+        kinds.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -160,6 +162,6 @@ apiserver_request_total{code=\"200\",resource=\"\",subresource=\"/readyz\",verb=
         };
         let grown = reading(5, 2).since(&reading(3, 2));
         assert_eq!(grown.requests, [("PATCH pods".to_owned(), 2)].into());
-        assert_eq!((grown.count("PATCH pods"), grown.count_without(&["PATCH pods"])), (2, 0));
+        assert_eq!((grown.count("PATCH pods"), grown.summary()), (2, "2 PATCH pods".to_owned()));
     }
 }

@@ -20,7 +20,7 @@ use super::system::System;
 const POLL: Duration = Duration::from_millis(50);
 
 /// For everything of a scene to be free again.
-const LIMIT: Duration = Duration::from_mins(2);
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// Grants of pods that no node starts.
 pub(crate) struct Granted {
@@ -41,8 +41,10 @@ pub(crate) async fn grants(
     let (took, made) = scene.grants_only(&grants).await?;
     let cost = stage.read(&system.servers()).await?.since(&before);
     scene::remove(&stage.pods, &made).await?;
-    if !system.agents.is_empty() {
-        released(&stage.client, subnet).await?;
+    let began = Instant::now();
+    match released(&stage.client, subnet).await {
+        Ok(at) => eprintln!("released after {:?}", at - began),
+        Err(error) => eprintln!("{error:#}"),
     }
     Ok(Granted { took, cost })
 }

@@ -39,6 +39,25 @@ impl System {
 pub(crate) struct Range {
     pub(crate) network: String,
     pub(crate) cidr: String,
+    /// Addresses of it that nobody gets; empty: none.
+    pub(crate) exclude: String,
+}
+
+impl Range {
+    pub(crate) fn new(network: &str, cidr: &str) -> Range {
+        Range { network: network.to_owned(), cidr: cidr.to_owned(), exclude: String::new() }
+    }
+}
+
+/// Every pod asks for one address, of a subnet that it names itself.
+pub(crate) fn own_network() -> Networks {
+    let range = Range::new("pods", "");
+    Networks { default: Some(config(&range, json!({"type": "allotment"}))), ..Networks::default() }
+}
+
+/// Every pod names the networks, and each of those its subnet.
+pub(crate) fn rails(ranges: &[Range]) -> Networks {
+    networks(ranges, |range| json!({"type": "allotment", "subnets": [range.network]}))
 }
 
 /// A configuration as a definition or a node's folder would have it.
@@ -123,12 +142,13 @@ pub(crate) async fn allotment(
     stage: &Stage<'_>,
     bin: &Path,
     ranges: &[Range],
+    networks: Networks,
     agents: Agents,
 ) -> Result<System> {
     let (plane, client) = (stage.plane, &stage.client);
     let allot = Allot::new(plane, bin)?;
     objects::install(client, &allot.tool()).await?;
-    let networks = declare(client, ranges).await?;
+    declare(client, ranges, &networks).await?;
     let kubeconfig = plane.kubeconfig();
     let nodes = if agents == Agents::Real { &stage.nodes[..] } else { &[] };
     let agents = nodes.iter().map(|node| allot.agent(node, &kubeconfig)).collect::<Result<Vec<_>>>()?;
@@ -149,19 +169,21 @@ pub(crate) async fn allotment(
     Ok(System { name: "Allotment", kubelets, agents, controllers })
 }
 
-/// A subnet for each range, and a network where there are several.
-async fn declare(client: &Client, ranges: &[Range]) -> Result<Networks> {
+/// A subnet for each range, and the definitions of the networks.
+async fn declare(client: &Client, ranges: &[Range], networks: &Networks) -> Result<()> {
     for range in ranges {
-        let subnet = json!({"apiVersion": "allotment.dev/v1alpha1", "kind": "Subnet",
+        let mut subnet = json!({"apiVersion": "allotment.dev/v1alpha1", "kind": "Subnet",
             "metadata": {"name": range.network}, "spec": {"cidrs": [range.cidr]}});
+        if !range.exclude.is_empty() {
+            subnet["spec"]["exclude"] = json!([range.exclude]);
+        }
         objects::apply(client, &subnet.to_string()).await?;
     }
-    let networks = networks(ranges, |range| json!({"type": "allotment", "subnets": [range.network]}));
     for (name, config) in &networks.defined {
         let (namespace, name) = name.split_once('/').context("a definition has a namespace")?;
         let network = json!({"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
             "metadata": {"namespace": namespace, "name": name}, "spec": {"config": config.to_string()}});
         objects::apply(client, &network.to_string()).await?;
     }
-    Ok(networks)
+    Ok(())
 }

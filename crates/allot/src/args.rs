@@ -184,7 +184,7 @@ pub(crate) struct StandaloneArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ControllerArgs {
-    /// A kind of workload whose pods keep their addresses, besides StatefulSets and virtual machines.
+    /// A kind of workload whose pods keep their addresses, besides a `StatefulSet` and virtual machines.
     ///
     /// `StatefulSet.apps.kruise.io=ordinal`: under the pod's name, which ends in a number. `Job.batch.volcano.sh=pod`: under
     /// the pod's name. `Machine.example.org=controller`: under the workload's own name, for one pod at a time. May be given

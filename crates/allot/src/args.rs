@@ -111,7 +111,8 @@ pub(crate) enum Command {
     /// The controller alone writes grants, refusals and the ledger; an agent writes the object of its own node alone; nobody
     /// deletes the ledger or our definitions. Whoever is allowed by RBAC to `repair`
     /// addressblocks.allotment.dev, as administrators are, may write all of them. `allot policies | kubectl delete -f -`
-    /// lifts them, before everything is removed for good.
+    /// lifts them, before everything is removed for good. Where the API has no `MutatingAdmissionPolicy` (before Kubernetes 1.36)
+    /// a copy of a pod with a grant is refused instead of stripped.
     Policies {
         /// The user that the controller is.
         #[arg(long, default_value = allotment_api::CONTROLLER, value_name = "USER")]

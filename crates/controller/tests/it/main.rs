@@ -5,3 +5,4 @@ mod grants;
 mod ledger;
 mod objects;
 mod plane;
+mod releases;

@@ -34,6 +34,9 @@ const EVENTS_WAITING: usize = 1024;
 /// A request that has not been decided by then is asked again.
 const DECIDE: Duration = Duration::from_secs(10);
 
+/// After the epoch could not be raised.
+const RAISE_AGAIN: Duration = Duration::from_secs(2);
+
 /// What became of an action.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -65,6 +68,7 @@ pub(crate) enum Outcome {
     Freed {
         all: bool,
     },
+    EpochRaised(Result<(), String>),
     Settled(Settled),
     Surveyed(Option<BTreeMap<ObjectKey, Vec<Usage>>>),
     Written {
@@ -125,6 +129,16 @@ impl Executor {
             Action::Ask(action) => self.start_ask(action).await,
             Action::Event(event) => self.start_event(event),
             Action::Release(action) => match action {},
+            Action::RaiseEpoch => {
+                let (client, handle) = (self.writer.client(), self.handle.clone());
+                self.spawn(async move {
+                    let raised = engine::raise_epoch(client, &handle).await;
+                    if raised.is_err() {
+                        tokio::time::sleep(RAISE_AGAIN).await;
+                    }
+                    Outcome::EpochRaised(raised)
+                });
+            }
             Action::FindKept => {
                 let pages =
                     Pages::new(&self.handle, |_, _| true, |state, place| engine::kept(state.at(place)?));

@@ -32,6 +32,18 @@ pub(crate) enum Action {
     FindKept,
     /// Nobody needs these any more.
     Free(Vec<owners::Kept>),
+    /// The ledger is new, and pods show addresses that it knows nothing of: it was lost (L6).
+    RaiseEpoch,
+}
+
+/// What is known of the ledger's past.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Past {
+    Known,
+    /// There was no ledger before this term.
+    None,
+    /// Its epoch is being raised.
+    Raising,
 }
 
 pub(crate) struct World {
@@ -44,6 +56,7 @@ pub(crate) struct World {
     releases: Releases,
     /// Kept addresses are being looked through or freed.
     sweeping: bool,
+    past: Past,
 }
 
 impl World {
@@ -57,6 +70,7 @@ impl World {
             events: Events::default(),
             releases: Releases::default(),
             sweeping: false,
+            past: Past::Known,
         }
     }
 
@@ -91,8 +105,14 @@ impl World {
         Affected::Nobody
     }
 
-    /// Leads from now on, with this in the ledger.
-    pub(crate) fn begin(&mut self, in_force: BTreeMap<ObjectKey, Object>, held: Vec<Allocation>) {
+    /// Leads from now on, with this in the ledger, which may have been begun only now.
+    pub(crate) fn begin(
+        &mut self,
+        in_force: BTreeMap<ObjectKey, Object>,
+        held: Vec<Allocation>,
+        is_new: bool,
+    ) {
+        self.past = if is_new { Past::None } else { Past::Known };
         self.pods.begin();
         self.objects.begin(in_force);
         self.releases.begin(held);
@@ -103,7 +123,7 @@ impl World {
 
     /// Whether pods are served: all that they are read against is known, and every object was tried.
     pub(crate) fn is_ready(&self) -> bool {
-        self.is_warm() && self.objects.are_settled()
+        self.is_warm() && self.objects.are_settled() && self.past == Past::Known
     }
 
     /// Whether everything has been told once.
@@ -146,6 +166,15 @@ impl World {
                 if self.releases.outcome(outcome, now) {
                     self.freed(now);
                 }
+                Vec::new()
+            }
+            Outcome::EpochRaised(Ok(())) => {
+                self.past = Past::Known;
+                Vec::new()
+            }
+            Outcome::EpochRaised(Err(error)) => {
+                tracing::error!(%error, "the ledger was lost, and its epoch cannot be raised; nothing is granted until it is");
+                self.past = Past::None;
                 Vec::new()
             }
             Outcome::FoundKept(kept) => return self.found_kept(kept),
@@ -210,6 +239,10 @@ impl World {
         if !self.sweeping && self.pods.are_listed() && self.owners.take_due() {
             self.sweeping = true;
             actions.push(Action::FindKept);
+        }
+        if self.past == Past::None && self.is_warm() {
+            self.past = if self.pods.any_granted { Past::Raising } else { Past::Known };
+            actions.extend((self.past == Past::Raising).then_some(Action::RaiseEpoch));
         }
         if self.is_ready() {
             actions.extend(self.pods.next(&self.around, now).into_iter().map(Action::Pod));

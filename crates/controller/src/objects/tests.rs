@@ -158,13 +158,15 @@ fn a_deleted_subnet_is_drained_and_goes_with_its_last_holder() {
     let drain = Step::Drain(drained.clone());
     let blocked = vec![(Step::Remove(key("a")), refusal("a"))];
     scene.objects.take(Settled { done: vec![drain], blocked, failed: None }, scene.now);
-    let said = scene.next().into_iter().find_map(|action| match action {
-        Action::WriteStatus { status, .. } => Some(status.conditions),
+    let written = scene.next().into_iter().find_map(|action| match action {
+        Action::WriteStatus { status, .. } => Some(status),
         _ => None,
     });
-    let said =
-        said.unwrap().into_iter().map(|condition| (condition.kind, condition.status)).collect::<Vec<_>>();
-    assert_eq!(said, [("Ready", "False"), ("InUse", "True")].map(|(a, b)| (a.to_owned(), b.to_owned())));
+    let written = written.unwrap();
+    let said = written.conditions.iter().map(|condition| (&*condition.kind, &*condition.status));
+    let said: Vec<_> = said.collect();
+    assert_eq!(said, [("Ready", "False"), ("InUse", "True")]);
+    scene.objects.written(&key("a"), Ok(written), scene.now);
     scene.objects.freed(scene.now);
     scene.now += RETRY;
     scene.settle(&[]);

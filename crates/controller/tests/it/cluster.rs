@@ -12,7 +12,7 @@ use allotment_api::v1alpha1::{
 };
 use allotment_cluster::NetworkAttachmentDefinition;
 use allotment_controller::{Health, Settings};
-use allotment_fleet::{Pods, objects};
+use allotment_fleet::{Pods, Proxy, objects};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::events::v1::Event;
@@ -122,6 +122,11 @@ impl Cluster {
         let mut config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.unwrap();
         namespace.clone_into(&mut config.default_namespace);
         Controller::start(Client::try_from(config).unwrap())
+    }
+
+    /// Starts one that sees the API server through this proxy.
+    pub(crate) async fn controller_through(&self, proxy: &Proxy<'_>) -> Controller {
+        Controller::start(allotment_cluster::connect(Some(&proxy.kubeconfig().unwrap())).await.unwrap())
     }
 
     pub(crate) async fn apply(&self, yaml: &str) {

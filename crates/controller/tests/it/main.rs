@@ -2,6 +2,7 @@
 
 mod asks;
 mod cluster;
+mod faults;
 mod grants;
 mod leading;
 mod ledger;

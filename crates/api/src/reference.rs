@@ -35,10 +35,11 @@ const WRITTEN: [(&str, Option<&str>); 5] = [
 ];
 
 /// Objects that nobody writes by hand: title and type.
-const INTERNAL: [(&str, &str); 6] = [
+const INTERNAL: [(&str, &str); 7] = [
     ("AddressBlock", "AddressBlockSpec"),
     ("NodeAttachments: spec", "NodeAttachmentsSpec"),
     ("NodeAttachments: status", "NodeAttachmentsStatus"),
+    ("Former", "Former"),
     ("Still", "Still"),
     ("Ask", "Ask"),
     ("Answer", "Answer"),
@@ -227,6 +228,7 @@ fn words(rust_type: &str) -> Option<&'static str> {
         "Vec<GrantedAddress>" => "list of [GrantedAddress](#grantedaddress)",
         "Vec<RefusalCount>" => "list of [RefusalCount](#refusalcount)",
         "Option<PodRefusal>" => "[PodRefusal](#podrefusal)",
+        "Vec<Former>" => "list of [Former](#former)",
         "Vec<Still>" => "list of [Still](#still)",
         "Vec<Ask>" => "list of [Ask](#ask)",
         "Vec<Answer>" => "list of [Answer](#answer)",

@@ -1,5 +1,6 @@
 //! Does what was decided: requests to the engine in their order, writes to the API server a bounded number at a time.
 
+mod ends;
 mod engine;
 mod writer;
 
@@ -128,7 +129,6 @@ impl Executor {
             Action::Object(action) => self.start_object(action),
             Action::Ask(action) => self.start_ask(action).await,
             Action::Event(event) => self.start_event(event),
-            Action::Release(action) => match action {},
             Action::RaiseEpoch => {
                 let (client, handle) = (self.writer.client(), self.handle.clone());
                 self.spawn(async move {
@@ -139,6 +139,7 @@ impl Executor {
                     Outcome::EpochRaised(raised)
                 });
             }
+            Action::Release(action) => self.start_release(action),
             Action::FindKept => {
                 let pages =
                     Pages::new(&self.handle, |_, _| true, |state, place| engine::kept(state.at(place)?));
@@ -220,6 +221,32 @@ impl Executor {
                     key,
                     present: done.map(|()| present).map_err(|failure| failure.to_string()),
                 }
+            }),
+        }
+    }
+
+    fn start_release(&mut self, action: release::Action) {
+        let handle = self.handle.clone();
+        match action {
+            release::Action::Survey => self.write(async move |writer| {
+                Outcome::Released(release::Outcome::Surveyed(ends::survey(&handle, &writer).await))
+            }),
+            release::Action::LookUp(freed) => {
+                self.spawn(async move { Outcome::Released(ends::look_up(&handle, freed).await) });
+            }
+            release::Action::Release(orders) => {
+                self.spawn(async move { Outcome::Released(ends::release(&handle, orders).await) });
+            }
+            release::Action::Write { node, spec } => self.write(async move |writer| {
+                let version = ends::written(writer.spec(&node, &spec).await, &node);
+                Outcome::Released(release::Outcome::Written { node, spec, version })
+            }),
+            release::Action::Remove { node, uid, version } => self.write(async move |writer| {
+                let done = writer.remove_attachments(&node, uid, version).await;
+                if let Err(failure) = done {
+                    tracing::debug!(node, %failure, "what a node that is gone has left was not removed");
+                }
+                Outcome::Released(release::Outcome::Removed)
             }),
         }
     }

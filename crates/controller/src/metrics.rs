@@ -24,6 +24,7 @@ pub(crate) struct Metrics {
     pods: Family<PodLabels, Gauge>,
     object_problems: Gauge,
     objects_undeclared: Gauge,
+    addresses_lost: Gauge,
     addresses: Family<AddressLabels, Gauge<f64, AtomicU64>>,
     writes: Family<WriteLabels, Counter>,
     write_duration: Histogram,
@@ -55,6 +56,7 @@ pub(crate) enum Written {
     Status,
     Finalizer,
     Answers,
+    Node,
     Event,
 }
 
@@ -66,6 +68,7 @@ impl Written {
             Written::Status => "status",
             Written::Finalizer => "finalizer",
             Written::Answers => "answers",
+            Written::Node => "node",
             Written::Event => "event",
         }
     }
@@ -78,6 +81,7 @@ impl Default for Metrics {
             pods: Family::default(),
             object_problems: Gauge::default(),
             objects_undeclared: Gauge::default(),
+            addresses_lost: Gauge::default(),
             addresses: Family::default(),
             writes: Family::default(),
             // 1 ms to 16 s.
@@ -95,6 +99,8 @@ impl Metrics {
         registry.register("object_problems", help, self.object_problems.clone());
         let help = "Objects in force that nobody declares";
         registry.register("objects_undeclared", help, self.objects_undeclared.clone());
+        let help = "Addresses that stay held because their node is gone and nobody can say that they are not used there";
+        registry.register("addresses_lost", help, self.addresses_lost.clone());
         let help = "Addresses of each subnet and family by state: held, cooling, free";
         registry.register("addresses", help, self.addresses.clone());
         let help =
@@ -122,6 +128,7 @@ impl Metrics {
         }
         self.object_problems.set(count_of(world.objects.problems()));
         self.objects_undeclared.set(count_of(world.objects.undeclared()));
+        self.addresses_lost.set(count_of(world.releases.lost()));
         self.report_usage(world);
     }
 

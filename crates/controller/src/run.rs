@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use allotment_cluster::Backoff;
-use allotment_core::{Allocation, Object, ObjectKey};
-use allotment_engine::{Engine, EngineError, Handle, LedgerError, Options, Pages};
+use allotment_core::{Object, ObjectKey};
+use allotment_engine::{Engine, EngineError, Handle, LedgerError, Options};
 use jiff::Timestamp;
 use kube::Client;
 use tokio::sync::{mpsc, watch};
@@ -106,7 +106,6 @@ struct Opened {
     handle: Handle,
     keeper: Keeper,
     in_force: BTreeMap<ObjectKey, Object>,
-    held: Vec<Allocation>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -188,9 +187,7 @@ impl Controller {
             let in_force = handle
                 .read(|state, _| state.objects().map(|object| (object.key(), object)).collect())
                 .await?;
-            let held = Pages::new(&handle, |_, _| true, |state, place| state.at(place));
-            let held = held.collect().await?.into_iter().filter(|held| held.state.is_held()).collect();
-            Ok(Opened { handle, keeper, in_force, held })
+            Ok(Opened { handle, keeper, in_force })
         }));
     }
 
@@ -228,8 +225,8 @@ impl Controller {
                     self.start(actions).await;
                 }
             }
-            Woken::Opened(Ok(Opened { handle, keeper, in_force, held })) => {
-                tracing::info!(objects = in_force.len(), addresses = held.len(), "the ledger is read");
+            Woken::Opened(Ok(Opened { handle, keeper, in_force })) => {
+                tracing::info!(objects = in_force.len(), "the ledger is read");
                 self.backoff.reset();
                 let (sender, outcomes) = mpsc::unbounded_channel();
                 self.health.opened(&handle, &keeper);
@@ -238,7 +235,7 @@ impl Controller {
                 let metrics = Arc::clone(self.health.metrics());
                 let executor = Executor::new(self.client.clone(), handle, sender, metrics);
                 self.lead = Lead::Leading(Box::new(Term { executor, outcomes, _keeping: Keeping(keeping) }));
-                self.world.begin(in_force, held, is_new);
+                self.world.begin(in_force, is_new);
             }
             Woken::Opened(Err(error)) => {
                 tracing::error!(%error, "the ledger cannot be read; trying again");

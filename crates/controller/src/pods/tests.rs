@@ -20,7 +20,8 @@ fn listed<K>(objects: Vec<K>) -> Event<K> {
 }
 
 fn published(node: &str) -> NodeAttachments {
-    let mut object = NodeAttachments::new(node, NodeAttachmentsSpec::default());
+    let spec = NodeAttachmentsSpec { node_uid: format!("{node}-uid"), ..Default::default() };
+    let mut object = NodeAttachments::new(node, spec);
     object.status = Some(NodeAttachmentsStatus { node_uid: format!("{node}-uid"), ..Default::default() });
     object
 }

@@ -1,5 +1,7 @@
 //! Against a real API server.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 mod asks;
 mod cluster;
 mod faults;
@@ -8,3 +10,4 @@ mod leading;
 mod ledger;
 mod objects;
 mod plane;
+mod releases;

@@ -176,7 +176,7 @@ impl Cluster {
     }
 
     /// Waits until `look` finds what it looks for.
-    pub(crate) async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    pub(crate) async fn wait_until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             if let Some(found) = look().await {
@@ -201,7 +201,7 @@ impl Cluster {
 
     async fn annotation(&self, namespace: &str, name: &str, key: &str) -> String {
         let api = self.pod_api(namespace);
-        self.until(&format!("{key} on {namespace}/{name}"), async || {
+        self.wait_until(&format!("{key} on {namespace}/{name}"), async || {
             let annotations = api.get(name).await.unwrap().metadata.annotations.unwrap_or_default();
             annotations.get(key).cloned()
         })
@@ -214,7 +214,7 @@ impl Cluster {
 
     /// Waits until this controller leads and serves.
     pub(crate) async fn leads(&self, controller: &Controller) {
-        self.until("the controller leads", async || {
+        self.wait_until("the controller leads", async || {
             (controller.health.leads() && controller.health.unready().is_none()).then_some(())
         })
         .await;
@@ -223,7 +223,7 @@ impl Cluster {
     /// The subnet's condition `Ready`, once it speaks of the present generation.
     pub(crate) async fn ready(&self, name: &str) -> (String, String, String) {
         let api = self.api::<Subnet>();
-        self.until(&format!("condition Ready of subnet {name}"), async || {
+        self.wait_until(&format!("condition Ready of subnet {name}"), async || {
             let subnet = api.get(name).await.unwrap();
             let generation = subnet.metadata.generation;
             let status = subnet.status?;

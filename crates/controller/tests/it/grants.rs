@@ -68,7 +68,7 @@ fn a_crowd_costs_a_patch_each_and_few_commits() {
         }
         assert_eq!(given.len() as u64, PODS, "each has its own");
         cluster
-            .until("all patches are answered", async || {
+            .wait_until("all patches are answered", async || {
                 (controller.wrote("grant", "done") == PODS).then_some(())
             })
             .await;

@@ -241,6 +241,26 @@ impl Executor {
                 let version = ends::written(writer.spec(&node, &spec).await, &node);
                 Outcome::Released(release::Outcome::Written { node, spec, version })
             }),
+            release::Action::LookAtEpoch => self.spawn(async move {
+                let open = handle.read(|state, _| state.recovering()).await.ok();
+                Outcome::Released(release::Outcome::Epoch(open))
+            }),
+            release::Action::Raise => self.write(async move |writer| {
+                Outcome::Released(release::Outcome::Raised(ends::raise(&writer).await))
+            }),
+            release::Action::Settle(epoch) => self.write(async move |writer| {
+                Outcome::Released(release::Outcome::Settled(ends::settle(&writer, epoch).await))
+            }),
+            release::Action::List => self.write(async move |writer| {
+                Outcome::Released(release::Outcome::Listed(writer.pods(None).await.ok()))
+            }),
+            release::Action::Inventory { node, uses } => self.write(async move |writer| {
+                let pods = writer.pods(Some(&node)).await.ok().map(|(pods, _)| pods);
+                Outcome::Released(release::Outcome::Inventoried { node, uses, pods })
+            }),
+            release::Action::Adopt { node, used } => {
+                self.spawn(async move { Outcome::Released(ends::adopt(&handle, node, used).await) });
+            }
             release::Action::Remove { node, uid, version } => self.write(async move |writer| {
                 let done = writer.remove_attachments(&node, uid, version).await;
                 if let Err(failure) = done {

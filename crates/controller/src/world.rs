@@ -74,12 +74,12 @@ impl World {
     pub(crate) fn new(settings: Settings) -> World {
         World {
             owners: Owners::new(owners::families(&settings)),
-            around: Surroundings::new(settings),
             pods: Pods::default(),
             objects: Objects::default(),
             asks: Asks::default(),
             events: Events::default(),
-            releases: Releases::default(),
+            releases: Releases::new(settings.clone()),
+            around: Surroundings::new(settings),
             sweep: Sweep::Idle,
             past: Past::Known,
         }

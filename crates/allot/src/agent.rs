@@ -142,7 +142,12 @@ mod tests {
             kube::Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
         let settings = Settings { node: "n".to_owned(), state: folder.path().to_owned() };
         let agent = Arc::new(Agent::open(&settings, client).unwrap());
-        let page = page(&agent, &NodeMetrics::default());
+        let metrics = NodeMetrics::default();
+        let service = CniService::new(agent.verbs(), &folder.path().join("s"), &metrics).unwrap();
+        // What has labels shows once something was counted.
+        let call = serde_json::json!({"command": "STATUS", "config": {"cniVersion": "1.1.0", "name": "lan"}});
+        service.call(serde_json::from_value(call).unwrap()).await.unwrap();
+        let page = page(&agent, &metrics);
         let mut text = String::new();
         encode(&mut text, &page.registry).unwrap();
         let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE allotment_")?.split_once(' '));

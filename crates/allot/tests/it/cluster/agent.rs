@@ -112,7 +112,7 @@ impl World {
 
     async fn status(&self) -> Value {
         let place = format!("/apis/allotment.dev/v1alpha1/nodeattachments/{NODE}");
-        let object = sent(&self.client, "GET", &path, "application/json", &json!({})).await;
+        let object = sent(&self.client, "GET", &place, "application/json", &json!({})).await;
         object.map(|object| object["status"].clone()).unwrap_or_default()
     }
 

@@ -36,5 +36,6 @@ mod waiting;
 mod world;
 
 pub use health::Health;
+pub use release::Keeping;
 pub use request::Settings;
 pub use run::run;

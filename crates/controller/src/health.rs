@@ -24,15 +24,25 @@ pub struct Health {
 #[derive(Clone, Copy)]
 struct Seen {
     at: Instant,
-    warm: bool,
-    elected: bool,
-    leading: bool,
-    ready: bool,
+    stage: Stage,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Not everything has been listed yet.
+    Listing,
+    StandingBy,
+    /// It is to lead.
+    ReadingLedger,
+    /// It leads, and not all objects were tried yet.
+    BringingIntoForce,
+    Serving,
 }
 
 impl Default for Health {
     fn default() -> Health {
-        let seen = Seen { at: Instant::now(), warm: false, elected: false, leading: false, ready: false };
+        let seen = Seen { at: Instant::now(), stage: Stage::Listing };
         Health { seen: Mutex::new(seen), metrics: Arc::default(), engine: Mutex::new(None) }
     }
 }
@@ -53,8 +63,14 @@ impl Health {
 
     pub(crate) fn report(&self, world: &mut World, leading: bool, elected: bool) {
         self.metrics.report(world, leading);
-        let seen =
-            Seen { at: Instant::now(), warm: world.is_warm(), elected, leading, ready: world.is_ready() };
+        let stage = match (leading, elected) {
+            _ if !world.is_warm() => Stage::Listing,
+            (true, _) if world.is_ready() => Stage::Serving,
+            (true, _) => Stage::BringingIntoForce,
+            (false, true) => Stage::ReadingLedger,
+            (false, false) => Stage::StandingBy,
+        };
+        let seen = Seen { at: Instant::now(), stage };
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 
@@ -75,20 +91,16 @@ impl Health {
 
     /// Whether this process leads.
     pub fn leads(&self) -> bool {
-        self.seen().leading
+        matches!(self.seen().stage, Stage::BringingIntoForce | Stage::Serving)
     }
 
     /// What it waits for; nothing when it serves, or could take over at once.
     pub fn unready(&self) -> Option<&'static str> {
-        let seen = self.seen();
-        if !seen.warm {
-            Some("not everything has been listed yet")
-        } else if seen.elected && !seen.leading {
-            Some("leading, but the ledger is not read yet")
-        } else if seen.leading && !seen.ready {
-            Some("leading, but the objects are not in force yet")
-        } else {
-            None
+        match self.seen().stage {
+            Stage::Listing => Some("not everything has been listed yet"),
+            Stage::ReadingLedger => Some("leading, but the ledger is not read yet"),
+            Stage::BringingIntoForce => Some("leading, but the objects are not in force yet"),
+            Stage::StandingBy | Stage::Serving => None,
         }
     }
 }

@@ -297,14 +297,11 @@ impl Releases {
         }
     }
 
-    /// What keeps an address of a holder, in words.
-    pub(crate) fn why(&self, holder: &str, vrf: &str, address: std::net::IpAddr) -> Option<String> {
-        let address = allotment_proof::Address { vrf: vrf.to_owned(), address };
-        self.ends.why(holder, &address).map(|kept| kept.to_string())
-    }
-
     /// Addresses of ended holders whose node is gone and whose proof is missing (R4).
     pub(crate) fn lost(&self) -> usize {
         self.ends.lost().map(|(_, count)| count).sum()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,10 +147,10 @@ impl Controller {
         let mut outcomes = Vec::new();
         loop {
             self.follow_term();
+            self.report();
             let woken = self.wait(&mut inputs, &mut outcomes).await;
             self.take(woken, &mut inputs, &mut outcomes).await;
             self.act().await;
-            self.report();
         }
     }
 
@@ -165,7 +165,10 @@ impl Controller {
             (Lead::None, false) | (_, true) => {}
             (_, false) => {
                 tracing::warn!("no longer leading: standing by");
-                self.lead = Lead::None;
+                if let Lead::Leading(term) = std::mem::replace(&mut self.lead, Lead::None) {
+                    let handle = term.executor.handle().clone();
+                    tokio::spawn(async move { handle.stop().await });
+                }
             }
         }
     }
@@ -227,8 +230,8 @@ impl Controller {
                 self.backoff.reset();
                 let (sender, outcomes) = mpsc::unbounded_channel();
                 self.health.opened(&handle, &keeper);
-                let (watched, watcher) = (handle.clone(), keeper.clone());
-                let keeping = tokio::spawn(async move { watcher.run(&watched).await });
+                let engine = handle.clone();
+                let keeping = tokio::spawn(async move { keeper.run(&engine).await });
                 let metrics = Arc::clone(self.health.metrics());
                 let executor = Executor::new(self.client.clone(), handle, sender, metrics);
                 self.lead = Lead::Leading(Box::new(Term { executor, outcomes, _keeping: Keeping(keeping) }));

@@ -9,8 +9,11 @@ use anyhow::{Context, Result};
 mod ai;
 mod crowd;
 mod grants;
+mod held;
+mod leader;
 mod meter;
 mod ours;
+mod quiet;
 mod scene;
 mod stage;
 mod system;
@@ -29,6 +32,7 @@ pub(crate) async fn run(folder: &Path, output: Output) -> Result<()> {
     let machine = Machine::look(folder)?;
     let mut rows = crowd::rows(&plane(folder)?, &bin).await?;
     rows.extend(ai::rows(&plane(folder)?, &bin).await?);
+    rows.extend(held::rows(&plane(folder)?, &bin).await?);
     print(output, &machine, &rows);
     Ok(())
 }

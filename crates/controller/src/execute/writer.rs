@@ -88,10 +88,8 @@ impl Writer {
     ) -> Patched {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &place.namespace);
         let (params, patch) = (ours(), Patch::<()>::Json(patch));
-        let failure = match self.write(what, api.patch_metadata(&place.name, &params, &patch)).await {
-            Ok(_) => return Patched::Done,
-            Err(failure) => failure,
-        };
+        let patched = self.write(what, api.patch_metadata(&place.name, &params, &patch)).await;
+        let Err(failure) = patched else { return Patched::Done };
         match failure.code() {
             Some(404) => Patched::Gone,
             // What it tests does not hold (422), or somebody wrote at the same moment (409).

@@ -50,7 +50,7 @@ fn saying(node: &str, uid: &str, waiting: &Waiting) -> Saying {
     };
     let hint = hint(node, kept);
     let text = format!(
-        "{count} addresses of ended pods stay held, such as {} of pod {holder}: {kept}{hint}",
+        "addresses of ended pods that stay held: {count}, such as {} of pod {holder}: {kept}{hint}",
         address.address
     );
     Saying { regarding, reason: "AddressesHeld", action: "Release", about: word(kept).to_owned(), note: text }

@@ -1,7 +1,9 @@
 //! Against a real API server.
 
+mod asks;
 mod cluster;
 mod grants;
+mod leading;
 mod ledger;
 mod objects;
 mod plane;

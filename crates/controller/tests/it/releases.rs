@@ -83,8 +83,9 @@ fn r3_a_deleted_pods_address_comes_back_when_its_node_says_so() {
         cluster.pods().remove(&first).await.unwrap();
         cluster.report(still(&first)).await;
         // Were that a proof, the third pod's refusal would not come: it is asked for after the report was read.
-        cluster.pod("third").await;
+        let third = cluster.pod("third").await;
         cluster.waits("third").await;
+        cluster.pods().remove(&third).await.unwrap();
         cluster.report(Vec::new()).await;
         cluster.has("second").await;
         controller.stop().await;

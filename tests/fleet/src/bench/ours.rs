@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use allotment_fleet::{Pod, Template};
+use allotment_fleet::Template;
 use anyhow::{Context, Result, bail};
 use kube::core::{DynamicObject, GroupVersionKind};
 use kube::discovery::ApiResource;
@@ -20,7 +20,10 @@ use super::system::System;
 const POLL: Duration = Duration::from_millis(50);
 
 /// For everything of a scene to be free again.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// How long nothing happens.
+const IDLE: Duration = Duration::from_mins(1);
 
 /// Grants of pods that no node starts.
 pub(crate) struct Granted {
@@ -41,11 +44,7 @@ pub(crate) async fn grants(
     let (took, made) = scene.grants_only(&grants).await?;
     let cost = stage.read(&system.servers()).await?.since(&before);
     scene::remove(&stage.pods, &made).await?;
-    let began = Instant::now();
-    match released(&stage.client, subnet).await {
-        Ok(at) => eprintln!("released after {:?}", at - began),
-        Err(error) => eprintln!("{error:#}"),
-    }
+    released(&stage.client, subnet).await?;
     Ok(Granted { took, cost })
 }
 
@@ -76,7 +75,9 @@ pub(crate) async fn released(client: &Client, subnet: &str) -> Result<Instant> {
     }
 }
 
-/// Pods, as `Grants` wants them.
-pub(crate) fn pods(started: &[allotment_fleet::Started]) -> Vec<Pod> {
-    started.iter().map(|started| started.sandbox.pod.clone()).collect()
+/// Everything runs and nothing happens: what that costs.
+pub(crate) async fn idle(stage: &Stage<'_>, system: &System) -> Result<(Duration, Reading)> {
+    let before = stage.read(&system.servers()).await?;
+    sleep(IDLE).await;
+    Ok((IDLE, stage.read(&system.servers()).await?.since(&before)))
 }

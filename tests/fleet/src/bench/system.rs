@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use allotment_fleet::{
-    Agent, Allot, ControlPlane, Controller, Kubelet, Networks, Plugin, Server, objects, programs, publish,
+    Agent, Allot, ControlPlane, Controller, Kubelet, Networks, Plugin, Server, objects, programs,
     wait_published,
 };
 use allotment_lab::go::{self, Module};
@@ -52,7 +52,7 @@ impl Range {
 /// Every pod asks for one address, of a subnet that it names itself.
 pub(crate) fn own_network() -> Networks {
     let range = Range::new("pods", "");
-    Networks { default: Some(config(&range, json!({"type": "allotment"}))), ..Networks::default() }
+    Networks { default: Some(config(&range, &json!({"type": "allotment"}))), ..Networks::default() }
 }
 
 /// Every pod names the networks, and each of those its subnet.
@@ -61,16 +61,16 @@ pub(crate) fn rails(ranges: &[Range]) -> Networks {
 }
 
 /// A configuration as a definition or a node's folder would have it.
-fn config(range: &Range, ipam: Value) -> Value {
+fn config(range: &Range, ipam: &Value) -> Value {
     json!({"cniVersion": "1.0.0", "name": range.network, "type": "macvlan", "ipam": ipam})
 }
 
 /// The first range is the cluster's own network, unless there are several: those are named by the pods.
 fn networks(ranges: &[Range], ipam: impl Fn(&Range) -> Value) -> Networks {
     match ranges {
-        [range] => Networks { default: Some(config(range, ipam(range))), ..Networks::default() },
+        [range] => Networks { default: Some(config(range, &ipam(range))), ..Networks::default() },
         several => several.iter().fold(Networks::default(), |networks, range| {
-            networks.define(&format!("default/{}", range.network), config(range, ipam(range)))
+            networks.define(&format!("default/{}", range.network), config(range, &ipam(range)))
         }),
     }
 }
@@ -129,40 +129,25 @@ fn source() -> Result<PathBuf> {
     Ok(PathBuf::from(run(&mut list)?.trim()))
 }
 
-/// Whether agents are there.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Agents {
-    Real,
-    /// Somebody publishes for the nodes once, and no pod starts: what the controller alone does.
-    Played,
-}
-
 /// Two controllers, and an agent for each node.
 pub(crate) async fn allotment(
     stage: &Stage<'_>,
     bin: &Path,
     ranges: &[Range],
     networks: Networks,
-    agents: Agents,
 ) -> Result<System> {
     let (plane, client) = (stage.plane, &stage.client);
     let allot = Allot::new(plane, bin)?;
     objects::install(client, &allot.tool()).await?;
     declare(client, ranges, &networks).await?;
     let kubeconfig = plane.kubeconfig();
-    let nodes = if agents == Agents::Real { &stage.nodes[..] } else { &[] };
-    let agents = nodes.iter().map(|node| allot.agent(node, &kubeconfig)).collect::<Result<Vec<_>>>()?;
+    let agents = stage.nodes.iter().map(|node| allot.agent(node, &kubeconfig)).collect::<Result<Vec<_>>>()?;
     agents.iter().try_for_each(|agent| agent.server.start())?;
     let names = ["controller-1", "controller-2"];
     let controllers =
         names.iter().map(|name| allot.controller(name, &kubeconfig)).collect::<Result<Vec<_>>>()?;
     controllers.iter().try_for_each(Controller::start)?;
     agents.iter().try_for_each(Agent::wait_serving)?;
-    if agents.is_empty() {
-        for node in &stage.nodes {
-            publish(client, node).await?;
-        }
-    }
     wait_published(client, stage.nodes.len()).await?;
     let kubelet = |agent: &Agent| (agent.node.clone(), Kubelet::new(allot.plugin(agent), networks.clone()));
     let kubelets = agents.iter().map(kubelet).collect();

@@ -35,6 +35,7 @@ mod surroundings;
 mod waiting;
 mod world;
 
+pub use events::{EVENTS, EventDoc};
 pub use health::Health;
 pub use release::Keeping;
 pub use request::Settings;

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use self::open::{Asking, Open, Showing, Stage};
-use crate::events::{Regarding, Saying};
+use crate::events::{self, Regarding, Saying};
 use crate::patch::{self, Shown};
 use crate::request::{self, PodView, Reading};
 use crate::surroundings::{Affected, Surroundings};
@@ -448,7 +448,7 @@ fn regarding(uid: &Uid, place: &Place) -> Regarding {
 fn was_refused(uid: &Uid, place: &Place, refusal: &Refusal) -> Saying {
     Saying {
         regarding: regarding(uid, place),
-        reason: "AddressesRefused",
+        reason: events::ADDRESSES_REFUSED,
         action: "Allocate",
         about: refusal.code.as_str().to_owned(),
         note: format!("{}: {refusal}; hint: {}", refusal.code.as_str(), refusal.hint),
@@ -463,7 +463,7 @@ fn node_is_late(uid: &Uid, place: &Place) -> Saying {
     );
     Saying {
         regarding: regarding(uid, place),
-        reason: "NodeNotReady",
+        reason: events::NODE_NOT_READY,
         action: "Allocate",
         about: String::new(),
         note,

@@ -12,6 +12,7 @@
 //!
 //! What is absent and must stay so: a rule of proof (they are all in `allotment-proof`), and a release by time.
 
+mod keeping;
 mod nodes;
 mod read;
 mod recover;
@@ -25,6 +26,7 @@ use allotment_cluster::{Event, Pod};
 use allotment_core::{Allocation, Attachment, Grant, Owner, ReleaseMode, Timestamp};
 use allotment_proof::{Ends, Freed, Held, Use, Version};
 
+pub use self::keeping::Keeping;
 use self::nodes::Nodes;
 pub(crate) use self::nodes::Spec;
 pub(crate) use self::read::held;

@@ -20,10 +20,10 @@ pub(crate) struct Cli {
     /// A daemon's socket; else `ALLOTMENT_SOCKET`, else `/run/allotment/allotment.sock`.
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
-    /// A cluster: how its API server is reached; else KUBECONFIG.
+    /// How a cluster's API server is reached; else KUBECONFIG, else `~/.kube/config`, else the pod's account.
     ///
     /// Commands that ask take the cluster where this or KUBECONFIG is given, the daemon where a socket is given or found, and
-    /// else the cluster of `~/.kube/config` or of the pod's account.
+    /// else the cluster.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
     #[command(subcommand)]
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Standalone(StandaloneArgs),
     /// Serves a cluster: gives its pods their addresses, and keeps the ledger on its API server.
     Controller(ControllerArgs),
+    /// Serves one node of a cluster: gives its pods what stands on them, and says what has ended.
+    Agent(AgentArgs),
     /// Waits until the daemon serves.
     Ready {
         /// How long: `10s`, `1m 30s`.
@@ -181,6 +183,22 @@ pub(crate) struct StandaloneArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ControllerArgs {
+    /// Serves /metrics, /healthz and /readyz here; off when not given.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) metrics: Option<SocketAddr>,
+    /// How log lines are written to standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log: LogFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    /// The name of the node's Node object.
+    #[arg(long, env = "NODE_NAME", hide_env_values = true, value_name = "NAME")]
+    pub(crate) node: String,
+    /// The folder of the journal. It has to outlive the agent.
+    #[arg(long, default_value = "/var/lib/allotment/agent", value_name = "DIR")]
+    pub(crate) state: PathBuf,
     /// Serves /metrics, /healthz and /readyz here; off when not given.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) metrics: Option<SocketAddr>,

@@ -1,24 +1,17 @@
 //! `allot controller`: a cluster's controller, put together.
 
-use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
 use allotment_controller::{Health, Settings};
-use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use crate::args::ControllerArgs;
 use crate::failure::{Failure, Verdict};
 use crate::logs;
-use crate::metrics::{OPEN_METRICS, PREFIX};
+use crate::metrics::{EngineMetrics, PREFIX};
+use crate::page::Page;
 use crate::signals::Signals;
 use crate::standalone::listen;
 
@@ -36,10 +29,8 @@ pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Resu
     })?;
     let health = Arc::new(Health::default());
     if let Some(listener) = page {
-        let mut registry = Registry::with_prefix(PREFIX);
-        health.register(&mut registry);
-        let page = Arc::new(Page { health: Arc::clone(&health), registry });
-        tokio::spawn(axum::serve(listener, router(page)).into_future());
+        let page = page(Arc::clone(&health)).router();
+        tokio::spawn(axum::serve(listener, page).into_future());
     }
     let (stop, stopping) = watch::channel(false);
     let mut controller =
@@ -60,38 +51,21 @@ pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Resu
     Ok(Verdict::Done)
 }
 
-/// What the page needs.
-struct Page {
-    health: Arc<Health>,
-    registry: Registry,
-}
-
-fn router(page: Arc<Page>) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics))
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .with_state(page)
-}
-
-async fn metrics(State(page): State<Arc<Page>>) -> Response {
-    let mut text = String::new();
-    encode(&mut text, &page.registry).expect("a string takes all that is written to it");
-    ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response()
-}
-
-async fn healthz(State(page): State<Arc<Page>>) -> Response {
-    if page.health.is_alive() {
-        return "ok\n".into_response();
-    }
-    (StatusCode::SERVICE_UNAVAILABLE, "the controller's loop is stuck\n").into_response()
-}
-
-async fn readyz(State(page): State<Arc<Page>>) -> Response {
-    let Some(why) = page.health.unready() else {
-        return if page.health.leads() { "ok, leading\n" } else { "ok, standing by\n" }.into_response();
+fn page(health: Arc<Health>) -> Page {
+    let mut registry = Registry::with_prefix(PREFIX);
+    health.register(&mut registry);
+    let engine = Arc::clone(&health);
+    EngineMetrics(Box::new(move || engine.engine())).register(&mut registry);
+    let alive = {
+        let health = Arc::clone(&health);
+        move || {
+            let line = if health.is_alive() { Ok("ok") } else { Err("the controller's loop is stuck") };
+            line.map(str::to_owned).map_err(str::to_owned)
+        }
     };
-    let mut text = String::new();
-    writeln!(text, "not ready: {why}").expect("a string takes all that is written to it");
-    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+    let readiness = move || match health.unready() {
+        None => Ok(if health.leads() { "ok, leading" } else { "ok, standing by" }.to_owned()),
+        Some(why) => Err(format!("not ready: {why}")),
+    };
+    Page { registry, health: Box::new(alive), readiness: Box::new(readiness) }
 }

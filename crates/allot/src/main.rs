@@ -14,6 +14,7 @@
 //! * [`metrics`]: what is counted.
 //! * [`reference`]: the pages of the reference that are written from here.
 
+mod agent;
 mod args;
 mod client;
 mod cluster;
@@ -24,6 +25,7 @@ mod logs;
 mod metrics;
 mod objects;
 mod output;
+mod page;
 mod reference;
 mod serve;
 mod signals;
@@ -67,30 +69,31 @@ fn runtime(command: &Command) -> std::io::Result<Runtime> {
 
 async fn run(cli: Cli) -> Result<Verdict, Failure> {
     let Cli { socket, kubeconfig, command } = cli;
-    let given = Given::new(socket, kubeconfig.clone());
-    let client = Client::new(given.target(Path::exists));
+    let given = Given::new(socket, kubeconfig);
+    let client = || given.target(Path::exists).map(Client::new);
     // What only one machine's daemon has: its folder of objects, its socket, a ledger that others may write.
     let daemon = || Client::new(Target::Daemon(given.socket()));
     match command {
         Command::Standalone(args) => standalone::run(args, &given.socket()).await,
-        Command::Controller(args) => controller::run(args, kubeconfig.as_deref()).await,
+        Command::Controller(args) => controller::run(args, given.kubeconfig()).await,
+        Command::Agent(args) => agent::run(args, &given.socket(), given.kubeconfig()).await,
         Command::Ready { timeout } => commands::ready(&daemon(), timeout).await,
-        Command::Subnet(args) => commands::named::<SubnetRow>(&client, &args).await,
-        Command::Pool(args) => commands::named::<PoolRow>(&client, &args).await,
-        Command::Reservation(args) => commands::named::<ReservationRow>(&client, &args).await,
-        Command::Ip(args) => commands::ips(&client, &args).await,
+        Command::Subnet(args) => commands::named::<SubnetRow>(&client()?, &args).await,
+        Command::Pool(args) => commands::named::<PoolRow>(&client()?, &args).await,
+        Command::Reservation(args) => commands::named::<ReservationRow>(&client()?, &args).await,
+        Command::Ip(args) => commands::ips(&client()?, &args).await,
         Command::WhoHas { address, vrf, output } => {
-            commands::who_has(&client, address, vrf, output.format).await
+            commands::who_has(&client()?, address, vrf, output.format).await
         }
-        Command::Why { owner, output } => commands::why(&client, owner, output.format).await,
-        Command::Audit { output } => commands::audit(&client, output.format).await,
-        Command::Check { files, output } => commands::check(&client, &files, output.format).await,
+        Command::Why { owner, output } => commands::why(&client()?, owner, output.format).await,
+        Command::Audit { output } => commands::audit(&client()?, output.format).await,
+        Command::Check { files, output } => commands::check(&client()?, &files, output.format).await,
         Command::Reserve(args) => commands::reserve(&daemon(), args).await,
         Command::Unreserve(args) => commands::unreserve(&daemon(), args).await,
         Command::Reference { page } => reference::print(page),
         Command::Crds => commands::crds(),
         Command::Policies { controller, agents } => commands::policies(&controller, &agents),
-        Command::Export => commands::export(&client).await,
+        Command::Export => commands::export(&client()?).await,
         Command::Import { file } => commands::import(&daemon(), &file).await,
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use allotment_engine::{EmbeddedLedger, Engine, Handle, LedgerError};
+use allotment_engine::{EmbeddedLedger, Engine, Handle, LedgerError, check_room};
 use allotment_node::{CniService, EngineVerbs, NodeMetrics, SWEEP_EVERY, Socket, Sweep, cni_router};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -68,7 +68,9 @@ impl Standalone {
         })?;
         let (refusals, node_metrics) = (Arc::new(Refusals::default()), NodeMetrics::default());
         let decided = Box::new(Refusals::follow(&refusals));
-        let verbs = EngineVerbs::new(handle.clone(), &node_metrics, decided);
+        let data = args.data.clone();
+        let writable = Box::new(move || check_room(&data));
+        let verbs = EngineVerbs::new(handle.clone(), &node_metrics, decided, writable);
         let service = CniService::new(verbs, socket.path(), &node_metrics).map_err(|error| {
             Failure::unable(format!("the folder of waiting releases cannot be made: {error}"), "")
         })?;
@@ -143,7 +145,8 @@ impl Standalone {
         let metrics = DaemonMetrics::default();
         metrics.register(&mut registry);
         self.node_metrics.register(&mut registry);
-        EngineMetrics(self.handle.clone()).register(&mut registry);
+        let handle = self.handle.clone();
+        EngineMetrics(Box::new(move || Some(handle.clone()))).register(&mut registry);
         Page { daemon: Arc::clone(&self.daemon), metrics, registry }
     }
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use allotment_wire::{DEFAULT_SOCKET, SOCKET_ENV};
 
+use crate::failure::Failure;
+
 /// The variable with which `kubectl` is told its cluster.
 const KUBECONFIG: &str = "KUBECONFIG";
 
@@ -46,10 +48,22 @@ impl Given {
         said.cloned().unwrap_or_else(|| PathBuf::from(DEFAULT_SOCKET))
     }
 
+    /// The file that was given with `--kubeconfig`.
+    pub(crate) fn kubeconfig(&self) -> Option<&Path> {
+        self.kubeconfig.as_deref()
+    }
+
     /// Whom to ask; `exists` says whether a socket is there.
-    pub(crate) fn target(&self, exists: impl Fn(&Path) -> bool) -> Target {
+    pub(crate) fn target(&self, exists: impl Fn(&Path) -> bool) -> Result<Target, Failure> {
         let socket = self.socket();
-        if let Some(file) = &self.kubeconfig {
+        Ok(if let Some(file) = &self.kubeconfig {
+            if self.socket.is_some() {
+                let hint = "leave one of them out";
+                return Err(Failure::unable(
+                    "--kubeconfig names a cluster and --socket a daemon: one can be asked",
+                    hint,
+                ));
+            }
             Target::Cluster(Some(file.clone()))
         } else if self.socket.is_some() {
             Target::Daemon(socket)
@@ -59,7 +73,7 @@ impl Given {
             Target::Daemon(socket)
         } else {
             Target::Unsaid(socket)
-        }
+        })
     }
 }
 
@@ -89,7 +103,9 @@ mod tests {
             (&socket_and_variable, true, daemon("/s")),
         ];
         for (given, exists, target) in rows {
-            assert_eq!(given.target(|_| exists), target, "{given:?}");
+            assert_eq!(given.target(|_| exists).unwrap(), target, "{given:?}");
         }
+        let asked = Given { socket: path("/s"), ..file.clone() };
+        assert!(asked.target(|_| true).is_err(), "nobody guesses");
     }
 }

@@ -1,9 +1,12 @@
 //! Whether the controller lives, is ready and leads: written by its loop, read by whoever asks.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use allotment_engine::Handle;
+use prometheus_client::registry::Registry;
+
+use crate::metrics::Metrics;
 use crate::world::World;
 
 /// A loop that has not turned for so long is stuck.
@@ -12,6 +15,9 @@ const STUCK: Duration = Duration::from_secs(30);
 /// What the loop last said of itself.
 pub struct Health {
     seen: Mutex<Seen>,
+    metrics: Arc<Metrics>,
+    /// The engine of the last term.
+    engine: Mutex<Option<Handle>>,
 }
 
 #[derive(Clone, Copy)]
@@ -26,19 +32,35 @@ struct Seen {
 impl Default for Health {
     fn default() -> Health {
         let seen = Seen { at: Instant::now(), warm: false, elected: false, leading: false, ready: false };
-        Health { seen: Mutex::new(seen) }
+        Health { seen: Mutex::new(seen), metrics: Arc::default(), engine: Mutex::new(None) }
     }
 }
 
 impl Health {
-    pub(crate) fn report(&self, world: &World, leading: bool, elected: bool) {
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    pub(crate) fn opened(&self, engine: &Handle) {
+        *self.engine.lock().unwrap_or_else(PoisonError::into_inner) = Some(engine.clone());
+    }
+
+    /// The engine of this term, or of the last one.
+    pub fn engine(&self) -> Option<Handle> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn report(&self, world: &mut World, leading: bool, elected: bool) {
+        self.metrics.report(world, leading);
         let seen =
             Seen { at: Instant::now(), warm: world.is_warm(), elected, leading, ready: world.is_ready() };
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 
     /// Makes it known to whoever collects metrics.
-    pub fn register(&self, _registry: &mut prometheus_client::registry::Registry) {}
+    pub fn register(&self, registry: &mut Registry) {
+        self.metrics.register(registry);
+    }
 
     fn seen(&self) -> Seen {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner)

@@ -15,12 +15,15 @@
 //! What is absent and must stay so: a decision in `execute` or `feed`, and I/O anywhere in `world`.
 
 mod asks;
+mod audit;
+mod events;
 mod execute;
 mod feed;
 mod health;
 mod kubernetes;
 mod leader;
 pub mod ledger;
+mod metrics;
 mod objects;
 mod owners;
 mod patch;

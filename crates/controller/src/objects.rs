@@ -20,8 +20,10 @@ use std::time::{Duration, Instant};
 
 use allotment_api::v1alpha1::ObjectStatus;
 use allotment_cluster::Event;
-use allotment_core::{Object, ObjectError, ObjectKey, Usage};
+use allotment_core::{Object, ObjectError, ObjectKey, ObjectKind, Usage};
 use jiff::Timestamp;
+
+use crate::events::{Regarding, Saying};
 
 pub(crate) use self::declared::{Declared, FINALIZER, Kind};
 pub(crate) use self::settle::{Settled, settle};
@@ -63,10 +65,35 @@ pub(crate) enum Verdict {
     Held(ObjectError),
 }
 
+impl Verdict {
+    /// What people are told of it.
+    fn saying(&self, key: &ObjectKey, declared: &Declared) -> Option<Saying> {
+        let (reason, about, error) = match self {
+            Verdict::Accepted => return None,
+            Verdict::Refused(error) => ("NotInForce", error.field.clone(), error),
+            Verdict::Held(error) => ("StillHeld", String::new(), error),
+        };
+        let kind = match key.kind {
+            ObjectKind::Subnet => "Subnet",
+            ObjectKind::IPPool => "IPPool",
+            ObjectKind::Reservation => "Reservation",
+        };
+        let regarding = Regarding {
+            api_version: "allotment.dev/v1alpha1",
+            kind,
+            namespace: String::new(),
+            name: key.name.clone(),
+            uid: declared.uid.clone(),
+        };
+        let note = format!("{}: {}; hint: {}", error.field, error.text, error.hint);
+        Some(Saying { regarding, reason, action: "BringIntoForce", about, note })
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Objects {
     declared: BTreeMap<ObjectKey, Declared>,
-    listed: BTreeSet<allotment_core::ObjectKind>,
+    listed: BTreeSet<ObjectKind>,
     /// Seen to be deleted.
     gone: BTreeSet<ObjectKey>,
     /// As the engine has it; nothing before it told.
@@ -90,6 +117,9 @@ pub(crate) struct Objects {
     failed: BTreeMap<ObjectKey, Instant>,
     /// Objects whose status may have to be written.
     stale: BTreeSet<ObjectKey>,
+    /// To be said in events.
+    pub(crate) sayings: Vec<Saying>,
+    usage_changed: bool,
 }
 
 impl Objects {
@@ -242,8 +272,14 @@ impl Objects {
                 Step::Remove(_) => Verdict::Held(error),
                 Step::Put(_) | Step::Drain(_) => Verdict::Refused(error),
             };
-            self.stale.insert(step.key());
-            self.verdicts.insert(step.key(), verdict);
+            let key = step.key();
+            self.stale.insert(key.clone());
+            if let Some(declared) = self.declared.get(&key)
+                && self.verdicts.get(&key) != Some(&verdict)
+            {
+                self.sayings.extend(verdict.saying(&key, declared));
+            }
+            self.verdicts.insert(key, verdict);
         }
         if let Some(error) = settled.failed {
             tracing::warn!(%error, "objects cannot be brought into force now; trying again");
@@ -279,6 +315,7 @@ impl Objects {
         if usage.values().flatten().any(|usage| usage.cooling > 0) {
             self.touched(now);
         }
+        self.usage_changed |= self.usage != usage;
         self.usage = usage;
     }
 
@@ -319,8 +356,9 @@ impl Objects {
         in_force.filter(|key| !self.declared.contains_key(key)).count()
     }
 
-    pub(crate) fn usage(&self) -> &BTreeMap<ObjectKey, Vec<Usage>> {
-        &self.usage
+    /// How full subnets are, if that has changed since the last call.
+    pub(crate) fn new_usage(&mut self) -> Option<&BTreeMap<ObjectKey, Vec<Usage>>> {
+        std::mem::take(&mut self.usage_changed).then_some(&self.usage)
     }
 }
 

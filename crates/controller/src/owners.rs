@@ -103,10 +103,6 @@ impl Owners {
     pub(crate) fn put_off(&mut self) {
         self.due = true;
     }
-
-    pub(crate) fn is_due(&self) -> bool {
-        self.due
-    }
 }
 
 fn find<'a>(all: &'a Workloads, owner: &Owner, identity: Identity) -> Option<&'a Known> {

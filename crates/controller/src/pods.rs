@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use self::open::{Asking, Open, Showing, Stage};
+use crate::events::{Regarding, Saying};
 use crate::patch::{self, Shown};
 use crate::request::{self, PodView, Reading};
 use crate::surroundings::{Affected, Surroundings};
@@ -56,34 +57,14 @@ pub(crate) enum Action {
         uid: Uid,
         place: Place,
         patch: json_patch::Patch,
-        what: What,
+        /// What the patch shows, if it is a grant.
+        grant: Option<Box<Grant>>,
     },
     /// The pod shows another grant than the one given here: what it does not show is given back (L4).
     GiveBack {
         uid: Uid,
         unseen: Vec<(String, std::net::IpAddr)>,
     },
-    /// Say it as an event.
-    Say {
-        uid: Uid,
-        place: Place,
-        what: Said,
-    },
-}
-
-/// What a patch shows.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum What {
-    Grant(Grant),
-    Refusal,
-}
-
-/// What is said of a pod in an event.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Said {
-    Refused(Refusal),
-    /// Its node's agent has not published yet.
-    NodeNotReady,
 }
 
 /// What became of a patch.
@@ -110,6 +91,8 @@ pub(crate) struct Pods {
     listed: bool,
     /// Each name once: pods have few nodes and namespaces.
     names: HashSet<Arc<str>>,
+    /// To be said in events.
+    pub(crate) sayings: Vec<Saying>,
 }
 
 impl Pods {
@@ -279,8 +262,7 @@ impl Pods {
                 let Some(missing) = open.missing(uid, wanted) else { return self.settle(uid) };
                 let Some(node) = around.serving(&open.view.node) else {
                     if open.node_is_late(now) {
-                        let place = place.clone();
-                        actions.push(Action::Say { uid: Uid::clone(uid), place, what: Said::NodeNotReady });
+                        self.sayings.push(node_is_late(uid, place));
                     }
                     self.retry.extend(open.node_is_late_at().map(|due| (due, Uid::clone(uid))));
                     return;
@@ -314,7 +296,12 @@ impl Pods {
                 let patch = patch::grant(uid, &open.shown, &whole);
                 open.stage = Stage::Showing(Showing::Grant(given));
                 let place = self.places.get(uid).expect("an open pod has its place").clone();
-                actions.push(Action::Show { uid: Uid::clone(uid), place, patch, what: What::Grant(grant) });
+                actions.push(Action::Show {
+                    uid: Uid::clone(uid),
+                    place,
+                    patch,
+                    grant: Some(Box::new(grant)),
+                });
             }
             // The pod is another one meanwhile.
             Err(_) if open.again => self.look_again(uid),
@@ -339,9 +326,8 @@ impl Pods {
         let patch = patch::refusal(uid, &open.shown, &shown);
         open.stage = Stage::Showing(Showing::Refusal(shown));
         let place = self.places.get(uid).expect("an open pod has its place");
-        let show = Action::Show { uid: Uid::clone(uid), place: place.clone(), patch, what: What::Refusal };
-        let say = Action::Say { uid: Uid::clone(uid), place: place.clone(), what: Said::Refused(refusal) };
-        actions.extend([show, say]);
+        self.sayings.push(was_refused(uid, place, &refusal));
+        actions.push(Action::Show { uid: Uid::clone(uid), place: place.clone(), patch, grant: None });
     }
 
     /// What became of a patch.
@@ -417,10 +403,6 @@ impl Pods {
     pub(crate) fn known(&self) -> usize {
         self.places.len()
     }
-
-    pub(crate) fn place(&self, uid: &str) -> Option<&Place> {
-        self.places.get(uid)
-    }
 }
 
 /// Whether a pod has everything that it wants, as far as it can be read now.
@@ -433,3 +415,41 @@ fn has_all(uid: &str, view: &PodView, shown: &Shown, around: &Surroundings) -> b
         Reading::Refused(_) | Reading::Waits { .. } => false,
     }
 }
+
+fn regarding(uid: &Uid, place: &Place) -> Regarding {
+    Regarding {
+        api_version: "v1",
+        kind: "Pod",
+        namespace: place.namespace.to_string(),
+        name: place.name.to_string(),
+        uid: uid.to_string(),
+    }
+}
+
+fn was_refused(uid: &Uid, place: &Place, refusal: &Refusal) -> Saying {
+    Saying {
+        regarding: regarding(uid, place),
+        reason: "AddressesRefused",
+        action: "Allocate",
+        about: refusal.code.as_str().to_owned(),
+        note: format!("{}: {refusal}; hint: {}", refusal.code.as_str(), refusal.hint),
+    }
+}
+
+fn node_is_late(uid: &Uid, place: &Place) -> Saying {
+    let note = format!(
+        "the agent of node `{}` has not published yet, so that the end of what is given there could not be proved; hint: see \
+         that `allot agent` runs on that node",
+        place.node
+    );
+    Saying {
+        regarding: regarding(uid, place),
+        reason: "NodeNotReady",
+        action: "Allocate",
+        about: String::new(),
+        note,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -217,7 +217,9 @@ impl Controller {
                 tracing::info!(objects = in_force.len(), addresses = held.len(), "the ledger is read");
                 self.backoff.reset();
                 let (sender, outcomes) = mpsc::unbounded_channel();
-                let executor = Executor::new(self.client.clone(), handle, sender);
+                self.health.opened(&handle);
+                let metrics = Arc::clone(self.health.metrics());
+                let executor = Executor::new(self.client.clone(), handle, sender, metrics);
                 self.lead = Lead::Leading(Box::new(Term { executor, outcomes }));
                 self.world.begin(in_force, held);
             }
@@ -253,9 +255,9 @@ impl Controller {
         }
     }
 
-    fn report(&self) {
+    fn report(&mut self) {
         let leading = matches!(self.lead, Lead::Leading(_));
-        self.health.report(&self.world, leading, *self.term.borrow());
+        self.health.report(&mut self.world, leading, *self.term.borrow());
     }
 
     /// Ends what is under way, as far as that goes in short time.

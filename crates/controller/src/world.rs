@@ -10,6 +10,7 @@ use allotment_core::{Allocation, Object, ObjectKey, ReleaseMode};
 use jiff::Timestamp;
 
 use crate::asks::{self, Asks};
+use crate::events::{self, Events};
 use crate::execute::Outcome;
 use crate::feed::Input;
 use crate::objects::{self, Objects};
@@ -25,6 +26,7 @@ pub(crate) enum Action {
     Pod(pods::Action),
     Object(objects::Action),
     Ask(asks::Action),
+    Event(events::Action),
     Release(release::Action),
     /// Look through what is kept for owners that nobody uses now.
     FindKept,
@@ -38,6 +40,7 @@ pub(crate) struct World {
     pub(crate) objects: Objects,
     pub(crate) owners: Owners,
     asks: Asks,
+    events: Events,
     releases: Releases,
     /// Kept addresses are being looked through or freed.
     sweeping: bool,
@@ -51,6 +54,7 @@ impl World {
             pods: Pods::default(),
             objects: Objects::default(),
             asks: Asks::default(),
+            events: Events::default(),
             releases: Releases::default(),
             sweeping: false,
         }
@@ -211,6 +215,8 @@ impl World {
             actions.extend(self.pods.next(&self.around, now).into_iter().map(Action::Pod));
             actions.extend(self.asks.next(now).into_iter().map(Action::Ask));
         }
+        let sayings = self.pods.sayings.drain(..).chain(self.objects.sayings.drain(..));
+        actions.extend(sayings.filter_map(|saying| self.events.say(saying, now, clock)).map(Action::Event));
         actions
     }
 

@@ -27,7 +27,7 @@ mod pages;
 mod panics;
 mod task;
 
-pub use embedded::EmbeddedLedger;
+pub use embedded::{EmbeddedLedger, check_room};
 pub use engine::{Engine, Options};
 pub use handle::{End, EngineError, Handle};
 pub use ledger::{Batch, CommitError, Ledger, LedgerError, Stale};

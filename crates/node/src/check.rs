@@ -90,7 +90,7 @@ fn held(
 
 /// Addresses that are none of ours and lie in none of our networks are another plugin's of the chain. A gateway that we have
 /// not given may be the main plugin's.
-fn compare(
+pub fn compare(
     call: &CniCall,
     recorded: &[ResultIp],
     expected: Option<&[ResultIp]>,

@@ -39,6 +39,7 @@ mod together;
 mod verbs;
 
 pub use answer::cni_code;
+pub use check::compare;
 pub use http::{MAX_BODY, cni_router};
 pub use metrics::NodeMetrics;
 pub use netns::{Interface, contents, gone};
@@ -46,4 +47,4 @@ pub use serve::{DRAIN_LIMIT, serve};
 pub use service::{CALL_LIMIT, CniService, Verbs};
 pub use socket::{BindError, Socket};
 pub use sweep::{LookError, SWEEP_EVERY, Sweep};
-pub use verbs::{Decided, EngineVerbs};
+pub use verbs::{Decided, EngineVerbs, Writable};

@@ -25,6 +25,9 @@ pub(crate) type Answer = Result<Option<Value>, Error>;
 
 /// What CNI's verbs come to in one kind of daemon.
 pub trait Verbs: Send + Sync + 'static {
+    /// How long an ADD may take.
+    const ADD_LIMIT: Duration = CALL_LIMIT;
+
     /// ADD: the result, once it is durable. The same attachment again gets the same. An error leaves nothing behind.
     fn add(&self, call: &CniCall, deadline: Instant) -> impl Future<Output = Result<Value, Error>> + Send;
 
@@ -107,7 +110,7 @@ impl<V: Verbs> CniService<V> {
                 "the daemon is draining: it finishes what it has begun and then stops",
             ));
         }
-        let deadline = Instant::now() + CALL_LIMIT;
+        let deadline = Instant::now() + V::ADD_LIMIT;
         match tokio::time::timeout_at(deadline.into(), self.replay_pending()).await {
             Ok(done) => done?,
             Err(_) => {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use allotment_core::{Owner, Refusal, Release};
-use allotment_engine::{EngineError, Handle};
+use allotment_engine::{EngineError, Handle, LedgerError};
 use allotment_wire::CniCall;
 use allotment_wire::cni::{Error, NetConf, code};
 
@@ -23,12 +23,16 @@ const UNWRITABLE_FOR: Duration = Duration::from_secs(30);
 /// Is told how every ADD was decided: for whom, on which network, and why not.
 pub type Decided = Box<dyn Fn(&Owner, &str, Option<&Refusal>) + Send + Sync>;
 
+/// Says whether the ledger could be written now, as far as that can be told without writing; asked by every STATUS.
+pub type Writable = Box<dyn Fn() -> Result<(), LedgerError> + Send + Sync>;
+
 /// One machine's verbs: every ADD is a request to the engine, every DEL a release.
 pub struct EngineVerbs {
     pub(crate) engine: Handle,
     pub(crate) decided: Decided,
     pub(crate) implied: Implied,
     pub(crate) metrics: CniMetrics,
+    writable: Writable,
     /// Why the ledger could not be written the last time, and when that was; nothing since it could.
     unwritable: Mutex<Option<(Instant, String)>>,
 }
@@ -57,6 +61,9 @@ impl Verbs for EngineVerbs {
             why.to_string()
         } else if let Some((_, why)) = self.unwritable().filter(|(at, _)| at.elapsed() < UNWRITABLE_FOR) {
             format!("the ledger could not be written: {why}")
+        } else if let Err(why) = (self.writable)() {
+            // Nothing may be asked of a node for hours, and nobody should be sent here only to find it out.
+            why.to_string()
         } else {
             return Ok(());
         };
@@ -69,12 +76,13 @@ impl Verbs for EngineVerbs {
 }
 
 impl EngineVerbs {
-    pub fn new(engine: Handle, metrics: &NodeMetrics, decided: Decided) -> EngineVerbs {
+    pub fn new(engine: Handle, metrics: &NodeMetrics, decided: Decided, writable: Writable) -> EngineVerbs {
         EngineVerbs {
             engine,
             decided,
             implied: Implied::default(),
             metrics: metrics.cni.clone(),
+            writable,
             unwritable: Mutex::new(None),
         }
     }

@@ -4,9 +4,11 @@ mod judge;
 mod nodes;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::{Address, Report, Version};
-pub use judge::Kept;
+pub use judge::{Kept, Waiting};
 pub use nodes::Admission;
 use nodes::Node;
 
@@ -18,19 +20,22 @@ pub struct Ends {
     epoch: u64,
     /// What the watch of pods has reached; nothing before the first list.
     version: Option<Version>,
-    holders: BTreeMap<String, Holder>,
-    nodes: BTreeMap<String, Node>,
+    holders: BTreeMap<Name, Holder>,
+    nodes: BTreeMap<Name, Node>,
     /// Proved, and nobody has taken it yet.
-    proved: BTreeSet<(String, Address)>,
+    proved: BTreeSet<(Name, Address)>,
     /// Holders that no pod was seen for, until the watch has reached the version.
-    unseen: BTreeSet<(Version, String)>,
+    unseen: BTreeSet<(Version, Name)>,
+    vrfs: BTreeSet<Name>,
 }
+
+/// A hundred thousand holders are known at once, most of them with one address: names are shared.
+type Name = Arc<str>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Holder {
     life: Life,
-    /// Address → what is known of it.
-    held: BTreeMap<Address, Place>,
+    held: Vec<Place>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,13 +48,26 @@ enum Life {
     Ended(Version),
 }
 
+/// An address of a holder.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Place {
-    node: String,
+    vrf: Name,
+    address: IpAddr,
+    node: Name,
     /// Given to the caller to be released.
     is_taken: bool,
     /// Has waited for its node through a whole round.
     is_late: bool,
+}
+
+impl Place {
+    fn is(&self, address: &Address) -> bool {
+        self.address == address.address && *self.vrf == *address.vrf
+    }
+
+    fn address(&self) -> Address {
+        Address { vrf: self.vrf.to_string(), address: self.address }
+    }
 }
 
 /// A pod that is bound, as the watch shows it.
@@ -74,8 +92,8 @@ pub struct Held {
 pub struct Freed {
     pub holder: String,
     pub address: Address,
-    /// It was held for an earlier node of this name: [`Ends::spec`] of the name has to be durable before the release. Else the
-    /// next holder's end would be judged by a machine that it never was on.
+    /// It was held for an earlier node of this name: [`Ends::spec`] of the name has to be durable before the release, until
+    /// [`Ends::is_settled`]. Else the next holder's end would be judged by a machine that it never was on.
     pub former_of: Option<String>,
 }
 
@@ -90,7 +108,7 @@ impl Ends {
             return false;
         }
         self.version = Some(version);
-        let mut bound = BTreeSet::new();
+        let mut bound: BTreeSet<String> = BTreeSet::new();
         for (pod, seen) in pods {
             match seen {
                 PodSeen::Running => {
@@ -101,9 +119,9 @@ impl Ends {
             }
         }
         let is_missing =
-            |(pod, holder): &(&String, &Holder)| holder.life == Life::Bound && !bound.contains(*pod);
-        let missing: Vec<String> =
-            self.holders.iter().filter(is_missing).map(|(pod, _)| pod.clone()).collect();
+            |(pod, holder): &(&Name, &Holder)| holder.life == Life::Bound && !bound.contains(&***pod);
+        let missing: Vec<Name> =
+            self.holders.iter().filter(is_missing).map(|(pod, _)| Name::clone(pod)).collect();
         for pod in missing {
             self.end(&pod, version);
         }
@@ -148,7 +166,7 @@ impl Ends {
             Some(Holder { life: Life::Ended(_), .. }) => {}
             Some(holder) => holder.life = Life::Bound,
             None => {
-                self.holders.insert(pod.to_owned(), Holder { life: Life::Bound, held: BTreeMap::new() });
+                self.holders.insert(pod.into(), Holder { life: Life::Bound, held: Vec::new() });
             }
         }
     }
@@ -182,36 +200,78 @@ impl Ends {
     /// grants what its watch has reached, for blocks that were loaded a version read after that (L5).
     pub fn allocated(&mut self, held: Held, known_at: Version) {
         let Held { holder: pod, node, address } = held;
-        self.proved.remove(&(pod.clone(), address.clone()));
+        let pod = self.holders.get_key_value(&*pod).map_or_else(|| pod.into(), |(pod, _)| Name::clone(pod));
+        let node =
+            self.nodes.get_key_value(&*node).map_or_else(|| node.into(), |(node, _)| Name::clone(node));
+        let vrf = self.vrf(&address.vrf);
+        self.nodes.entry(Name::clone(&node)).or_default().holders.insert(Name::clone(&pod));
         let holder = self
             .holders
-            .entry(pod.clone())
-            .or_insert_with(|| Holder { life: Life::Unseen(known_at), held: BTreeMap::new() });
+            .entry(Name::clone(&pod))
+            .or_insert_with(|| Holder { life: Life::Unseen(known_at), held: Vec::with_capacity(1) });
         if let Life::Unseen(since) | Life::Ended(since) = holder.life
             && known_at >= since
         {
             holder.life = Life::Unseen(known_at);
-            self.unseen.insert((known_at, pod.clone()));
+            self.unseen.insert((known_at, Name::clone(&pod)));
         }
-        holder.held.insert(address, Place { node: node.clone(), is_taken: false, is_late: false });
-        self.nodes.entry(node).or_default().holders.insert(pod.clone());
+        holder.held.retain(|place| !place.is(&address));
+        holder.held.reserve_exact(1);
+        holder.held.push(Place { vrf, address: address.address, node, is_taken: false, is_late: false });
+        self.proved.remove(&(Name::clone(&pod), address));
         self.resolve();
         self.judge_holder(&pod);
     }
 
+    fn vrf(&mut self, vrf: &str) -> Name {
+        if let Some(known) = self.vrfs.get(vrf) {
+            return Name::clone(known);
+        }
+        let vrf: Name = vrf.into();
+        self.vrfs.insert(Name::clone(&vrf));
+        vrf
+    }
+
     /// The ledger has the address for this holder no more.
     pub fn released(&mut self, pod: &str, address: &Address) {
-        self.proved.remove(&(pod.to_owned(), address.clone()));
+        self.proved.remove(&(pod.into(), address.clone()));
         let Some(holder) = self.holders.get_mut(pod) else { return };
-        let Some(place) = holder.held.remove(address) else { return };
-        let is_on_node = holder.held.values().any(|other| other.node == place.node);
+        let Some(at) = holder.held.iter().position(|place| place.is(address)) else { return };
+        let place = holder.held.swap_remove(at);
+        let is_on_node = holder.held.iter().any(|other| other.node == place.node);
         if holder.held.is_empty() && holder.life != Life::Bound {
             self.holders.remove(pod);
         }
         if let Some(node) = self.nodes.get_mut(&place.node) {
             node.former.remove(address);
+            node.settling.remove(address);
             if !is_on_node {
                 node.holders.remove(pod);
+            }
+        }
+    }
+
+    /// Everything that the ledger has, as a walk through it found it, and a version of pods that was read after the walk (L5).
+    /// Holders that are `busy` were granted something or released of it since the walk began: they stay as they are.
+    pub fn surveyed(&mut self, held: Vec<Held>, known_at: Version, busy: &BTreeSet<String>) {
+        let mut found: BTreeMap<String, Vec<Held>> = BTreeMap::new();
+        for held in held {
+            found.entry(held.holder.clone()).or_default().push(held);
+        }
+        let mut stale = Vec::new();
+        for (pod, holder) in self.holders.iter().filter(|(pod, _)| !busy.contains(&***pod)) {
+            let known = found.get(&**pod).map_or(&[][..], Vec::as_slice);
+            let is_found = |place: &Place| known.iter().any(|held| place.is(&held.address));
+            let lost = holder.held.iter().filter(|place| !is_found(place));
+            stale.extend(lost.map(|place| (Name::clone(pod), place.address())));
+        }
+        for (pod, address) in stale {
+            self.released(&pod, &address);
+        }
+        for held in found.into_values().flatten().filter(|held| !busy.contains(&held.holder)) {
+            let known = self.holders.get(&*held.holder);
+            if !known.is_some_and(|holder| holder.held.iter().any(|place| place.is(&held.address))) {
+                self.allocated(held, known_at);
             }
         }
     }
@@ -221,24 +281,30 @@ impl Ends {
         let proved = std::mem::take(&mut self.proved);
         let mut freed = Vec::with_capacity(proved.len());
         for (holder, address) in proved {
-            let known = self.holders.get_mut(&holder).and_then(|known| known.held.get_mut(&address));
-            let Some(place) = known else { continue };
+            let Some(place) = self.place(&holder, &address) else { continue };
             place.is_taken = true;
-            let node = self.nodes.get_mut(&place.node);
-            let is_former = node.is_some_and(|node| node.former.remove(&address).is_some());
-            let former_of = is_former.then(|| place.node.clone());
-            freed.push(Freed { holder, address, former_of });
+            let name = Name::clone(&place.node);
+            let node = self.nodes.get_mut(&name);
+            let former = node.filter(|node| node.former.contains_key(&address));
+            let former_of = former.map(|node| {
+                node.settling.insert(address.clone());
+                name.to_string()
+            });
+            freed.push(Freed { holder: holder.to_string(), address, former_of });
         }
         freed
     }
 
     /// It could not be released, or nobody knows: it is judged anew, since the holder may have asked again meanwhile.
     pub fn not_released(&mut self, freed: &Freed) {
-        let held = self.holders.get_mut(&freed.holder).and_then(|known| known.held.get_mut(&freed.address));
-        if let Some(place) = held {
+        if let Some(place) = self.place(&freed.holder, &freed.address) {
             place.is_taken = false;
             self.judge_holder(&freed.holder);
         }
+    }
+
+    fn place(&mut self, pod: &str, address: &Address) -> Option<&mut Place> {
+        self.holders.get_mut(pod)?.held.iter_mut().find(|place| place.is(address))
     }
 
     /// An agent's report. `written` is the resourceVersion of the object that carries it.
@@ -248,10 +314,10 @@ impl Ends {
     #[must_use]
     pub fn reported(&mut self, node: &str, report: Report, written: Version) -> bool {
         if report.as_of > written {
-            self.nodes.entry(node.to_owned()).or_default().heard = None;
+            self.nodes.entry(node.into()).or_default().heard = None;
             return false;
         }
-        self.nodes.entry(node.to_owned()).or_default().heard = Some(report.into());
+        self.nodes.entry(node.into()).or_default().heard = Some(report.into());
         self.judge_node(node);
         true
     }
@@ -262,13 +328,13 @@ impl Ends {
         let mut wanted: BTreeMap<String, Version> = BTreeMap::new();
         for holder in self.holders.values_mut() {
             let Life::Ended(at) = holder.life else { continue };
-            for (address, place) in &mut holder.held {
+            for place in &mut holder.held {
                 let node = self.nodes.get(&place.node);
-                if place.is_taken || !node.is_some_and(|node| node.is_behind(address, at)) {
+                if place.is_taken || !node.is_some_and(|node| node.is_behind(place, at)) {
                     continue;
                 }
                 if place.is_late {
-                    let version = wanted.entry(place.node.clone()).or_default();
+                    let version = wanted.entry(place.node.to_string()).or_default();
                     *version = at.max(*version);
                 }
                 place.is_late = true;
@@ -289,8 +355,8 @@ impl Ends {
         self.unseen.clear();
         for (pod, holder) in &mut self.holders {
             holder.life = Life::Unseen(Version::default());
-            self.unseen.insert((Version::default(), pod.clone()));
-            for place in holder.held.values_mut() {
+            self.unseen.insert((Version::default(), Name::clone(pod)));
+            for place in &mut holder.held {
                 place.is_taken = false;
                 place.is_late = false;
             }
@@ -302,6 +368,6 @@ impl Ends {
         let is_behind = |node: &Node| {
             node.is_expected() && node.heard.as_ref().is_none_or(|report| report.epoch < self.epoch)
         };
-        self.nodes.iter().filter(move |(_, node)| is_behind(node)).map(|(name, _)| name.as_str())
+        self.nodes.iter().filter(move |(_, node)| is_behind(node)).map(|(name, _)| &**name)
     }
 }

@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use allotment_lab::wait_until;
 use anyhow::{Context, Result, bail};
+use kube::Client;
 use kube::api::ListParams;
-use kube::core::{DynamicObject, GroupVersionKind};
-use kube::discovery::ApiResource;
-use kube::{Api, Client};
 use tokio::time::{Instant, sleep};
 
+use crate::played::node_attachments;
 use crate::programs::root;
 use crate::{ControlPlane, Life, Plugin, Server, ports};
 
@@ -131,9 +130,7 @@ impl Agent {
 
 /// Waits until so many agents have published what their nodes have: before that no pod there gets a grant.
 pub async fn wait_published(client: &Client, count: usize) -> Result<()> {
-    let kind = GroupVersionKind::gvk("allotment.dev", "v1alpha1", "NodeAttachments");
-    let resource = ApiResource::from_gvk_with_plural(&kind, "nodeattachments");
-    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+    let api = node_attachments(client);
     let deadline = Instant::now() + READY_LIMIT;
     loop {
         let published = api.list(&ListParams::default()).await?;

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 mod crowd;
 mod grants;
 mod meter;
+mod ours;
 mod scene;
 mod stage;
 mod system;

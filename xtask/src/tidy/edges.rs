@@ -17,6 +17,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     (
         "allot",
         &[
+            "allotment-agent",
             "allotment-api",
             "allotment-cluster",
             "allotment-controller",

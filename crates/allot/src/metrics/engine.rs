@@ -11,7 +11,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
-pub(crate) struct EngineMetrics(pub(crate) Handle);
+/// The engine's counts. A controller has one engine after another; between them there is nothing to show.
+pub(crate) struct EngineMetrics(pub(crate) Box<dyn Fn() -> Option<Handle> + Send + Sync>);
 
 impl EngineMetrics {
     pub(crate) fn register(self, registry: &mut Registry) {
@@ -27,7 +28,8 @@ impl fmt::Debug for EngineMetrics {
 
 impl Collector for EngineMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let metrics = self.0.metrics();
+        let Some(handle) = (self.0)() else { return Ok(()) };
+        let metrics = handle.metrics();
         let counters: [(&str, &str, &Counter); 7] = [
             ("decisions", "Requests, releases and object changes decided", &metrics.decided),
             ("queue_full", "Requests turned away because the queue was full", &metrics.busy),

@@ -195,6 +195,7 @@ async fn audits(cluster: &Cluster) {
         address: shown.parse().unwrap(),
         holder: lost.uid.clone(),
         mode: ReleaseMode::Cool,
+        since: None,
     };
     cluster.handle.release(release, soon()).await.unwrap();
     let done = cluster.tool(&["audit"]);
@@ -229,5 +230,5 @@ fn nobody_to_ask_is_told_with_all_that_was_tried() {
         "--kubeconfig",
         "/k",
     ]));
-    assert!(told.code == 2 && told.err.contains("cannot be used with"), "{told:?}");
+    assert!(told.code == 2 && told.err.contains("one can be asked"), "{told:?}");
 }

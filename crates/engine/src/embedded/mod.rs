@@ -11,6 +11,7 @@
 //!   committed (`write`).
 //! * `row`, `format`: the bytes; drawn in `docs/internals/ledger-format.md`.
 //! * `dirty`: which blocks have changes that only the journal has, and when they are folded.
+//! * `room`: whether the disk has any left.
 //! * `folder`: the lock on the data folder, and how a new ledger comes into being.
 //! * `open`: every page checked before anything is believed, and nothing written before that.
 //! * [`Disk`]: where the file's bytes are; a simulator brings its own. `hold`: between redb and the disk.
@@ -22,9 +23,11 @@ mod format;
 mod hold;
 mod load;
 mod open;
+mod room;
 mod row;
 mod store;
 mod write;
 
 pub use disk::{Disk, FileDisk};
+pub use room::check_room;
 pub use store::EmbeddedLedger;

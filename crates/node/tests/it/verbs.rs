@@ -1,6 +1,7 @@
 //! What each verb answers, and what it changes.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
@@ -244,6 +245,11 @@ async fn status_fails_only_when_nothing_could_be_added() {
     world.add(call("ADD", "c1").ipam("subnets", json!(["tiny"]))).await.unwrap();
     world.call(call("ADD", "c2").ipam("subnets", json!(["tiny"]))).await.unwrap_err();
     assert_eq!(world.call(call("STATUS", "")).await.unwrap(), Value::Null, "a full subnet is no reason");
+    world.full.store(true, Ordering::Relaxed);
+    let failure = world.call(call("STATUS", "")).await.unwrap_err();
+    assert_eq!((failure.code, failure.msg.as_str()), (50, "the disk cannot be written: it is full"));
+    world.full.store(false, Ordering::Relaxed);
+    assert_eq!(world.call(call("STATUS", "")).await.unwrap(), Value::Null);
     world.service.drain();
     assert_eq!(world.call(call("STATUS", "")).await.unwrap_err().code, 50);
     let failure = world.call(call("ADD", "c3").ipam("subnets", json!(["tiny"]))).await.unwrap_err();

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use allotment_core::{Allocation, AllocationState, Object, SubnetSpec};
@@ -22,6 +23,8 @@ pub(crate) struct World {
     pub(crate) metrics: NodeMetrics,
     /// What was told about each ADD.
     pub(crate) decided: Arc<Mutex<Vec<Told>>>,
+    /// Whether the disk seems to be full.
+    pub(crate) full: Arc<AtomicBool>,
     folder: tempfile::TempDir,
     stop: oneshot::Sender<()>,
     server: JoinHandle<std::io::Result<()>>,
@@ -66,14 +69,21 @@ impl World {
             move |owner: &allotment_core::Owner, _: &str, refusal: Option<&allotment_core::Refusal>| {
                 told.lock().unwrap().push((owner.to_string(), refusal.map(|refusal| refusal.code.as_str())));
             };
-        let service =
-            CniService::new(EngineVerbs::new(engine.clone(), &metrics, Box::new(tell)), &path, &metrics)
-                .unwrap();
+        let full = Arc::new(AtomicBool::new(false));
+        let told_full = full.clone();
+        let writable = move || {
+            if !told_full.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            Err(LedgerError::Write { place: "the disk".to_owned(), why: "it is full".to_owned() })
+        };
+        let verbs = EngineVerbs::new(engine.clone(), &metrics, Box::new(tell), Box::new(writable));
+        let service = CniService::new(verbs, &path, &metrics).unwrap();
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(serve(socket, cni_router(service.clone()), async {
             let _ = stopped.await;
         }));
-        World { engine, service, metrics, decided, folder, stop, server }
+        World { engine, service, metrics, decided, full, folder, stop, server }
     }
 
     /// Stops the daemon cleanly and returns its folder.

@@ -1,8 +1,9 @@
 //! Whether an address of an ended holder is proved to be free, and if not, what keeps it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Ends, Life, Place};
+use super::{Ends, Life, Name, Place};
 use crate::{Address, Version};
 
 /// What keeps an address.
@@ -62,20 +63,20 @@ impl Ends {
     /// What keeps an address of a holder; nothing if the ledger is not known to have it.
     pub fn why(&self, pod: &str, address: &Address) -> Option<Kept> {
         let holder = self.holders.get(pod)?;
-        let place = holder.held.get(address)?;
+        let place = holder.held.iter().find(|place| place.is(address))?;
         Some(match holder.life {
             Life::Bound => Kept::InUse,
             Life::Unseen(_) => Kept::Unseen,
             Life::Ended(_) if place.is_taken => Kept::Taken,
-            Life::Ended(at) => self.judge(pod, at, address, place).err().unwrap_or(Kept::Taken),
+            Life::Ended(at) => self.judge(pod, at, place).err().unwrap_or(Kept::Taken),
         })
     }
 
     /// R3 and R4.
-    pub(super) fn judge(&self, pod: &str, at: Version, address: &Address, place: &Place) -> Result<(), Kept> {
-        let name = || place.node.clone();
+    pub(super) fn judge(&self, pod: &str, at: Version, place: &Place) -> Result<(), Kept> {
+        let name = || place.node.to_string();
         let Some(node) = self.nodes.get(&place.node) else { return Err(Kept::Silent { node: name() }) };
-        let Some(machine) = node.machine(address) else { return Err(Kept::Silent { node: name() }) };
+        let Some(machine) = node.machine(place) else { return Err(Kept::Silent { node: name() }) };
         if node.is_written_off(machine) {
             return Ok(());
         }
@@ -94,7 +95,7 @@ impl Ends {
             let behind = Kept::Behind { node: name(), as_of: report.as_of, wanted: at };
             return Err(if is_there { behind } else { lost() });
         }
-        if report.has_still(address) {
+        if report.has_still(place) {
             return Err(Kept::Still { node: name() });
         }
         if report.is_asking(pod) {
@@ -105,14 +106,14 @@ impl Ends {
 
     /// Takes up what is proved of an ended holder.
     pub(super) fn judge_holder(&mut self, pod: &str) {
-        let Some(holder) = self.holders.get(pod) else { return };
+        let Some((pod, holder)) = self.holders.get_key_value(pod) else { return };
         let Life::Ended(at) = holder.life else { return };
-        let open = holder.held.iter().filter(|(_, place)| !place.is_taken);
-        let proved: Vec<(bool, Address)> = open
-            .map(|(address, place)| (self.judge(pod, at, address, place).is_ok(), address.clone()))
-            .collect();
-        for (is_proved, address) in proved {
-            let entry = (pod.to_owned(), address);
+        let open = holder.held.iter().filter(|place| !place.is_taken);
+        let judged: Vec<(bool, Address)> =
+            open.map(|place| (self.judge(pod, at, place).is_ok(), place.address())).collect();
+        let pod = Name::clone(pod);
+        for (is_proved, address) in judged {
+            let entry = (Name::clone(&pod), address);
             if is_proved {
                 self.proved.insert(entry);
             } else {
@@ -123,9 +124,35 @@ impl Ends {
 
     pub(super) fn judge_node(&mut self, name: &str) {
         let Some(node) = self.nodes.get(name) else { return };
-        let holders: Vec<String> = node.holders.iter().cloned().collect();
-        for pod in holders {
+        let is_ended =
+            |pod: &&Name| self.holders.get(*pod).is_some_and(|holder| matches!(holder.life, Life::Ended(_)));
+        let ended: Vec<Name> = node.holders.iter().filter(is_ended).cloned().collect();
+        for pod in ended {
             self.judge_holder(&pod);
         }
     }
+
+    /// What ended holders are waiting for, by node: how many addresses, and of one of them whose it is and what keeps it.
+    pub fn waiting(&self) -> BTreeMap<&str, Waiting> {
+        let mut waiting: BTreeMap<&str, Waiting> = BTreeMap::new();
+        for (pod, holder) in &self.holders {
+            let Life::Ended(at) = holder.life else { continue };
+            for place in holder.held.iter().filter(|place| !place.is_taken) {
+                let Err(kept) = self.judge(pod, at, place) else { continue };
+                let first = || Waiting { count: 0, holder: pod.to_string(), address: place.address(), kept };
+                waiting.entry(&place.node).or_insert_with(first).count += 1;
+            }
+        }
+        waiting
+    }
+}
+
+/// Addresses of ended holders that are not proved to be free, all on one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    pub count: usize,
+    /// One of them.
+    pub address: Address,
+    pub holder: String,
+    pub kept: Kept,
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::{Ends, Life};
-use crate::{Address, Report, Version};
+use super::{Ends, Life, Name, Place};
+use crate::{Address, Report, Use, Version};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Node {
@@ -15,10 +15,12 @@ pub(super) struct Node {
     pub(super) admitted: Option<String>,
     /// What earlier nodes of this name were granted and are not proved to have given up: address → that node's UID.
     pub(super) former: BTreeMap<Address, String>,
+    /// Those of them that are proved, and are to go from there before they are released.
+    pub(super) settling: BTreeSet<Address>,
     /// UIDs that a person says are gone for good.
     pub(super) forgotten: BTreeSet<String>,
     /// Who the ledger has on a node of this name.
-    pub(super) holders: BTreeSet<String>,
+    pub(super) holders: BTreeSet<Name>,
 }
 
 /// What counts of an agent's last report.
@@ -28,7 +30,7 @@ pub(super) struct Heard {
     earlier: BTreeSet<String>,
     pub(super) epoch: u64,
     pub(super) as_of: Version,
-    still: BTreeSet<(IpAddr, String)>,
+    still: BTreeMap<IpAddr, BTreeSet<String>>,
     asking: BTreeSet<String>,
 }
 
@@ -39,9 +41,8 @@ impl Heard {
     }
 
     /// An address without a VRF, found in a namespace, stands for all.
-    pub(super) fn has_still(&self, address: &Address) -> bool {
-        let has = |vrf: &str| self.still.contains(&(address.address, vrf.to_owned()));
-        has("") || has(&address.vrf)
+    pub(super) fn has_still(&self, place: &Place) -> bool {
+        self.still.get(&place.address).is_some_and(|vrfs| vrfs.contains("") || vrfs.contains(&*place.vrf))
     }
 
     pub(super) fn is_asking(&self, pod: &str) -> bool {
@@ -52,8 +53,11 @@ impl Heard {
 impl From<Report> for Heard {
     fn from(report: Report) -> Heard {
         let Report { node_uid, earlier, epoch, as_of, still, asks, .. } = report;
-        let still = still.into_iter().map(|used| (used.address.address, used.address.vrf)).collect();
-        Heard { node_uid, earlier, epoch, as_of, still, asking: asks.into_values().collect() }
+        let mut used: BTreeMap<IpAddr, BTreeSet<String>> = BTreeMap::new();
+        for Use { address, .. } in still {
+            used.entry(address.address).or_default().insert(address.vrf);
+        }
+        Heard { node_uid, earlier, epoch, as_of, still: used, asking: asks.into_values().collect() }
     }
 }
 
@@ -84,8 +88,15 @@ impl Node {
     }
 
     /// The Node that an address was granted for.
-    pub(super) fn machine(&self, address: &Address) -> Option<&str> {
-        self.former.get(address).or(self.admitted.as_ref()).map(String::as_str)
+    pub(super) fn machine(&self, place: &Place) -> Option<&str> {
+        let former = if self.former.is_empty() { None } else { self.former.get(&place.address()) };
+        former.or(self.admitted.as_ref()).map(String::as_str)
+    }
+
+    /// What `former` has to become.
+    fn unsettled(&self) -> BTreeMap<Address, String> {
+        let stays = |(address, _): &(&Address, &String)| !self.settling.contains(*address);
+        self.former.iter().filter(stays).map(|(address, uid)| (address.clone(), uid.clone())).collect()
     }
 
     /// Whether a machine is out of use by a person's word: the out-of-service taint, or `allot node forget` (R4).
@@ -95,8 +106,8 @@ impl Node {
     }
 
     /// Whether the machine's agent has published, but not as of this version.
-    pub(super) fn is_behind(&self, address: &Address, at: Version) -> bool {
-        let Some(machine) = self.machine(address) else { return false };
+    pub(super) fn is_behind(&self, place: &Place, at: Version) -> bool {
+        let Some(machine) = self.machine(place) else { return false };
         self.heard.as_ref().is_some_and(|report| report.speaks_for(machine) && report.as_of < at)
     }
 
@@ -109,7 +120,7 @@ impl Ends {
     /// A Node object was seen.
     pub fn node(&mut self, name: &str, uid: &str, is_out_of_service: bool) {
         let object = Object { uid: uid.to_owned(), is_out_of_service };
-        self.nodes.entry(name.to_owned()).or_default().object = Some(object);
+        self.nodes.entry(name.into()).or_default().object = Some(object);
         self.judge_node(name);
     }
 
@@ -120,12 +131,13 @@ impl Ends {
         }
     }
 
-    /// `NodeAttachments.spec` was read, or was written durably.
+    /// `NodeAttachments.spec` was read, or was written durably: what it says now is what counts.
     pub fn admitted(&mut self, name: &str, admission: Admission) {
-        let node = self.nodes.entry(name.to_owned()).or_default();
+        let node = self.nodes.entry(name.into()).or_default();
         let Admission { node_uid, former, forgotten } = admission;
         node.admitted = (!node_uid.is_empty()).then_some(node_uid).or(node.admitted.take());
-        node.former.extend(former);
+        node.settling.retain(|address| former.contains_key(address));
+        node.former = former;
         node.forgotten.extend(forgotten);
         self.judge_node(name);
     }
@@ -164,7 +176,7 @@ impl Ends {
         if report.node_uid != *uid || node.admitted.as_ref() == Some(uid) {
             return None;
         }
-        let mut former = node.former.clone();
+        let mut former = node.unsettled();
         if let Some(before) = node.admitted.as_ref().filter(|before| !report.earlier.contains(*before)) {
             for address in self.addresses_on(name) {
                 former.entry(address).or_insert_with(|| before.clone());
@@ -176,23 +188,27 @@ impl Ends {
     fn addresses_on<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Address> + 'a {
         let holders = self.nodes.get(name).into_iter().flat_map(|node| &node.holders);
         let held = holders.filter_map(|pod| self.holders.get(pod)).flat_map(|holder| &holder.held);
-        held.filter(move |(_, place)| place.node == name).map(|(address, _)| address.clone())
+        held.filter(move |place| *place.node == *name).map(Place::address)
     }
 
     /// What `NodeAttachments.spec` of a name has to say, as things are.
     pub fn spec(&self, name: &str) -> Option<Admission> {
         let node = self.nodes.get(name)?;
-        let (former, forgotten) = (node.former.clone(), node.forgotten.clone());
+        let (former, forgotten) = (node.unsettled(), node.forgotten.clone());
         Some(Admission { node_uid: node.admitted.clone()?, former, forgotten })
+    }
+
+    /// Whether a freed address can be released: it is held for no earlier node of the name any more, durably.
+    pub fn is_settled(&self, name: &str, address: &Address) -> bool {
+        self.nodes.get(name).is_none_or(|node| !node.former.contains_key(address))
     }
 
     /// Nodes whose object is gone while ended holders wait for their proof (R4), with how many: for a condition and a metric.
     pub fn lost(&self) -> impl Iterator<Item = (&str, usize)> {
-        let is_ended = |pod: &&String| {
-            self.holders.get(*pod).is_some_and(|holder| matches!(holder.life, Life::Ended(_)))
-        };
+        let is_ended =
+            |pod: &&Name| self.holders.get(*pod).is_some_and(|holder| matches!(holder.life, Life::Ended(_)));
         let gone = self.nodes.iter().filter(|(_, node)| node.object.is_none());
-        gone.map(move |(name, node)| (name.as_str(), node.holders.iter().filter(is_ended).count()))
+        gone.map(move |(name, node)| (&**name, node.holders.iter().filter(is_ended).count()))
             .filter(|(_, count)| *count > 0)
     }
 

@@ -136,12 +136,29 @@ fn l5_a_holder_without_a_pod_waits_for_a_list_after_the_block() {
 }
 
 #[test]
+fn l5_a_walk_through_the_ledger_corrects_what_was_missed() {
+    let mut ends = ends();
+    let mut other = held(1, true);
+    other.address.address = "10.0.0.9".parse().unwrap();
+    let busy = ["first".to_owned()].into();
+    ends.surveyed(vec![other.clone()], Version(11), &busy);
+    assert_eq!(why(&ends), Some(Kept::InUse), "it was granted during the walk");
+    assert_eq!(ends.why("second", &other.address), Some(Kept::Unseen));
+    ends.surveyed(vec![other.clone()], Version(12), &std::collections::BTreeSet::new());
+    assert_eq!(why(&ends), None);
+    ends.reached(Version(11));
+    assert!(matches!(ends.why("second", &other.address), Some(Kept::Behind { .. })));
+}
+
+#[test]
 fn r4_another_machine_under_the_name_holds_what_the_first_one_had() {
     let mut ends = ends();
     ends.node_gone(NODE);
     ends.gone("first", Version(12));
     assert_eq!(ends.lost().collect::<Vec<_>>(), [(NODE, 1)]);
     assert!(matches!(why(&ends), Some(Kept::Lost { .. })));
+    let waiting = ends.waiting();
+    assert_eq!((waiting[NODE].count, waiting[NODE].holder.as_str()), (1, "first"));
     ends.node(NODE, "m", false);
     let other = Report { node_uid: "m".to_owned(), ..said(20) };
     report(&mut ends, other.clone());
@@ -155,7 +172,11 @@ fn r4_another_machine_under_the_name_holds_what_the_first_one_had() {
     ends.admitted(NODE, Admission { forgotten: ["n".to_owned()].into(), ..admission });
     let taken = ends.take();
     assert_eq!(taken, [Freed { former_of: Some(NODE.to_owned()), ..freed() }]);
-    assert!(ends.spec(NODE).unwrap().former.is_empty(), "to be written before the release");
+    assert!(!ends.is_settled(NODE, &address()));
+    let spec = ends.spec(NODE).unwrap();
+    assert!(spec.former.is_empty(), "to be written before the release");
+    ends.admitted(NODE, spec);
+    assert!(ends.is_settled(NODE, &address()));
     // The next holder there is judged by the machine that is there.
     ends.released("first", &address());
     ends.allocated(held(1, true), Version(20));

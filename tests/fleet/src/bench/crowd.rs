@@ -11,9 +11,10 @@ use allotment_lab::figures::{Row, Times};
 use anyhow::Result;
 
 use super::meter::{self, Reading};
+use super::ours;
 use super::scene::{Outcome, Scene};
 use super::stage::Stage;
-use super::system::{self, Range, System};
+use super::system::{self, Agents, Range, System};
 
 const PODS: usize = 1000;
 const NODES: usize = 10;
@@ -42,14 +43,23 @@ pub(crate) async fn rows(plane: &ControlPlane, bin: &Path) -> Result<Vec<Row>> {
     let stage = Stage::new(plane, NODES).await?;
     let alone = alone(&stage).await?;
     let range = |network: &str, cidr: &str| Range { network: network.to_owned(), cidr: cidr.to_owned() };
-    eprintln!("{PODS} pods, host-local …");
-    let files = system::host_local(plane.folder(), &stage.nodes, &[range("files", "10.1.0.0/16")])?;
-    let files = crowd(&stage, files, "files").await?;
-    eprintln!("{PODS} pods, Whereabouts …");
-    let polled = [range("polled", "10.2.0.0/16")];
-    let polled = system::whereabouts(plane, &stage.client, &stage.nodes, &polled).await?;
-    let polled = crowd(&stage, polled, "polled").await?;
-    let _ = (bin, system::allotment);
+    let ranges = [range("fresh", "10.3.0.0/16"), range("exact", "10.4.0.0/22")];
+    let ours = Arc::new(system::allotment(&stage, bin, &ranges, Agents::Played).await?);
+    for subnet in ["fresh", "exact"] {
+        let scene = scene(&stage, ours::of_subnet(stage.templates(subnet, PODS, NODES), subnet));
+        let granted = ours::grants(&stage, &ours, &scene, subnet).await?;
+        eprintln!("{subnet}: {:?} {:#?}", granted.took, granted.cost);
+    }
+    let only = std::env::var_os("ONLY").is_some();
+    if !only {
+        eprintln!("{PODS} pods, host-local …");
+        let files = system::host_local(plane.folder(), &stage.nodes, &[range("files", "10.1.0.0/16")])?;
+        let files = crowd(&stage, files, "files").await?;
+        eprintln!("{PODS} pods, Whereabouts …");
+        let polled = [range("polled", "10.2.0.0/16")];
+        let polled = system::whereabouts(plane, &stage.client, &stage.nodes, &polled).await?;
+        let polled = crowd(&stage, polled, "polled").await?;
+    }
     let rows = vec![Row::new(format!("{PODS} pods made, nobody watching"), alone.median() / 1e3, "s")];
     Ok(rows)
 }

@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use allotment_fleet::{
-    Agent, Allot, ControlPlane, Controller, Kubelet, Networks, Plugin, Server, objects, programs,
+    Agent, Allot, ControlPlane, Controller, Kubelet, Networks, Plugin, Server, objects, programs, publish,
+    wait_published,
 };
 use allotment_lab::go::{self, Module};
 use allotment_lab::{run, stock};
 use anyhow::{Context, Result};
 use kube::Client;
 use serde_json::{Value, json};
+
+use super::stage::Stage;
 
 const WHEREABOUTS: &str = "github.com/k8snetworkplumbingwg/whereabouts";
 
@@ -107,30 +110,27 @@ fn source() -> Result<PathBuf> {
     Ok(PathBuf::from(run(&mut list)?.trim()))
 }
 
+/// Whether agents are there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Agents {
+    Real,
+    /// Somebody publishes for the nodes once, and no pod starts: what the controller alone does.
+    Played,
+}
+
 /// Two controllers, and an agent for each node.
 pub(crate) async fn allotment(
-    plane: &ControlPlane,
-    client: &Client,
+    stage: &Stage<'_>,
     bin: &Path,
-    nodes: &[String],
     ranges: &[Range],
+    agents: Agents,
 ) -> Result<System> {
+    let (plane, client) = (stage.plane, &stage.client);
     let allot = Allot::new(plane, bin)?;
     objects::install(client, &allot.tool()).await?;
-    for range in ranges {
-        let subnet = json!({"apiVersion": "allotment.dev/v1alpha1", "kind": "Subnet",
-            "metadata": {"name": range.network}, "spec": {"cidrs": [range.cidr]}});
-        objects::apply(client, &subnet.to_string()).await?;
-    }
-    let ipam = |range: &Range| json!({"type": "allotment", "subnets": [range.network]});
-    let networks = networks(ranges, ipam);
-    for (name, config) in &networks.defined {
-        let (namespace, name) = name.split_once('/').context("a definition has a namespace")?;
-        let network = json!({"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
-            "metadata": {"namespace": namespace, "name": name}, "spec": {"config": config.to_string()}});
-        objects::apply(client, &network.to_string()).await?;
-    }
+    let networks = declare(client, ranges).await?;
     let kubeconfig = plane.kubeconfig();
+    let nodes = if agents == Agents::Real { &stage.nodes[..] } else { &[] };
     let agents = nodes.iter().map(|node| allot.agent(node, &kubeconfig)).collect::<Result<Vec<_>>>()?;
     agents.iter().try_for_each(|agent| agent.server.start())?;
     let names = ["controller-1", "controller-2"];
@@ -138,8 +138,30 @@ pub(crate) async fn allotment(
         names.iter().map(|name| allot.controller(name, &kubeconfig)).collect::<Result<Vec<_>>>()?;
     controllers.iter().try_for_each(Controller::start)?;
     agents.iter().try_for_each(Agent::wait_serving)?;
-    allotment_fleet::wait_published(client, nodes.len()).await?;
+    if agents.is_empty() {
+        for node in &stage.nodes {
+            publish(client, node).await?;
+        }
+    }
+    wait_published(client, stage.nodes.len()).await?;
     let kubelet = |agent: &Agent| (agent.node.clone(), Kubelet::new(allot.plugin(agent), networks.clone()));
     let kubelets = agents.iter().map(kubelet).collect();
     Ok(System { name: "Allotment", kubelets, agents, controllers })
+}
+
+/// A subnet for each range, and a network where there are several.
+async fn declare(client: &Client, ranges: &[Range]) -> Result<Networks> {
+    for range in ranges {
+        let subnet = json!({"apiVersion": "allotment.dev/v1alpha1", "kind": "Subnet",
+            "metadata": {"name": range.network}, "spec": {"cidrs": [range.cidr]}});
+        objects::apply(client, &subnet.to_string()).await?;
+    }
+    let networks = networks(ranges, |range| json!({"type": "allotment", "subnets": [range.network]}));
+    for (name, config) in &networks.defined {
+        let (namespace, name) = name.split_once('/').context("a definition has a namespace")?;
+        let network = json!({"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+            "metadata": {"namespace": namespace, "name": name}, "spec": {"config": config.to_string()}});
+        objects::apply(client, &network.to_string()).await?;
+    }
+    Ok(networks)
 }

@@ -87,7 +87,8 @@ impl World {
             && self.releases[1].is_none()
         {
             if let Some(spec) = freed.former_of.as_ref().and_then(|name| after.leader.ends.spec(name)) {
-                after.spec = spec;
+                after.spec = spec.clone();
+                after.leader.ends.admitted(NODE, spec);
             }
             after.releases[1] = Some((freed, entry.since));
             next.push(("release decided", after));

@@ -1,0 +1,126 @@
+//! `allot agent`: one node's end in a cluster, put together.
+//!
+//! What is in the way of a start comes first: the socket, the metrics' address, the state folder. The API server is not: what
+//! the journal knows is served without it.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use allotment_agent::{Agent, Settings};
+use allotment_node::{CniService, NodeMetrics, Socket, cni_router};
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+
+use crate::args::AgentArgs;
+use crate::failure::{Failure, Verdict};
+use crate::logs;
+use crate::metrics::PREFIX;
+use crate::page::Page;
+use crate::signals::Signals;
+use crate::standalone::listen;
+
+/// How often the folder of waiting releases is looked at when no ADD does: a plugin leaves something there only while the
+/// agent is away, and then it is looked at as soon as the agent is back.
+const PENDING_EVERY: Duration = Duration::from_secs(30);
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) async fn run(
+    args: AgentArgs,
+    socket: &Path,
+    kubeconfig: Option<&Path>,
+) -> Result<Verdict, Failure> {
+    logs::begin(args.log);
+    let mut signals =
+        Signals::new().map_err(|error| Failure::unable(format!("no signal can be heard: {error}"), ""))?;
+    let socket = Socket::bind(socket).map_err(|error| Failure::unable(error.to_string(), ""))?;
+    let listener = match args.metrics {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+    let client = allotment_cluster::connect(kubeconfig).await.map_err(|error| {
+        Failure::unable(error.to_string(), "give a kubeconfig with --kubeconfig, or run it as a pod")
+    })?;
+    let settings = Settings { node: args.node, state: args.state };
+    let agent = Agent::open(&settings, client)
+        .map_err(|error| Failure::unable(error.to_string(), "give another folder with --state"))?;
+    let (agent, node_metrics) = (Arc::new(agent), NodeMetrics::default());
+    let service = CniService::new(agent.verbs(), socket.path(), &node_metrics).map_err(|error| {
+        Failure::unable(format!("the folder of waiting releases cannot be made: {error}"), "")
+    })?;
+    let (stop, stopping) = watch::channel(false);
+    if let Some(listener) = listener {
+        let page = page(&agent, &node_metrics).router();
+        tokio::spawn(
+            axum::serve(listener, page).with_graceful_shutdown(told(stopping.clone())).into_future(),
+        );
+    }
+    let router = cni_router(Arc::clone(&service)).merge(ready(Arc::clone(&agent)));
+    let mut served = tokio::spawn(allotment_node::serve(socket, router, told(stopping)));
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), node = settings.node, "serving");
+    let verdict = tokio::select! {
+        name = signals.next() => {
+            tracing::info!(signal = name, "stopping: calls under way are finished");
+            Ok(Verdict::Done)
+        }
+        result = &mut served => return Err(ended(result)),
+        () = agent.run() => Err(broken("the cluster is no longer watched")),
+        () = service.follow_pending(PENDING_EVERY) => Err(broken("waiting releases are no longer done")),
+    };
+    service.drain();
+    // Nobody listens only when everybody has ended already.
+    let _ = stop.send(true);
+    if let Err(error) = served.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
+        tracing::error!(%error, "the socket did not end well");
+    }
+    tracing::info!("stopped");
+    verdict
+}
+
+fn page(agent: &Arc<Agent>, node_metrics: &NodeMetrics) -> Page {
+    let mut registry = Registry::with_prefix(PREFIX);
+    node_metrics.register(&mut registry);
+    agent.register(&mut registry);
+    let agent = Arc::clone(agent);
+    let readiness = move || {
+        let line =
+            if agent.is_ready() { Ok("ok") } else { Err("nothing has been published for this node yet") };
+        line.map(str::to_owned).map_err(str::to_owned)
+    };
+    Page { registry, health: Box::new(|| Ok("ok".to_owned())), readiness: Box::new(readiness) }
+}
+
+/// `GET /v1/ready`.
+fn ready(agent: Arc<Agent>) -> Router {
+    let answer = async move || {
+        if agent.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+    };
+    Router::new().route("/v1/ready", get(answer))
+}
+
+/// Something that runs for ever has ended.
+fn broken(what: &str) -> Failure {
+    Failure::unable(
+        what,
+        "start the agent again: what was answered is in its journal; report this with the log",
+    )
+}
+
+/// The socket must not end by itself.
+fn ended(result: Result<io::Result<()>, tokio::task::JoinError>) -> Failure {
+    let why = match result {
+        Ok(Ok(())) => "nobody told it to".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    broken(&format!("the socket is no longer served: {why}"))
+}
+
+async fn told(mut stopping: watch::Receiver<bool>) {
+    // Without a sender nobody will tell any more, which is an end, too.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}

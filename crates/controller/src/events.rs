@@ -1,0 +1,209 @@
+//! What people are told in events: refusals, conflicts, and what keeps an address; nothing of an ordinary grant.
+//!
+//! The same about the same object is one event, and a series when it comes again: a pod that is refused for a day makes one.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::{Event, EventSeries};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+
+/// Who reports.
+pub(crate) const REPORTER: &str = "allotment.dev/controller";
+
+/// The API's own limit on a note, in bytes.
+const NOTE: usize = 1024;
+
+/// Between two writes of a series.
+const SERIES_EVERY: Duration = Duration::from_mins(5);
+
+/// Events that are remembered, so that their repetition makes a series. Of older ones a new event is made.
+const REMEMBERED: usize = 4096;
+
+/// The namespace of events about what has none.
+const CLUSTER: &str = "default";
+
+/// What an event is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Regarding {
+    pub(crate) api_version: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) uid: String,
+}
+
+/// One thing that is said.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Saying {
+    pub(crate) regarding: Regarding,
+    /// One word, for programs.
+    pub(crate) reason: &'static str,
+    /// What was tried.
+    pub(crate) action: &'static str,
+    /// What tells it from others with this reason: a refusal's code.
+    pub(crate) about: String,
+    pub(crate) note: String,
+}
+
+/// What is to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Action {
+    Create(Box<Event>),
+    /// The event came again.
+    Extend {
+        namespace: String,
+        name: String,
+        series: EventSeries,
+    },
+}
+
+type Key = (Regarding, &'static str, String);
+
+#[derive(Default)]
+pub(crate) struct Events {
+    said: HashMap<Key, Said>,
+    order: VecDeque<Key>,
+    /// Makes names unique, with the time.
+    count: u32,
+}
+
+struct Said {
+    name: String,
+    times: i32,
+    written: Instant,
+}
+
+impl Events {
+    /// What is to be written now, if anything.
+    pub(crate) fn say(&mut self, saying: Saying, now: Instant, clock: Timestamp) -> Option<Action> {
+        let namespace = namespace(&saying.regarding);
+        let key = (saying.regarding.clone(), saying.reason, saying.about.clone());
+        if let Some(said) = self.said.get_mut(&key) {
+            said.times += 1;
+            if now < said.written + SERIES_EVERY {
+                return None;
+            }
+            said.written = now;
+            let series = EventSeries { count: said.times, last_observed_time: MicroTime(clock) };
+            return Some(Action::Extend { namespace, name: said.name.clone(), series });
+        }
+        self.count = self.count.wrapping_add(1);
+        let name = format!("{}.{:x}.{:x}", saying.regarding.name, clock.as_microsecond(), self.count);
+        self.remember(key, Said { name: name.clone(), times: 1, written: now });
+        Some(Action::Create(Box::new(event(saying, namespace, name, clock))))
+    }
+
+    fn remember(&mut self, key: Key, said: Said) {
+        if self.order.len() >= REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.said.remove(&oldest);
+        }
+        self.order.push_back(key.clone());
+        self.said.insert(key, said);
+    }
+}
+
+fn namespace(regarding: &Regarding) -> String {
+    if regarding.namespace.is_empty() { CLUSTER.to_owned() } else { regarding.namespace.clone() }
+}
+
+fn event(saying: Saying, namespace: String, name: String, clock: Timestamp) -> Event {
+    let Saying { regarding, reason, action, note, .. } = saying;
+    let reference = ObjectReference {
+        api_version: Some(regarding.api_version.to_owned()),
+        kind: Some(regarding.kind.to_owned()),
+        namespace: Some(regarding.namespace).filter(|namespace| !namespace.is_empty()),
+        name: Some(regarding.name),
+        uid: Some(regarding.uid).filter(|uid| !uid.is_empty()),
+        ..ObjectReference::default()
+    };
+    Event {
+        metadata: ObjectMeta { name: Some(name), namespace: Some(namespace), ..ObjectMeta::default() },
+        action: Some(action.to_owned()),
+        event_time: Some(MicroTime(clock)),
+        note: Some(shortened(note)),
+        reason: Some(reason.to_owned()),
+        regarding: Some(reference),
+        reporting_controller: Some(REPORTER.to_owned()),
+        reporting_instance: Some("allotment-controller".to_owned()),
+        type_: Some("Warning".to_owned()),
+        ..Event::default()
+    }
+}
+
+/// As much of a text as an event takes.
+fn shortened(mut text: String) -> String {
+    if text.len() > NOTE {
+        let end = (0..=NOTE - '…'.len_utf8()).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn saying(uid: &str, code: &str) -> Saying {
+        let regarding = Regarding {
+            api_version: "v1",
+            kind: "Pod",
+            namespace: "shop".to_owned(),
+            name: "web".to_owned(),
+            uid: uid.to_owned(),
+        };
+        let (about, note) = (code.to_owned(), "no".to_owned());
+        Saying { regarding, reason: "AddressesRefused", action: "Allocate", about, note }
+    }
+
+    #[test]
+    fn the_same_again_is_a_series_written_now_and_then() {
+        let mut events = Events::default();
+        let (mut now, clock) = (Instant::now(), Timestamp::UNIX_EPOCH);
+        let Some(Action::Create(event)) = events.say(saying("u", "full"), now, clock) else {
+            panic!("a new one")
+        };
+        assert_eq!(event.reason.as_deref(), Some("AddressesRefused"));
+        for _ in 0..10 {
+            assert_eq!(events.say(saying("u", "full"), now, clock), None);
+        }
+        now += SERIES_EVERY;
+        let Some(Action::Extend { name, series, .. }) = events.say(saying("u", "full"), now, clock) else {
+            panic!("a series")
+        };
+        assert_eq!((Some(name), series.count), (event.metadata.name, 12));
+    }
+
+    #[test]
+    fn another_code_or_pod_is_another_event() {
+        let mut events = Events::default();
+        let names = [("u", "full"), ("u", "taken"), ("v", "full")].map(|(uid, code)| {
+            match events.say(saying(uid, code), Instant::now(), Timestamp::UNIX_EPOCH) {
+                Some(Action::Create(event)) => event.metadata.name,
+                other => panic!("{other:?}"),
+            }
+        });
+        assert!(names[0] != names[1] && names[1] != names[2]);
+    }
+
+    #[test]
+    fn memory_has_an_end() {
+        let mut events = Events::default();
+        for n in 0..REMEMBERED + 10 {
+            events.say(saying(&n.to_string(), "full"), Instant::now(), Timestamp::UNIX_EPOCH);
+        }
+        assert_eq!((events.said.len(), events.order.len()), (REMEMBERED, REMEMBERED));
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let cut = shortened("ä".repeat(NOTE));
+        assert!(cut.len() <= NOTE && cut.ends_with('…'), "{}", cut.len());
+        assert_eq!(shortened("short".to_owned()), "short");
+    }
+}

@@ -1,0 +1,191 @@
+//! What is written to the API server, apart from ledger and lease; and the few reads that go with it.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use allotment_api::v1alpha1::{Answer, IPPool, NodeAttachments, ObjectStatus, Reservation, Subnet};
+use allotment_cluster::Pod;
+use allotment_core::{ObjectKey, ObjectKind};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::ClusterResourceScope;
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::events;
+use crate::kubernetes::{FIELD_MANAGER, code};
+use crate::metrics::{Metrics, Written};
+use crate::objects::FINALIZER;
+use crate::pods::{Patched, Place};
+
+/// A write that has not been answered by then is tried again.
+const ANSWER: Duration = Duration::from_secs(30);
+
+#[derive(Clone)]
+pub(super) struct Writer {
+    client: Client,
+    metrics: Arc<Metrics>,
+}
+
+/// Why something was not written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("no answer within {} s", ANSWER.as_secs())]
+    Slow,
+    #[error(transparent)]
+    Api(#[from] kube::Error),
+}
+
+impl Failure {
+    fn code(&self) -> Option<u16> {
+        match self {
+            Failure::Slow => None,
+            Failure::Api(error) => code(error),
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn new(client: Client, metrics: Arc<Metrics>) -> Writer {
+        Writer { client, metrics }
+    }
+
+    /// Writes, and counts it.
+    async fn write<T>(
+        &self,
+        what: Written,
+        write: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, Failure> {
+        let began = Instant::now();
+        let done = answered(write).await;
+        let outcome = match &done {
+            Ok(_) => "done",
+            Err(failure) => match failure.code() {
+                Some(404) => "gone",
+                Some(409 | 422) => "changed",
+                Some(429) => "throttled",
+                Some(_) | None => "failed",
+            },
+        };
+        self.metrics.wrote(what, outcome, began.elapsed());
+        done
+    }
+
+    /// Shows something on a pod, as long as the pod is what the patch tests.
+    pub(super) async fn show(
+        &self,
+        uid: &str,
+        place: &Place,
+        patch: json_patch::Patch,
+        what: Written,
+    ) -> Patched {
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), &place.namespace);
+        let (params, patch) = (ours(), Patch::<()>::Json(patch));
+        let failure = match self.write(what, api.patch_metadata(&place.name, &params, &patch)).await {
+            Ok(_) => return Patched::Done,
+            Err(failure) => failure,
+        };
+        match failure.code() {
+            Some(404) => Patched::Gone,
+            // What it tests does not hold (422), or somebody wrote at the same moment (409).
+            Some(409 | 422) => match answered(api.get_opt(&place.name)).await {
+                Ok(Some(pod)) if pod.metadata.uid.as_deref() == Some(uid) => Patched::Changed(Box::new(pod)),
+                Ok(_) => Patched::Gone,
+                Err(failure) => Patched::Failed(failure.to_string()),
+            },
+            _ => Patched::Failed(failure.to_string()),
+        }
+    }
+
+    pub(super) async fn pod(&self, namespace: &str, name: &str) -> Result<Option<Pod>, Failure> {
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+        answered(api.get_opt(name)).await
+    }
+
+    pub(super) async fn answers(&self, node: &str, uid: &str, answers: &[Answer]) -> Result<(), Failure> {
+        let api: Api<NodeAttachments> = Api::all(self.client.clone());
+        // The UID keeps it from another object of this name.
+        let patch = Patch::Merge(json!({"metadata": {"uid": uid}, "spec": {"answers": answers}}));
+        self.write(Written::Answers, api.patch_metadata(node, &ours(), &patch)).await.map(drop)
+    }
+
+    pub(super) async fn event(&self, action: events::Action) -> Result<(), Failure> {
+        match action {
+            events::Action::Create(event) => {
+                let namespace = event.metadata.namespace.clone().unwrap_or_default();
+                let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
+                let params =
+                    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..Default::default() };
+                self.write(Written::Event, api.create(&params, &event)).await.map(drop)
+            }
+            events::Action::Extend { namespace, name, series } => {
+                let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
+                let patch = Patch::Merge(json!({ "series": series }));
+                self.write(Written::Event, api.patch_metadata(&name, &ours(), &patch)).await.map(drop)
+            }
+        }
+    }
+
+    pub(super) async fn status(
+        &self,
+        key: &ObjectKey,
+        uid: &str,
+        status: &ObjectStatus,
+    ) -> Result<(), Failure> {
+        self.apply(key, uid, json!({ "status": status }), Written::Status).await
+    }
+
+    /// Puts our finalizer on an object, or takes it away.
+    pub(super) async fn finalize(&self, key: &ObjectKey, uid: &str, present: bool) -> Result<(), Failure> {
+        let finalizers: &[&str] = if present { &[FINALIZER] } else { &[] };
+        let fields = json!({"metadata": {"finalizers": finalizers}});
+        match self.apply(key, uid, fields, Written::Finalizer).await {
+            // It went meanwhile, which is what is wanted where the finalizer is taken away.
+            Err(failure) if !present && matches!(failure.code(), Some(404 | 409)) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Server-side apply of our own fields. The UID keeps it from making an object anew that has gone.
+    async fn apply(&self, key: &ObjectKey, uid: &str, fields: Value, what: Written) -> Result<(), Failure> {
+        match key.kind {
+            ObjectKind::Subnet => self.apply_as::<Subnet>(&key.name, uid, fields, what).await,
+            ObjectKind::IPPool => self.apply_as::<IPPool>(&key.name, uid, fields, what).await,
+            ObjectKind::Reservation => self.apply_as::<Reservation>(&key.name, uid, fields, what).await,
+        }
+    }
+
+    async fn apply_as<K>(
+        &self,
+        name: &str,
+        uid: &str,
+        mut fields: Value,
+        what: Written,
+    ) -> Result<(), Failure>
+    where
+        K: Resource<DynamicType = (), Scope = ClusterResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        fields["apiVersion"] = json!(K::api_version(&()));
+        fields["kind"] = json!(K::kind(&()));
+        fields["metadata"]["name"] = json!(name);
+        fields["metadata"]["uid"] = json!(uid);
+        let api: Api<K> = Api::all(self.client.clone());
+        let (params, patch) = (PatchParams::apply(FIELD_MANAGER).force(), Patch::Apply(fields));
+        if what == Written::Status {
+            self.write(what, api.patch_status(name, &params, &patch)).await.map(drop)
+        } else {
+            self.write(what, api.patch_metadata(name, &params, &patch)).await.map(drop)
+        }
+    }
+}
+
+async fn answered<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failure> {
+    Ok(timeout(ANSWER, request).await.map_err(|_| Failure::Slow)??)
+}
+
+fn ours() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+}

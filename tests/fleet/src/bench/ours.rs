@@ -1,0 +1,80 @@
+//! What Allotment does for the crowd.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use allotment_fleet::{Pod, Template};
+use anyhow::{Context, Result, bail};
+use kube::core::{DynamicObject, GroupVersionKind};
+use kube::discovery::ApiResource;
+use kube::{Api, Client};
+use tokio::time::sleep;
+
+use super::grants::Grants;
+use super::meter::Reading;
+use super::scene::{self, Scene};
+use super::stage::Stage;
+use super::system::System;
+
+/// How often a subnet is asked what is still held.
+const POLL: Duration = Duration::from_millis(50);
+
+/// For everything of a scene to be free again.
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// Grants of pods that no node starts.
+pub(crate) struct Granted {
+    /// From the first pod's creation to the last one's grant.
+    pub(crate) took: Duration,
+    pub(crate) cost: Reading,
+}
+
+/// Pods of this subnet get their grants, and go again.
+pub(crate) async fn grants(
+    stage: &Stage<'_>,
+    system: &Arc<System>,
+    scene: &Scene<'_>,
+    subnet: &str,
+) -> Result<Granted> {
+    let grants = Grants::watch(stage.client.clone()).await?;
+    let before = stage.read(&system.servers()).await?;
+    let (took, made) = scene.grants_only(&grants).await?;
+    let cost = stage.read(&system.servers()).await?.since(&before);
+    scene::remove(&stage.pods, &made).await?;
+    if !system.agents.is_empty() {
+        released(&stage.client, subnet).await?;
+    }
+    Ok(Granted { took, cost })
+}
+
+/// The templates, for this subnet.
+pub(crate) fn of_subnet(templates: Vec<Template>, subnet: &str) -> Vec<Template> {
+    templates.into_iter().map(|template| template.annotate("allotment.dev/subnets", subnet)).collect()
+}
+
+/// Waits until nothing of the subnet is held any more: when that was seen.
+pub(crate) async fn released(client: &Client, subnet: &str) -> Result<Instant> {
+    let kind = GroupVersionKind::gvk("allotment.dev", "v1alpha1", "Subnet");
+    let api: Api<DynamicObject> =
+        Api::all_with(client.clone(), &ApiResource::from_gvk_with_plural(&kind, "subnets"));
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let object = api.get(subnet).await?;
+        let held = object.data["status"]["usage"][0]["held"]
+            .as_str()
+            .context("a subnet says what is held")?
+            .to_owned();
+        if held == "0" {
+            return Ok(Instant::now());
+        }
+        if Instant::now() > deadline {
+            bail!("{held} addresses of {subnet} are still held after {} s", LIMIT.as_secs());
+        }
+        sleep(POLL).await;
+    }
+}
+
+/// Pods, as `Grants` wants them.
+pub(crate) fn pods(started: &[allotment_fleet::Started]) -> Vec<Pod> {
+    started.iter().map(|started| started.sandbox.pod.clone()).collect()
+}

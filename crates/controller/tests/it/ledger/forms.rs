@@ -145,7 +145,7 @@ fn l2_an_object_that_cannot_be_read_is_accepted_anew_unless_it_is_newer() {
     let said = "the ledger failed: the ledger on the API server (Subnet b) is in format 2; this program knows formats up to 1";
     assert_eq!(error.to_string(), said);
     assert_eq!(data(&turn, "object.subnet.b"), "AgAA");
-    assert_eq!(engaged.granted(&turn, 300).to_string(), "10.0.1.47");
+    assert_eq!(engaged.granted(&turn, 300).to_string(), "10.0.1.46");
     assert_eq!(restarted(&turn).objects.len(), 1);
 }
 

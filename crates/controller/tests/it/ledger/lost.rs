@@ -142,7 +142,10 @@ fn l6_a_ledger_that_does_not_know_its_epoch_begins_a_new_one() {
     let turn = turn();
     let mut world = turn.begun(&["10.0.0.0/24"]);
     world.allocate(&[pod(1, "a")]).unwrap();
-    assert_eq!(turn.engaged().keeper.is_new(), false);
+    drop(world);
+    let engaged = turn.engaged();
+    assert!(!engaged.keeper.is_new());
+    turn.runtime.block_on(engaged.engine.stop());
     delete(&turn, "ledger");
     let world = turn.world();
     let epoch = world.state.recovering().expect("who knows what else is missing");

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use allotment_controller::ledger;
 use allotment_core::{Asked, Release, ReleaseMode, Request};
 use allotment_engine::conformance::{Content, pod, subnet};
 use allotment_engine::{EngineError, Handle};
@@ -109,6 +110,43 @@ fn l4_two_leaders_at_once_double_nothing_and_both_get_on() {
         turn.until("each side knows all", || (engaged.content(&turn) == content).then_some(()));
         assert_eq!(engaged.keeper.counts().set_back.get(), 0);
     }
+}
+
+#[test]
+fn l4_of_what_two_leaders_gave_one_attachment_the_shown_one_stays() {
+    let turn = turn();
+    let mut first = turn.begun(&["10.0.0.0/22"]);
+    let mut second = turn.world();
+    let ask = |address: &str| {
+        let mut request = pod(1, "a");
+        request.wants[0].ips = Asked::Each(vec![address.parse().unwrap()]);
+        request
+    };
+    // In two blocks nothing stands in the way of both.
+    first.allocate(&[ask("10.0.0.5"), pod(2, "a")]).unwrap()[0].as_ref().unwrap();
+    second.allocate(&[ask("10.0.1.5")]).unwrap()[0].as_ref().unwrap();
+    drop((first, second));
+    let engaged = turn.engaged();
+    let doubled = |shown: Option<&str>| {
+        let shown = shown.map(|address| vec![address.parse().unwrap()]);
+        let of = pod(1, "a").owner.uid;
+        let found =
+            ledger::doubled(&engaged.engine, |attachment| shown.clone().filter(|_| attachment.holder == of));
+        turn.runtime.block_on(found).unwrap()
+    };
+    let released = |releases: &[Release]| match releases {
+        [Release::Address { address, .. }] => address.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(released(&doubled(None)), "10.0.1.5");
+    assert_eq!(released(&doubled(Some("10.0.0.5"))), "10.0.1.5");
+    let doubled_one = doubled(Some("10.0.1.5"));
+    assert_eq!(released(&doubled_one), "10.0.0.5");
+    for release in doubled_one {
+        turn.runtime.block_on(engaged.engine.release(release, Instant::now() + PATIENCE)).unwrap();
+    }
+    assert!(doubled(Some("10.0.1.5")).is_empty() && doubled(None).is_empty());
+    assert_eq!(engaged.granted(&turn, 1).to_string(), "10.0.1.5");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Against a real API server.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 mod asks;
 mod cluster;
 mod grants;

@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 pub(crate) struct Turn {
     pub(crate) plane: &'static ControlPlane,
     pub(crate) runtime: Runtime,
-    _turn: MutexGuard<'static, ()>,
+    _alone: MutexGuard<'static, ()>,
 }
 
 /// Waits for a turn.
@@ -23,7 +23,7 @@ pub(crate) fn turn() -> Turn {
     let guard = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let plane = PLANE.get_or_init(|| ControlPlane::start().unwrap());
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let turn = Turn { plane, runtime, _turn: guard };
+    let turn = Turn { plane, runtime, _alone: guard };
     turn.define();
     turn.empty();
     turn

@@ -185,7 +185,7 @@ fn l6_an_etcd_that_was_set_back_doubles_nothing() {
     let engaged = turn.engaged();
     engaged.put(&turn, &["10.0.0.0/22"]);
     fill(&turn, &engaged, 0..300);
-    with_stopped(&turn, |data, before| copy(data, before));
+    with_stopped(&turn, copy);
     // An hour's work: new pods, and a subnet.
     turn.until("the engine writes again", || engaged.ask(&turn, pod(300, "a")).ok());
     fill(&turn, &engaged, 301..600);
@@ -217,7 +217,7 @@ fn restarted_or_not(turn: &Turn) -> Option<allotment_engine::conformance::Conten
 fn l6_a_set_back_that_a_commit_notices_is_heard_of() {
     let turn = turn();
     drop(turn.begun(&["10.0.0.0/24"]));
-    with_stopped(&turn, |data, before| copy(data, before));
+    with_stopped(&turn, copy);
     let proxy = Proxy::start(turn.plane).unwrap();
     // No watch ever tells it anything.
     proxy.inject(Rule::new(Which::any().verb("watch"), Fault::Answer(503)));

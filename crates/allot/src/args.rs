@@ -136,6 +136,7 @@ pub(crate) enum Page {
     Codes,
     Commands,
     Metrics,
+    Events,
 }
 
 #[derive(Debug, Args)]

@@ -35,6 +35,8 @@ mod surroundings;
 mod waiting;
 mod world;
 
+pub use events::{EVENTS, EventDoc};
 pub use health::Health;
+pub use release::Keeping;
 pub use request::Settings;
 pub use run::run;

@@ -4,6 +4,7 @@
 
 mod asks;
 mod cluster;
+mod faults;
 mod grants;
 mod leading;
 mod ledger;

@@ -120,7 +120,7 @@ pub(crate) async fn import(handle: &Handle, lines: &[u8]) -> Result<ImportRow, T
     take(handle, content, &mut row).await.map_err(|error| {
         let done = row.objects + row.addresses;
         Trouble::from(error).within(
-            &format!("the import broke off after {done} lines"),
+            &format!("the import broke off after {}", counted(done, "line")),
             "then import the same file again: what is here already is left as it is",
         )
     })?;

@@ -72,7 +72,7 @@ fn inside(output: Output, folder: &Path) -> Result<ExitCode> {
     isolate::settle()?;
     let machine = Machine::look(folder)?;
     let programs = programs(&stock::pinned(tree::root())?)?;
-    let empty = rounds::build_empty(folder)?;
+    let empty = figures::empty_program(folder)?;
     let mut rows = Vec::new();
     let mut part = |name: &str, measured: Result<Vec<Row>>| {
         rows.extend(measured.with_context(|| format!("the {name} could not be measured"))?);

@@ -2,7 +2,8 @@
 
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result};
+use allotment_lab::isolate;
+use anyhow::{Context, Result, ensure};
 
 use crate::{dist, tree};
 
@@ -15,6 +16,28 @@ pub(crate) fn up(options: &[&str]) -> Result<ExitCode> {
 /// Ends it, whatever state it is in.
 pub(crate) fn down() -> Result<ExitCode> {
     run(Command::new(program()?).arg("down").arg(folder()?))
+}
+
+/// Measures ours beside the peers. All that takes time on a processor is built as it is shipped, the driver included.
+pub(crate) fn bench(options: &[&str]) -> Result<ExitCode> {
+    ensure!(
+        isolate::is_root(),
+        "pods have network namespaces, so the bench needs root: sudo cargo xtask bench fleet"
+    );
+    dist::build()?;
+    let release = ["--release", "--package"];
+    dist::cargo_build(&mut tree::cargo(), &[&release[..], &["allotment-fleet", "--bin", "fleet"]].concat())?;
+    dist::cargo_build(
+        &mut tree::cargo(),
+        &[&release[..], &["allotment-controller", "--example", "fill"]].concat(),
+    )?;
+    let target = dist::target_folder()?;
+    run(Command::new(target.join("release/fleet"))
+        .arg("bench")
+        .arg(target.join("tmp"))
+        .args(options)
+        .env("ALLOTMENT_BIN", tree::bin())
+        .env("ALLOTMENT_FILL", target.join("release/examples/fill")))
 }
 
 /// The command that builds etcd and kube-apiserver, unless they are there.

@@ -30,17 +30,26 @@ const PAGES: [&str; 7] = ["objects", "annotations", "internal", "plugin", "codes
 
 /// Every generated file: its path from the root and what belongs in it.
 fn documents() -> Result<Vec<(PathBuf, String)>> {
-    let page = |name: &&str| {
+    let printed = |arguments: &[&str]| {
         let mut allot = tree::cargo();
-        allot.args(["run", "--quiet", "--package", "allot", "--", "reference", name]);
-        let text = allotment_lab::run(&mut allot)?;
+        allot.args(["run", "--quiet", "--package", "allot", "--"]).args(arguments);
+        allotment_lab::run(&mut allot)
+    };
+    let page = |name: &&str| {
+        let text = printed(&["reference", name])?;
         let path = Path::new("docs/reference").join(name).with_extension("md");
         Ok((
             path,
             format!("<!-- Written by `cargo xtask gen`: change it where the code says it. -->\n\n{text}"),
         ))
     };
-    PAGES.iter().map(page).collect()
+    let mut documents = PAGES.iter().map(page).collect::<Result<Vec<_>>>()?;
+    // So that a change of what an API server takes is seen as such.
+    documents.push((
+        "deploy/crds.yaml".into(),
+        format!("# Written by `cargo xtask gen`.\n{}", printed(&["crds"])?),
+    ));
+    Ok(documents)
 }
 
 /// Whether the file has these contents now; with [`Mode::Write`] it has.

@@ -47,7 +47,8 @@ pub(crate) struct NotDurable(String);
 pub(crate) struct Found {
     pub(crate) journal: Journal,
     pub(crate) lines: Vec<Line>,
-    /// Something that was durable is missing: what it was, only the live namespaces can tell.
+    /// The file was not whole. What an unfinished entry should have said was never relied upon, but a file that was cut off
+    /// looks the same: what it lacks, only the live namespaces can tell.
     pub(crate) is_damaged: bool,
 }
 
@@ -84,8 +85,8 @@ impl Durable {
 }
 
 impl Journal {
-    /// Opens the journal in `folder`, which is made if it is missing. A last entry that was being written when the agent
-    /// ended is cut off; a damaged file is put aside, and what of it can be read is kept.
+    /// Opens the journal in `folder`, which is made if it is missing. A last entry that is not finished is cut off; a damaged
+    /// file is put aside, and what of it can be read is kept.
     pub(crate) fn open(folder: &Path) -> Result<Found, OpenError> {
         let io = |what, path: &Path| {
             let path = path.to_owned();
@@ -101,10 +102,7 @@ impl Journal {
         let text = line::decode(&bytes)
             .map_err(|why| OpenError::TooNew { path: path.clone(), why: why.to_string() })?;
         if text.torn > 0 {
-            tracing::info!(
-                bytes = text.torn,
-                "the journal ends in an entry that was never finished; it is cut off"
-            );
+            tracing::warn!(bytes = text.torn, "the journal ends in an unfinished entry, which is cut off");
         }
         if text.damaged > 0 {
             let aside = folder.join(format!("{NAME}.damaged-{}", seconds()));
@@ -126,7 +124,7 @@ impl Journal {
         let spawned = thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(&queue));
         spawned.map_err(io("start a thread for", &path))?;
         let journal = Journal { jobs, state, _lock: lock };
-        Ok(Found { journal, lines: text.lines, is_damaged: text.damaged > 0 })
+        Ok(Found { journal, lines: text.lines, is_damaged: text.damaged + text.torn > 0 })
     }
 
     /// Hands in an entry; an empty one waits for those before it.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use allotment_api::Principal;
+use allotment_controller::request::{MULTUS_NAMESPACE, OwnerKind};
 use allotment_core::IpRange;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -110,7 +111,8 @@ pub(crate) enum Command {
     /// The controller alone writes grants, refusals and the ledger; an agent writes the object of its own node alone; nobody
     /// deletes the ledger or our definitions. Whoever is allowed by RBAC to `repair`
     /// addressblocks.allotment.dev, as administrators are, may write all of them. `allot policies | kubectl delete -f -`
-    /// lifts them, before everything is removed for good.
+    /// lifts them, before everything is removed for good. Where the API has no `MutatingAdmissionPolicy` (before Kubernetes 1.36)
+    /// a copy of a pod with a grant is refused instead of stripped.
     Policies {
         /// The user that the controller is.
         #[arg(long, default_value = allotment_api::CONTROLLER, value_name = "USER")]
@@ -191,6 +193,22 @@ pub(crate) struct StandaloneArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ControllerArgs {
+    /// A kind of workload whose pods keep their addresses, besides a `StatefulSet` and virtual machines.
+    ///
+    /// `StatefulSet.apps.kruise.io=ordinal`: under the pod's name, which ends in a number. `Job.batch.volcano.sh=pod`: under
+    /// the pod's name. `Machine.example.org=controller`: under the workload's own name, for one pod at a time. May be given
+    /// several times.
+    #[arg(long = "retain", value_name = "KIND.GROUP=HOW")]
+    pub(crate) retain: Vec<OwnerKind>,
+    /// The CNI configuration of the cluster's default network, where its `ipam.type` is `allotment`.
+    ///
+    /// Every pod is then given its address as soon as it is bound. Without it nodes ask for it as CNI is called, and only pods
+    /// with annotations of ours have it before.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) default_network: Option<PathBuf>,
+    /// Where Multus looks for the networks of `v1.multus-cni.io/default-network`.
+    #[arg(long, default_value = MULTUS_NAMESPACE, value_name = "NAMESPACE")]
+    pub(crate) multus_namespace: String,
     /// Serves /metrics, /healthz and /readyz here; off when not given.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) metrics: Option<SocketAddr>,

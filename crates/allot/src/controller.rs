@@ -24,6 +24,7 @@ pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Resu
         Some(address) => Some(listen(address).await?),
         None => None,
     };
+    let settings = settings(&args)?;
     let client = allotment_cluster::connect(kubeconfig).await.map_err(|error| {
         Failure::unable(error.to_string(), "give a kubeconfig with --kubeconfig, or run it as a pod")
     })?;
@@ -33,8 +34,7 @@ pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Resu
         tokio::spawn(axum::serve(listener, router).into_future());
     }
     let (stop, stopping) = watch::channel(false);
-    let mut controller =
-        tokio::spawn(allotment_controller::run(client, Settings::default(), health, stopping));
+    let mut controller = tokio::spawn(allotment_controller::run(client, settings, health, stopping));
     let ended = tokio::select! {
         name = signals.next() => {
             tracing::info!(signal = name, "stopping: what is under way is finished");
@@ -51,11 +51,32 @@ pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Resu
     Ok(Verdict::Done)
 }
 
+fn settings(args: &ControllerArgs) -> Result<Settings, Failure> {
+    let mut settings = Settings {
+        owners: args.retain.clone(),
+        multus_namespace: args.multus_namespace.clone(),
+        ..Settings::default()
+    };
+    if let Some(file) = &args.default_network {
+        let wrong = |why: String| {
+            let text =
+                format!("the default network's configuration {} cannot be used: {why}", file.display());
+            Failure::unable(
+                text,
+                "name the file with the default network's CNI configuration with --default-network",
+            )
+        };
+        let config = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+        settings.set_primary(&config).map_err(|error| wrong(error.to_string()))?;
+    }
+    Ok(settings)
+}
+
 fn page(health: Arc<Health>) -> Page {
     let mut registry = Registry::with_prefix(PREFIX);
     health.register(&mut registry);
     let engine = Arc::clone(&health);
-    EngineMetrics(Box::new(move || engine.engine())).register(&mut registry);
+    EngineMetrics(Box::new(move || engine.engine().map(|(handle, _)| handle))).register(&mut registry);
     let alive = {
         let health = Arc::clone(&health);
         move || {

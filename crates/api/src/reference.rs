@@ -35,10 +35,11 @@ const WRITTEN: [(&str, Option<&str>); 5] = [
 ];
 
 /// Objects that nobody writes by hand: title and type.
-const INTERNAL: [(&str, &str); 6] = [
+const INTERNAL: [(&str, &str); 7] = [
     ("AddressBlock", "AddressBlockSpec"),
     ("NodeAttachments: spec", "NodeAttachmentsSpec"),
     ("NodeAttachments: status", "NodeAttachmentsStatus"),
+    ("Former", "Former"),
     ("Still", "Still"),
     ("Ask", "Ask"),
     ("Answer", "Answer"),
@@ -219,8 +220,6 @@ fn words(rust_type: &str) -> Option<&'static str> {
         "Vec<String>" => "list of text",
         "bool" => "`true`, `false`",
         "Option<u32>" | "Option<i64>" | "u64" | "u8" => "whole number",
-        "IpAddr" | "Option<IpAddr>" => "address",
-        "Vec<IpAddr>" => "list of addresses",
         "Option<Mac>" => "MAC",
         "Vec<Condition>" => "list of [Condition](#condition)",
         "Vec<UsageStatus>" => "list of [UsageStatus](#usagestatus)",
@@ -229,13 +228,14 @@ fn words(rust_type: &str) -> Option<&'static str> {
         "Vec<GrantedAddress>" => "list of [GrantedAddress](#grantedaddress)",
         "Vec<RefusalCount>" => "list of [RefusalCount](#refusalcount)",
         "Option<PodRefusal>" => "[PodRefusal](#podrefusal)",
+        "Vec<Former>" => "list of [Former](#former)",
         "Vec<Still>" => "list of [Still](#still)",
         "Vec<Ask>" => "list of [Ask](#ask)",
         "Vec<Answer>" => "list of [Answer](#answer)",
         "Cidr" => "CIDR",
         "Vec<Cidr>" => "list of CIDRs",
-        "Option<Address>" => "address",
-        "Vec<Address>" | "Option<Vec<Address>>" => "list of addresses",
+        "Option<Address>" | "IpAddr" | "Option<IpAddr>" => "address",
+        "Vec<Address>" | "Option<Vec<Address>>" | "Vec<IpAddr>" => "list of addresses",
         "Vec<IpRange>" => "list of ranges",
         "Duration" => "duration",
         "Vec<Route>" => "list of [Route](#route)",

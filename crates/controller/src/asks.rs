@@ -86,7 +86,7 @@ enum State {
     Asking(Interface),
     /// It failed, or was refused: not before that.
     Answered {
-        answer: Option<Answer>,
+        answer: Option<Box<Answer>>,
         retry: Option<Instant>,
     },
 }
@@ -97,7 +97,9 @@ impl Asks {
             Event::Listed { objects, .. } => {
                 let present: BTreeSet<String> = objects.iter().map(ResourceExt::name_any).collect();
                 self.nodes.retain(|node, _| present.contains(&**node));
-                objects.iter().for_each(|object| self.applied(object));
+                for object in objects {
+                    self.applied(object);
+                }
             }
             Event::Applied(object) => self.applied(object),
             Event::Deleted(object) => {
@@ -126,8 +128,8 @@ impl Asks {
             let known = node.asks.get(&ask.id).is_some_and(|(known, _)| known == ask);
             if !known {
                 // Answered by an earlier leader.
-                let answer =
-                    answers.iter().find(|answer| answer.id == ask.id && answer.grant.is_some()).cloned();
+                let mut granted = answers.iter().filter(|answer| answer.grant.is_some());
+                let answer = granted.find(|answer| answer.id == ask.id).cloned().map(Box::new);
                 let state = match answer {
                     answer @ Some(_) => State::Answered { answer, retry: None },
                     None => State::New,
@@ -227,7 +229,7 @@ impl Asks {
             Ok(grant) => {
                 let grant = grant.entries.first().map(|entry| request::granted_attachment(interface, entry));
                 let answer = Answer { id: id.ask.clone(), grant, refusal: None };
-                *state = State::Answered { answer: Some(answer), retry: None };
+                *state = State::Answered { answer: Some(Box::new(answer)), retry: None };
                 self.touched.insert(Arc::clone(&id.node));
             }
             Err(EngineError::Refused(refusal)) => self.refuse(id, refusal, now),
@@ -250,7 +252,7 @@ impl Asks {
         let answer = node.written.iter().find(same).cloned();
         let answer =
             answer.unwrap_or_else(|| Answer { id: id.ask.clone(), grant: None, refusal: Some(shown) });
-        *state = State::Answered { answer: Some(answer), retry };
+        *state = State::Answered { answer: Some(Box::new(answer)), retry };
         self.touched.insert(Arc::clone(&id.node));
     }
 
@@ -313,7 +315,7 @@ impl NodeAsks {
     /// What its object is to say.
     fn answers(&self) -> Vec<Answer> {
         let answers = self.asks.iter().filter_map(|(id, (_, state))| match state {
-            State::Answered { answer: Some(answer), .. } => Some(answer.clone()),
+            State::Answered { answer: Some(answer), .. } => Some((**answer).clone()),
             // Asked again; until it is answered anew, what was written stays.
             State::New | State::Judging | State::Asking(_) | State::Answered { answer: None, .. } => {
                 self.written.iter().find(|answer| answer.id == *id).cloned()

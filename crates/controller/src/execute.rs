@@ -1,5 +1,6 @@
 //! Does what was decided: requests to the engine in their order, writes to the API server a bounded number at a time.
 
+mod ends;
 mod engine;
 mod writer;
 
@@ -124,7 +125,7 @@ impl Executor {
             Action::Object(action) => self.start_object(action),
             Action::Ask(action) => self.start_ask(action).await,
             Action::Event(event) => self.start_event(event),
-            Action::Release(action) => match action {},
+            Action::Release(action) => self.start_release(action),
             Action::FindKept => {
                 let pages =
                     Pages::new(&self.handle, |_, _| true, |state, place| engine::kept(state.at(place)?));
@@ -210,6 +211,32 @@ impl Executor {
         }
     }
 
+    fn start_release(&mut self, action: release::Action) {
+        let handle = self.handle.clone();
+        match action {
+            release::Action::Survey => self.write(async move |writer| {
+                Outcome::Released(release::Outcome::Surveyed(ends::survey(&handle, &writer).await))
+            }),
+            release::Action::LookUp(freed) => {
+                self.spawn(async move { Outcome::Released(ends::look_up(&handle, freed).await) });
+            }
+            release::Action::Release(orders) => {
+                self.spawn(async move { Outcome::Released(ends::release(&handle, orders).await) });
+            }
+            release::Action::Write { node, spec } => self.write(async move |writer| {
+                let version = ends::written(writer.spec(&node, &spec).await, &node);
+                Outcome::Released(release::Outcome::Written { node, spec, version })
+            }),
+            release::Action::Remove { node, uid, version } => self.write(async move |writer| {
+                let done = writer.remove_attachments(&node, uid, version).await;
+                if let Err(failure) = done {
+                    tracing::debug!(node, %failure, "what a node that is gone has left was not removed");
+                }
+                Outcome::Released(release::Outcome::Removed)
+            }),
+        }
+    }
+
     fn start_event(&mut self, event: events::Action) {
         let Ok(place) = Arc::clone(&self.events_waiting).try_acquire_owned() else { return };
         let (writer, events) = (self.writer.clone(), Arc::clone(&self.events));
@@ -243,9 +270,9 @@ impl Executor {
         &mut self,
         write: impl FnOnce(Writer) -> F + Send + 'static,
     ) {
-        let (writer, writes) = (self.writer.clone(), Arc::clone(&self.writes));
+        let (writer, turns) = (self.writer.clone(), Arc::clone(&self.writes));
         self.spawn(async move {
-            let _turn = writes.acquire().await;
+            let _turn = turns.acquire().await;
             write(writer).await
         });
     }

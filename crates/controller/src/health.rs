@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use allotment_engine::Handle;
 use prometheus_client::registry::Registry;
 
-use crate::metrics::Metrics;
+use crate::ledger::Keeper;
+use crate::metrics::{LedgerMetrics, Metrics};
 use crate::world::World;
 
 /// A loop that has not turned for so long is stuck.
@@ -16,22 +17,32 @@ const STUCK: Duration = Duration::from_secs(30);
 pub struct Health {
     seen: Mutex<Seen>,
     metrics: Arc<Metrics>,
-    /// The engine of the last term.
-    engine: Mutex<Option<Handle>>,
+    /// Engine and ledger of the last term.
+    engine: Mutex<Option<(Handle, Keeper)>>,
 }
 
 #[derive(Clone, Copy)]
 struct Seen {
     at: Instant,
-    warm: bool,
-    elected: bool,
-    leading: bool,
-    ready: bool,
+    stage: Stage,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Not everything has been listed yet.
+    Listing,
+    StandingBy,
+    /// It is to lead.
+    ReadingLedger,
+    /// It leads, and not all objects were tried yet.
+    BringingIntoForce,
+    Serving,
 }
 
 impl Default for Health {
     fn default() -> Health {
-        let seen = Seen { at: Instant::now(), warm: false, elected: false, leading: false, ready: false };
+        let seen = Seen { at: Instant::now(), stage: Stage::Listing };
         Health { seen: Mutex::new(seen), metrics: Arc::default(), engine: Mutex::new(None) }
     }
 }
@@ -41,25 +52,32 @@ impl Health {
         &self.metrics
     }
 
-    pub(crate) fn opened(&self, engine: &Handle) {
-        *self.engine.lock().unwrap_or_else(PoisonError::into_inner) = Some(engine.clone());
+    pub(crate) fn opened(&self, engine: &Handle, keeper: &Keeper) {
+        *self.engine.lock().unwrap_or_else(PoisonError::into_inner) = Some((engine.clone(), keeper.clone()));
     }
 
-    /// The engine of this term, or of the last one.
-    pub fn engine(&self) -> Option<Handle> {
+    /// Engine and ledger of this term, or of the last one.
+    pub fn engine(&self) -> Option<(Handle, Keeper)> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn report(&self, world: &mut World, leading: bool, elected: bool) {
         self.metrics.report(world, leading);
-        let seen =
-            Seen { at: Instant::now(), warm: world.is_warm(), elected, leading, ready: world.is_ready() };
+        let stage = match (leading, elected) {
+            _ if !world.is_warm() => Stage::Listing,
+            (true, _) if world.is_ready() => Stage::Serving,
+            (true, _) => Stage::BringingIntoForce,
+            (false, true) => Stage::ReadingLedger,
+            (false, false) => Stage::StandingBy,
+        };
+        let seen = Seen { at: Instant::now(), stage };
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 
     /// Makes it known to whoever collects metrics.
-    pub fn register(&self, registry: &mut Registry) {
+    pub fn register(self: &Arc<Self>, registry: &mut Registry) {
         self.metrics.register(registry);
+        registry.register_collector(Box::new(LedgerMetrics(Arc::clone(self))));
     }
 
     fn seen(&self) -> Seen {
@@ -73,20 +91,16 @@ impl Health {
 
     /// Whether this process leads.
     pub fn leads(&self) -> bool {
-        self.seen().leading
+        matches!(self.seen().stage, Stage::BringingIntoForce | Stage::Serving)
     }
 
     /// What it waits for; nothing when it serves, or could take over at once.
     pub fn unready(&self) -> Option<&'static str> {
-        let seen = self.seen();
-        if !seen.warm {
-            Some("not everything has been listed yet")
-        } else if seen.elected && !seen.leading {
-            Some("leading, but the ledger is not read yet")
-        } else if seen.leading && !seen.ready {
-            Some("leading, but the objects are not in force yet")
-        } else {
-            None
+        match self.seen().stage {
+            Stage::Listing => Some("not everything has been listed yet"),
+            Stage::ReadingLedger => Some("leading, but the ledger is not read yet"),
+            Stage::BringingIntoForce => Some("leading, but the objects are not in force yet"),
+            Stage::StandingBy | Stage::Serving => None,
         }
     }
 }

@@ -1,16 +1,21 @@
 //! What is counted.
 
+use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use allotment_core::ObjectKind;
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::health::Health;
 use crate::world::World;
 
 #[derive(Debug)]
@@ -19,6 +24,7 @@ pub(crate) struct Metrics {
     pods: Family<PodLabels, Gauge>,
     object_problems: Gauge,
     objects_undeclared: Gauge,
+    addresses_lost: Gauge,
     addresses: Family<AddressLabels, Gauge<f64, AtomicU64>>,
     writes: Family<WriteLabels, Counter>,
     write_duration: Histogram,
@@ -50,6 +56,7 @@ pub(crate) enum Written {
     Status,
     Finalizer,
     Answers,
+    Node,
     Event,
 }
 
@@ -61,6 +68,7 @@ impl Written {
             Written::Status => "status",
             Written::Finalizer => "finalizer",
             Written::Answers => "answers",
+            Written::Node => "node",
             Written::Event => "event",
         }
     }
@@ -73,6 +81,7 @@ impl Default for Metrics {
             pods: Family::default(),
             object_problems: Gauge::default(),
             objects_undeclared: Gauge::default(),
+            addresses_lost: Gauge::default(),
             addresses: Family::default(),
             writes: Family::default(),
             // 1 ms to 16 s.
@@ -90,6 +99,8 @@ impl Metrics {
         registry.register("object_problems", help, self.object_problems.clone());
         let help = "Objects in force that nobody declares";
         registry.register("objects_undeclared", help, self.objects_undeclared.clone());
+        let help = "Addresses that stay held because their node is gone and nobody can say that they are not used there";
+        registry.register("addresses_lost", help, self.addresses_lost.clone());
         let help = "Addresses of each subnet and family by state: held, cooling, free";
         registry.register("addresses", help, self.addresses.clone());
         let help =
@@ -117,6 +128,7 @@ impl Metrics {
         }
         self.object_problems.set(count_of(world.objects.problems()));
         self.objects_undeclared.set(count_of(world.objects.undeclared()));
+        self.addresses_lost.set(count_of(world.releases.lost()));
         self.report_usage(world);
     }
 
@@ -137,6 +149,38 @@ impl Metrics {
                 self.addresses.get_or_create(&labels).set(count as f64);
             }
         }
+    }
+}
+
+/// What the ledger of this term, or of the last one, counts for itself.
+pub(crate) struct LedgerMetrics(pub(crate) Arc<Health>);
+
+impl fmt::Debug for LedgerMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LedgerMetrics")
+    }
+}
+
+impl Collector for LedgerMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Some((_, keeper)) = self.0.engine() else { return Ok(()) };
+        let counts = keeper.counts();
+        let all = [
+            ("ledger_writes", "Objects of the ledger written", &counts.writes),
+            ("ledger_bytes", "Bytes in them", &counts.bytes),
+            ("ledger_conflicts", "Objects of the ledger that somebody else had written", &counts.conflicts),
+            (
+                "ledger_lost",
+                "Objects of the ledger that were lost, and written again from memory",
+                &counts.lost,
+            ),
+            ("ledger_set_back", "How often the ledger was found set back", &counts.set_back),
+        ];
+        for (name, help, count) in all {
+            let counter = ConstCounter::new(count.get());
+            counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        Ok(())
     }
 }
 

@@ -14,13 +14,14 @@ mod declared;
 mod settle;
 mod status;
 mod steps;
+mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use allotment_api::v1alpha1::ObjectStatus;
 use allotment_cluster::Event;
-use allotment_core::{Object, ObjectError, ObjectKey, ObjectKind, Usage};
+use allotment_core::{Object, ObjectError, ObjectKey, ObjectKind};
 use jiff::Timestamp;
 
 use crate::events::{Regarding, Saying};
@@ -29,12 +30,14 @@ pub(crate) use self::declared::{Declared, FINALIZER, Kind};
 pub(crate) use self::settle::{Settled, settle};
 pub(crate) use self::steps::Step;
 use self::steps::steps;
-
-/// Between two looks at how full everything is, under load. People read it.
-const USAGE_EVERY: Duration = Duration::from_secs(3);
+pub(crate) use self::survey::AllUsage;
+use self::survey::Survey;
 
 /// Between two tries of what was refused: its holders may have left.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// After a write that failed.
+const WRITE_AGAIN: Duration = Duration::from_secs(3);
 
 /// What is to be done for objects.
 #[derive(Debug)]
@@ -99,7 +102,7 @@ pub(crate) struct Objects {
     /// As the engine has it; nothing before it told.
     in_force: Option<BTreeMap<ObjectKey, Object>>,
     verdicts: BTreeMap<ObjectKey, Verdict>,
-    usage: BTreeMap<ObjectKey, Vec<Usage>>,
+    survey: Survey,
     /// Whether steps have to be found anew, and whether some are under way.
     dirty: bool,
     settling: bool,
@@ -108,9 +111,6 @@ pub(crate) struct Objects {
     /// When what was refused is tried again; set once something was freed.
     retry: Option<Instant>,
     settled_at: Option<Instant>,
-    surveying: bool,
-    survey_due: Option<Instant>,
-    surveyed_at: Option<Instant>,
     /// Writes under way, and those that failed, until when.
     writing: BTreeSet<ObjectKey>,
     finalizing: BTreeSet<ObjectKey>,
@@ -119,7 +119,6 @@ pub(crate) struct Objects {
     stale: BTreeSet<ObjectKey>,
     /// To be said in events.
     pub(crate) sayings: Vec<Saying>,
-    usage_changed: bool,
 }
 
 impl Objects {
@@ -158,8 +157,8 @@ impl Objects {
         self.writing.clear();
         self.finalizing.clear();
         self.failed.clear();
-        (self.dirty, self.settling, self.settled, self.surveying) = (true, false, false, false);
-        self.survey_due = None;
+        (self.dirty, self.settling, self.settled) = (true, false, false);
+        self.survey.begin();
         self.stale = self.declared.keys().cloned().collect();
     }
 
@@ -178,7 +177,7 @@ impl Objects {
 
     /// Addresses were given or freed: the counts have changed.
     pub(crate) fn touched(&mut self, now: Instant) {
-        self.survey_due.get_or_insert(self.surveyed_at.map_or(now, |at| at + USAGE_EVERY));
+        self.survey.touch(now);
     }
 
     /// What is to be done now.
@@ -198,12 +197,11 @@ impl Objects {
                 actions.push(Action::Settle(steps));
             }
         }
-        if self.settled && !self.surveying && self.survey_due.is_some_and(|due| due <= now) {
-            self.survey_due = None;
-            self.surveying = true;
+        if self.settled && self.survey.start(now) {
             actions.push(Action::Survey);
         }
-        if self.settled {
+        // Without its counts, a status that an earlier leader wrote would be written anew.
+        if self.settled && self.survey.is_done() {
             self.write(now, clock, &mut actions);
         }
         actions
@@ -228,9 +226,9 @@ impl Objects {
                 actions.push(Action::Finalize { key: key.clone(), uid, present: wants_finalizer });
             }
             let Some(verdict) = self.verdicts.get(&key) else { continue };
-            let usage = self.usage.get(&key).map_or(&[][..], Vec::as_slice);
-            let status = status::of(declared, verdict, is_in_force, usage, clock);
-            if status != declared.status && !(declared.deleting && !is_in_force) {
+            let status = status::of(declared, verdict, is_in_force, self.survey.of(&key), clock);
+            let is_leaving = declared.deleting && !is_in_force;
+            if status != declared.status && !is_leaving {
                 self.writing.insert(key.clone());
                 actions.push(Action::WriteStatus { key, uid: declared.uid.clone(), status });
             }
@@ -240,7 +238,7 @@ impl Objects {
     /// When `next` has something to do, if nothing happens before.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.in_force.as_ref()?;
-        let survey = self.survey_due.filter(|_| !self.surveying && self.settled);
+        let survey = self.survey.due().filter(|_| self.settled);
         [self.retry, survey].into_iter().flatten().chain(self.failed.values().copied()).min()
     }
 
@@ -263,7 +261,6 @@ impl Objects {
                 Step::Remove(key) => {
                     in_force.remove(&key);
                     self.gone.remove(&key);
-                    self.usage.remove(&key);
                 }
             }
         }
@@ -301,22 +298,9 @@ impl Objects {
         changed
     }
 
-    /// How full everything is.
-    pub(crate) fn surveyed(&mut self, usage: Option<BTreeMap<ObjectKey, Vec<Usage>>>, now: Instant) {
-        self.surveying = false;
-        self.surveyed_at = Some(now);
-        let Some(usage) = usage else {
-            self.touched(now);
-            return;
-        };
-        let changed = usage.iter().filter(|(key, usage)| self.usage.get(key) != Some(usage));
-        self.stale.extend(changed.map(|(key, _)| key.clone()));
-        // What cools becomes free without anybody doing anything.
-        if usage.values().flatten().any(|usage| usage.cooling > 0) {
-            self.touched(now);
-        }
-        self.usage_changed |= self.usage != usage;
-        self.usage = usage;
+    /// How full everything is; nothing when it could not be seen.
+    pub(crate) fn surveyed(&mut self, usage: Option<AllUsage>, now: Instant) {
+        self.stale.extend(self.survey.seen(usage, now));
     }
 
     /// What became of writing a status; with what was written.
@@ -341,7 +325,7 @@ impl Objects {
 
     fn write_failed(&mut self, key: &ObjectKey, error: &str, now: Instant) {
         tracing::debug!(object = %key, %error, "an object cannot be written; trying again");
-        self.failed.insert(key.clone(), now + USAGE_EVERY);
+        self.failed.insert(key.clone(), now + WRITE_AGAIN);
         self.stale.insert(key.clone());
     }
 
@@ -356,9 +340,9 @@ impl Objects {
         in_force.filter(|key| !self.declared.contains_key(key)).count()
     }
 
-    /// How full subnets are, if that has changed since the last call.
-    pub(crate) fn new_usage(&mut self) -> Option<&BTreeMap<ObjectKey, Vec<Usage>>> {
-        std::mem::take(&mut self.usage_changed).then_some(&self.usage)
+    /// How full everything is, if that has changed since the last call.
+    pub(crate) fn new_usage(&mut self) -> Option<&AllUsage> {
+        self.survey.take_new()
     }
 }
 

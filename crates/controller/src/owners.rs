@@ -9,7 +9,7 @@ mod workload;
 use std::collections::{BTreeMap, HashMap};
 
 use allotment_cluster::Event;
-use allotment_core::{Attachment, Owner, ReleaseMode};
+use allotment_core::{Attachment, Owner, ReleaseMode, Timestamp};
 use kube::ResourceExt;
 
 pub(crate) use self::workload::{Family, Source, Workload, families};
@@ -129,6 +129,8 @@ pub(crate) struct Kept {
     pub(crate) owner: Owner,
     /// Who used it last.
     pub(crate) attachment: Option<Attachment>,
+    /// Since when; who has it since later is another.
+    pub(crate) since: Timestamp,
 }
 
 #[cfg(test)]

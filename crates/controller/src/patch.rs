@@ -46,7 +46,7 @@ impl Shown {
 /// Shows a grant, and takes a refusal away.
 pub(crate) fn grant(uid: &str, shown: &Shown, grant: &PodGrant) -> Patch {
     let mut operations = guarded(uid, shown);
-    operations.extend(write(shown, GRANT, &text(grant)));
+    operations.push(write(shown, GRANT, &text(grant)));
     if shown.refusal.is_some() {
         operations.push(PatchOperation::Remove(RemoveOperation { path: annotation(REFUSAL) }));
     }
@@ -56,7 +56,7 @@ pub(crate) fn grant(uid: &str, shown: &Shown, grant: &PodGrant) -> Patch {
 /// Shows a refusal, as long as there is no grant.
 pub(crate) fn refusal(uid: &str, shown: &Shown, refusal: &PodRefusal) -> Patch {
     let mut operations = guarded(uid, shown);
-    operations.extend(write(shown, REFUSAL, &text(refusal)));
+    operations.push(write(shown, REFUSAL, &text(refusal)));
     Patch(operations)
 }
 
@@ -75,7 +75,7 @@ fn guarded(uid: &str, shown: &Shown) -> Vec<PatchOperation> {
     vec![test(PointerBuf::from_tokens(["metadata", "uid"]), json!(uid)), grant]
 }
 
-fn write(shown: &Shown, key: &str, value: &Value) -> Option<PatchOperation> {
+fn write(shown: &Shown, key: &str, value: &Value) -> PatchOperation {
     let add = if shown.annotated {
         AddOperation { path: annotation(key), value: value.clone() }
     } else {
@@ -84,7 +84,7 @@ fn write(shown: &Shown, key: &str, value: &Value) -> Option<PatchOperation> {
             value: json!({ key: value }),
         }
     };
-    Some(PatchOperation::Add(add))
+    PatchOperation::Add(add)
 }
 
 fn test(path: PointerBuf, value: Value) -> PatchOperation {

@@ -256,7 +256,7 @@ impl Pods {
             Reading::Nothing => self.settle(uid),
             Reading::Waits { refusal: None, .. } => {}
             Reading::Waits { refusal: Some(refusal), .. } | Reading::Refused(refusal) => {
-                self.refuse(uid, refusal, now, actions);
+                self.refuse(uid, &refusal, now, actions);
             }
             Reading::Wanted(wanted) => {
                 let Some(missing) = open.missing(uid, wanted) else { return self.settle(uid) };
@@ -292,20 +292,22 @@ impl Pods {
         self.asking -= 1;
         match answer {
             Ok(grant) => {
-                let (given, whole) = open.with(uid, &asking, &grant);
-                let patch = patch::grant(uid, &open.shown, &whole);
+                let given = asking.given(uid, &grant);
+                // Another controller was faster, as the watch told meanwhile.
+                if let Some(shown) = open.shown.grant(uid).filter(|shown| open::meet(shown, &given)) {
+                    actions.extend(open::unseen(uid, &given, &shown));
+                    self.look_again(uid);
+                    return actions;
+                }
+                let patch = patch::grant(uid, &open.shown, &open.whole(uid, &given));
                 open.stage = Stage::Showing(Showing::Grant(given));
                 let place = self.places.get(uid).expect("an open pod has its place").clone();
-                actions.push(Action::Show {
-                    uid: Uid::clone(uid),
-                    place,
-                    patch,
-                    grant: Some(Box::new(grant)),
-                });
+                let grant = Some(Box::new(grant));
+                actions.push(Action::Show { uid: Uid::clone(uid), place, patch, grant });
             }
             // The pod is another one meanwhile.
             Err(_) if open.again => self.look_again(uid),
-            Err(EngineError::Refused(refusal)) => self.refuse(uid, refusal, now, &mut actions),
+            Err(EngineError::Refused(refusal)) => self.refuse(uid, &refusal, now, &mut actions),
             Err(error) => {
                 tracing::debug!(%uid, %error, "a pod's request failed; it is asked again");
                 self.fail(uid, now);
@@ -314,7 +316,7 @@ impl Pods {
         actions
     }
 
-    fn refuse(&mut self, uid: &Uid, refusal: Refusal, now: Instant, actions: &mut Vec<Action>) {
+    fn refuse(&mut self, uid: &Uid, refusal: &Refusal, now: Instant, actions: &mut Vec<Action>) {
         let Some(open) = self.open.get_mut(uid) else { return };
         let again = refusal.again_ms.map(|ms| now + Duration::from_millis(ms).max(RETRY));
         self.waiting.refused(uid, open.created, again);
@@ -322,11 +324,11 @@ impl Pods {
         if said.is_some_and(|said| said.code == refusal.code.as_str()) {
             return;
         }
-        let shown = request::pod_refusal(uid, &refusal);
+        let shown = request::pod_refusal(uid, refusal);
         let patch = patch::refusal(uid, &open.shown, &shown);
         open.stage = Stage::Showing(Showing::Refusal(shown));
         let place = self.places.get(uid).expect("an open pod has its place");
-        self.sayings.push(was_refused(uid, place, &refusal));
+        self.sayings.push(was_refused(uid, place, refusal));
         actions.push(Action::Show { uid: Uid::clone(uid), place: place.clone(), patch, grant: None });
     }
 
@@ -365,7 +367,9 @@ impl Pods {
                     return Vec::new();
                 }
                 let back = match showing {
-                    Showing::Grant(given) => open::unseen(uid, &given, &Shown::on(&pod)),
+                    Showing::Grant(given) => {
+                        Shown::on(&pod).grant(uid).and_then(|shown| open::unseen(uid, &given, &shown))
+                    }
                     Showing::Refusal(_) => None,
                 };
                 self.applied(&pod, around);

@@ -1,48 +1,305 @@
-//! From the ends of pods to freed addresses (R1–R5): what the watches tell goes in, releases come out.
+//! From the ends of pods to freed addresses (R2–R5, L5).
+//!
+//! ```text
+//!   watches ─▶ read ─▶ proof::Ends ─▶ freed ─▶ look up ─▶ release ─▶ freed in the ledger
+//!                          │    ▲                 (engine)
+//!                          │    └── survey: what the ledger has, and a version of pods read after it
+//!                          └─▶ nodes: which machine, how far to publish ─▶ NodeAttachments.spec
+//! ```
 //!
 //! [`World`](crate::world::World) tells it everything that it is told itself, in the same order, and what the engine gave;
 //! what it wants done comes out of [`Releases::next`], and what became of that goes into [`Releases::outcome`].
+//!
+//! What is absent and must stay so: a rule of proof (they are all in `allotment-proof`), and a release by time.
 
-use std::time::Instant;
+mod nodes;
+mod read;
+mod say;
 
-use allotment_core::{Allocation, Grant};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
+use allotment_api::v1alpha1::NodeAttachments;
+use allotment_cluster::{Event, Pod};
+use allotment_core::{Attachment, Grant, Owner, ReleaseMode, Timestamp};
+use allotment_proof::{Ends, Freed, Held, Version};
+
+use self::nodes::Nodes;
+pub(crate) use self::nodes::Spec;
+pub(crate) use self::read::held;
+use self::say::Patience;
+use crate::events::Saying;
 use crate::feed::Input;
 use crate::owners::Owners;
 
+/// Between two looks at what waits for its proof, and before what failed is tried again.
+const ROUND: Duration = Duration::from_secs(3);
+
+/// Between two walks through the ledger: they find what an answer lost on its way has left behind.
+const SURVEY: Duration = Duration::from_mins(10);
+
+/// Addresses released at once: they share the ledger's writes.
+const BATCH: usize = 512;
+
 /// What is to be done.
 #[derive(Debug)]
-pub(crate) enum Action {}
+pub(crate) enum Action {
+    /// Walk through the ledger, and read a version of pods after it.
+    Survey,
+    /// See what the ledger has about these now.
+    LookUp(Vec<Freed>),
+    Release(Vec<Order>),
+    /// Write `NodeAttachments.spec`.
+    Write {
+        node: String,
+        spec: Box<Spec>,
+    },
+    /// Nothing of a node that is gone is left.
+    Remove {
+        node: String,
+        uid: String,
+        version: Version,
+    },
+}
 
 /// What became of it.
 #[derive(Debug)]
-pub(crate) enum Outcome {}
+pub(crate) enum Outcome {
+    Surveyed(Option<Survey>),
+    LookedUp(Vec<(Freed, Option<Found>)>),
+    /// Each with whether the ledger has it no more, for certain.
+    Released(Vec<(Freed, bool)>),
+    Removed,
+    /// The version of the object that has it; nothing if it was not written.
+    Written {
+        node: String,
+        spec: Box<Spec>,
+        version: Option<Version>,
+    },
+}
+
+/// What a walk through the ledger found.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    pub(crate) held: Vec<Held>,
+    /// Of pods, read after the walk.
+    pub(crate) version: Version,
+}
+
+/// What the ledger has about an address that its holder uses no more.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Found {
+    pub(crate) owner: Owner,
+    pub(crate) attachment: Attachment,
+    pub(crate) since: Timestamp,
+}
+
+/// To be released: this life of it, and no other.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Order {
+    pub(crate) freed: Freed,
+    pub(crate) mode: ReleaseMode,
+    pub(crate) since: Timestamp,
+}
 
 #[derive(Default)]
-pub(crate) struct Releases {}
+pub(crate) struct Releases {
+    ends: Ends,
+    nodes: Nodes,
+    leading: bool,
+    surveying: bool,
+    survey_at: Option<Instant>,
+    round_at: Option<Instant>,
+    /// Holders that were granted something, or released of it, since the walk began.
+    busy: BTreeSet<String>,
+    /// Freed, and held for an earlier node of its name as far as the API server knows.
+    unsettled: Vec<Freed>,
+    found: Vec<(Freed, Found)>,
+    /// To be judged anew in the next round.
+    failed: Vec<Freed>,
+    patience: Patience,
+    /// To be said.
+    pub(crate) sayings: Vec<Saying>,
+}
 
 impl Releases {
     /// Takes in what was told, before the rest of the world does.
-    pub(crate) fn input(&mut self, _input: &Input) {}
+    pub(crate) fn input(&mut self, input: &Input) {
+        match input {
+            Input::Pod(event) => self.pod(event),
+            Input::Node(event) => self.nodes.node(event, &mut self.ends),
+            Input::Attachments(event) => self.attachments(event),
+            _ => {}
+        }
+    }
 
-    /// Leads from now on; `held` is what the ledger has, active and reserved.
-    pub(crate) fn begin(&mut self, _held: Vec<Allocation>) {}
+    fn pod(&mut self, event: &Event<Pod>) {
+        match event {
+            Event::Listed { objects, version } => {
+                let pods = objects.iter().filter_map(read::pod);
+                let pods = pods.map(|(uid, _, seen)| (uid.to_owned(), seen));
+                if !self.ends.listed(read::version(*version), pods) {
+                    tracing::error!(%version, "the API server lists older pods than it showed: it was set back");
+                }
+            }
+            Event::Applied(pod) => {
+                if let Some((uid, version, seen)) = read::pod(pod) {
+                    self.ends.seen(uid, version, seen);
+                }
+            }
+            Event::Deleted(pod) => {
+                if let Some((uid, version, _)) = read::pod(pod) {
+                    self.ends.gone(uid, version);
+                }
+            }
+            Event::Reached(version) => self.ends.reached(read::version(*version)),
+        }
+    }
 
-    /// The engine gave these addresses; their holder may be gone already.
-    pub(crate) fn granted(&mut self, _grant: &Grant) {}
+    fn attachments(&mut self, event: &Event<NodeAttachments>) {
+        for (node, written) in self.nodes.attachments(event, &mut self.ends) {
+            tracing::error!(
+                node,
+                %written,
+                "the agent has published as of a version later than its object's: the API server was set back"
+            );
+        }
+    }
+
+    /// Leads from now on.
+    pub(crate) fn begin(&mut self) {
+        self.leading = true;
+        self.surveying = false;
+        self.survey_at = None;
+        self.round_at = None;
+        self.unsettled.clear();
+        self.found.clear();
+        self.failed.clear();
+        self.ends.again();
+        self.nodes.begin();
+    }
+
+    /// The engine gave these addresses. Their holder may be gone already.
+    pub(crate) fn granted(&mut self, grant: &Grant) {
+        let known_at = self.ends.version().unwrap_or_default();
+        for entry in &grant.entries {
+            self.busy.insert(entry.attachment.holder.clone());
+            for ip in &entry.ips {
+                self.ends.allocated(read::held(&entry.attachment, &ip.vrf, ip.address), known_at);
+            }
+        }
+    }
 
     /// What is to be done now. `owners` knows whose addresses are kept.
-    pub(crate) fn next(&mut self, _owners: &Owners, _now: Instant) -> Vec<Action> {
-        Vec::new()
+    pub(crate) fn next(&mut self, owners: &Owners, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if !self.leading {
+            return actions;
+        }
+        if !self.surveying && self.survey_at.is_none_or(|at| at <= now) {
+            self.surveying = true;
+            self.busy.clear();
+            actions.push(Action::Survey);
+        }
+        if self.round_at.is_none_or(|at| at <= now) {
+            self.round(now, &mut actions);
+        }
+        let (unsettled, freed): (Vec<Freed>, Vec<Freed>) =
+            self.ends.take().into_iter().partition(|freed| freed.former_of.is_some());
+        self.unsettled.extend(unsettled);
+        let settled = self.settled();
+        let freed: Vec<Freed> = freed.into_iter().chain(settled).collect();
+        actions.extend(freed.chunks(BATCH).map(|freed| Action::LookUp(freed.to_vec())));
+        actions.extend(self.nodes.writes(&self.ends));
+        let order = |(freed, found): (Freed, Found)| {
+            let mode = owners.mode(&found.owner, Some(&found.attachment));
+            Order { freed, mode, since: found.since }
+        };
+        let orders: Vec<Order> = self.found.drain(..).map(order).collect();
+        actions.extend(orders.chunks(BATCH).map(|orders| Action::Release(orders.to_vec())));
+        actions
+    }
+
+    /// What no spec holds for an earlier node any more; for the rest it is written now.
+    fn settled(&mut self) -> Vec<Freed> {
+        let mut settled = Vec::new();
+        for freed in std::mem::take(&mut self.unsettled) {
+            let name = freed.former_of.as_deref().unwrap_or_default();
+            if self.ends.is_settled(name, &freed.address) {
+                settled.push(freed);
+            } else {
+                self.nodes.touch(name);
+                self.unsettled.push(freed);
+            }
+        }
+        settled
+    }
+
+    fn round(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        self.round_at = Some(now + ROUND);
+        for freed in std::mem::take(&mut self.failed) {
+            self.ends.not_released(&freed);
+        }
+        for (node, version) in self.ends.round() {
+            self.nodes.reach(&node, version);
+        }
+        self.nodes.retry();
+        actions.extend(self.nodes.removals(&self.ends));
+        self.sayings.extend(self.patience.look(&self.ends.waiting(), &self.nodes, now));
     }
 
     /// When `next` has something to do, if nothing happens before.
     pub(crate) fn due(&self) -> Option<Instant> {
-        None
+        let survey = if self.surveying { None } else { self.survey_at };
+        survey.into_iter().chain(self.round_at).min()
     }
 
     /// Takes in what became of an action. `true`: addresses were freed, so that waiters may have their turn.
-    pub(crate) fn outcome(&mut self, outcome: Outcome, _now: Instant) -> bool {
-        match outcome {}
+    pub(crate) fn outcome(&mut self, outcome: Outcome, now: Instant) -> bool {
+        match outcome {
+            Outcome::Surveyed(survey) => {
+                self.surveying = false;
+                self.survey_at = Some(now + if survey.is_some() { SURVEY } else { ROUND });
+                if let Some(Survey { held, version }) = survey {
+                    self.ends.surveyed(held, version, &self.busy);
+                }
+                false
+            }
+            Outcome::LookedUp(looked_up) => {
+                for (freed, found) in looked_up {
+                    match found {
+                        Some(found) => self.found.push((freed, found)),
+                        None => self.ends.released(&freed.holder, &freed.address),
+                    }
+                }
+                false
+            }
+            Outcome::Released(released) => {
+                let mut any = false;
+                for (freed, is_released) in released {
+                    self.busy.insert(freed.holder.clone());
+                    if is_released {
+                        any = true;
+                        self.ends.released(&freed.holder, &freed.address);
+                    } else {
+                        self.failed.push(freed);
+                    }
+                }
+                any
+            }
+            Outcome::Removed => false,
+            Outcome::Written { node, spec, version } => {
+                self.nodes.written(&node, *spec, version, &mut self.ends);
+                false
+            }
+        }
+    }
+
+    /// Addresses of ended holders whose node is gone and whose proof is missing (R4).
+    pub(crate) fn lost(&self) -> usize {
+        self.ends.lost().map(|(_, count)| count).sum()
     }
 }
+
+#[cfg(test)]
+mod tests;

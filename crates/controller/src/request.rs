@@ -28,7 +28,7 @@ pub use grant::{granted_attachment, pod_grant, pod_refusal};
 pub use nad::{Nad, Nads};
 pub use owner::owner;
 pub use pod::{Interface, Reading, Wanted, keep_of, read};
-pub use settings::{Identity, OwnerKind, Settings};
+pub use settings::{Identity, MULTUS_NAMESPACE, OwnerKind, SettingError, Settings};
 pub use surge::{Rollout, surge_hint};
 pub use view::{Controller, NamespaceView, PodView, World};
 

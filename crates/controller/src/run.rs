@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use allotment_cluster::Backoff;
-use allotment_core::{Allocation, Object, ObjectKey};
-use allotment_engine::{Engine, EngineError, Handle, LedgerError, Options, Pages};
+use allotment_core::{Object, ObjectKey};
+use allotment_engine::{Engine, EngineError, Handle, LedgerError, Options};
 use jiff::Timestamp;
 use kube::Client;
 use tokio::sync::{mpsc, watch};
@@ -17,7 +17,7 @@ use crate::execute::{Executor, Outcome};
 use crate::feed::{Feed, Input};
 use crate::health::Health;
 use crate::leader::Elector;
-use crate::ledger::KubeLedger;
+use crate::ledger::{Keeper, KubeLedger};
 use crate::owners::families;
 use crate::request::Settings;
 use crate::world::World;
@@ -104,8 +104,8 @@ enum Lead {
 
 struct Opened {
     handle: Handle,
+    keeper: Keeper,
     in_force: BTreeMap<ObjectKey, Object>,
-    held: Vec<Allocation>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +120,16 @@ enum Unopened {
 struct Term {
     executor: Executor,
     outcomes: mpsc::UnboundedReceiver<Outcome>,
+    _keeping: Keeping,
+}
+
+/// Watches over the ledger's objects, as long as it is kept.
+struct Keeping(JoinHandle<()>);
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// What woke the loop.
@@ -137,10 +147,10 @@ impl Controller {
         let mut outcomes = Vec::new();
         loop {
             self.follow_term();
+            self.report();
             let woken = self.wait(&mut inputs, &mut outcomes).await;
             self.take(woken, &mut inputs, &mut outcomes).await;
             self.act().await;
-            self.report();
         }
     }
 
@@ -155,7 +165,10 @@ impl Controller {
             (Lead::None, false) | (_, true) => {}
             (_, false) => {
                 tracing::warn!("no longer leading: standing by");
-                self.lead = Lead::None;
+                if let Lead::Leading(term) = std::mem::replace(&mut self.lead, Lead::None) {
+                    let handle = term.executor.handle().clone();
+                    tokio::spawn(async move { handle.stop().await });
+                }
             }
         }
     }
@@ -164,6 +177,7 @@ impl Controller {
         let (client, runtime) = (self.client.clone(), tokio::runtime::Handle::current());
         self.lead = Lead::Opening(tokio::spawn(async move {
             let ledger = KubeLedger::new(client, runtime);
+            let keeper = ledger.keeper();
             let options = Options { pace: PACE, ..Options::default() };
             let opening = tokio::task::spawn_blocking(move || Engine::open_with(ledger, options));
             let handle = opening.await.map_err(|error| LedgerError::Unavailable {
@@ -173,9 +187,7 @@ impl Controller {
             let in_force = handle
                 .read(|state, _| state.objects().map(|object| (object.key(), object)).collect())
                 .await?;
-            let held = Pages::new(&handle, |_, _| true, |state, place| state.at(place));
-            let held = held.collect().await?.into_iter().filter(|held| held.state.is_held()).collect();
-            Ok(Opened { handle, in_force, held })
+            Ok(Opened { handle, keeper, in_force })
         }));
     }
 
@@ -213,15 +225,17 @@ impl Controller {
                     self.start(actions).await;
                 }
             }
-            Woken::Opened(Ok(Opened { handle, in_force, held })) => {
-                tracing::info!(objects = in_force.len(), addresses = held.len(), "the ledger is read");
+            Woken::Opened(Ok(Opened { handle, keeper, in_force })) => {
+                tracing::info!(objects = in_force.len(), "the ledger is read");
                 self.backoff.reset();
                 let (sender, outcomes) = mpsc::unbounded_channel();
-                self.health.opened(&handle);
+                self.health.opened(&handle, &keeper);
+                let engine = handle.clone();
+                let keeping = tokio::spawn(async move { keeper.run(&engine).await });
                 let metrics = Arc::clone(self.health.metrics());
                 let executor = Executor::new(self.client.clone(), handle, sender, metrics);
-                self.lead = Lead::Leading(Box::new(Term { executor, outcomes }));
-                self.world.begin(in_force, held);
+                self.lead = Lead::Leading(Box::new(Term { executor, outcomes, _keeping: Keeping(keeping) }));
+                self.world.begin(in_force);
             }
             Woken::Opened(Err(error)) => {
                 tracing::error!(%error, "the ledger cannot be read; trying again");

@@ -29,6 +29,8 @@ struct NodeView {
     labels: Labels,
     /// The UID of the node that an agent has published for; empty: none has.
     published: String,
+    /// The UID of the node that grants are made for, as it stands in the node's object; empty: none yet.
+    admitted: String,
 }
 
 /// Whose pods have to be looked at again.
@@ -59,11 +61,12 @@ impl Surroundings {
         })
     }
 
-    /// The node's UID, once its agent has published since it exists: before that nobody could prove that an address given
-    /// there is no longer used (R3).
+    /// The node's UID, once its agent has published since it exists, and grants for it are known to be for it: before that
+    /// nobody could prove that an address given there is no longer used (R3).
     pub(crate) fn serving(&self, node: &str) -> Option<&str> {
         let node = self.nodes.get(node)?;
-        (!node.uid.is_empty() && node.uid == node.published).then_some(&node.uid)
+        let is_serving = !node.uid.is_empty() && node.uid == node.published && node.uid == node.admitted;
+        is_serving.then_some(&node.uid)
     }
 
     pub(crate) fn namespace(&mut self, event: Event<Namespace>) -> Affected {
@@ -184,10 +187,12 @@ impl Surroundings {
     fn put_published(&mut self, object: &NodeAttachments) -> bool {
         let uid = object.status.as_ref().map_or("", |status| &status.node_uid);
         let view = self.nodes.entry(object.name_any().into()).or_default();
-        if view.published == uid {
+        let admitted = &object.spec.node_uid;
+        if view.published == uid && view.admitted == *admitted {
             return false;
         }
         uid.clone_into(&mut view.published);
+        admitted.clone_into(&mut view.admitted);
         true
     }
 
@@ -210,7 +215,8 @@ mod tests {
     }
 
     fn published(name: &str, uid: &str) -> NodeAttachments {
-        let mut object = NodeAttachments::new(name, NodeAttachmentsSpec::default());
+        let spec = NodeAttachmentsSpec { node_uid: uid.to_owned(), ..Default::default() };
+        let mut object = NodeAttachments::new(name, spec);
         object.status = Some(NodeAttachmentsStatus { node_uid: uid.to_owned(), ..Default::default() });
         object
     }

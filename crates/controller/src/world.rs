@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use allotment_core::{Allocation, Object, ObjectKey, ReleaseMode};
+use allotment_core::{Object, ObjectKey, ReleaseMode};
 use jiff::Timestamp;
 
 use crate::asks::{self, Asks};
@@ -41,7 +41,7 @@ pub(crate) struct World {
     pub(crate) owners: Owners,
     asks: Asks,
     events: Events,
-    releases: Releases,
+    pub(crate) releases: Releases,
     /// Kept addresses are being looked through or freed.
     sweeping: bool,
 }
@@ -92,10 +92,10 @@ impl World {
     }
 
     /// Leads from now on, with this in the ledger.
-    pub(crate) fn begin(&mut self, in_force: BTreeMap<ObjectKey, Object>, held: Vec<Allocation>) {
+    pub(crate) fn begin(&mut self, in_force: BTreeMap<ObjectKey, Object>) {
         self.pods.begin();
         self.objects.begin(in_force);
-        self.releases.begin(held);
+        self.releases.begin();
         self.asks.begin();
         self.owners.put_off();
         self.sweeping = false;
@@ -216,6 +216,7 @@ impl World {
             actions.extend(self.asks.next(now).into_iter().map(Action::Ask));
         }
         let sayings = self.pods.sayings.drain(..).chain(self.objects.sayings.drain(..));
+        let sayings = sayings.chain(self.releases.sayings.drain(..));
         actions.extend(sayings.filter_map(|saying| self.events.say(saying, now, clock)).map(Action::Event));
         actions
     }

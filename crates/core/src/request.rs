@@ -33,6 +33,9 @@ pub struct Want {
     /// Where `targets` come from; nothing where they are empty.
     pub source: Option<Choice>,
     pub ips: Asked,
+    /// The prefix lengths that addresses of `ips` were asked for with. One that is not the subnet's is refused: whoever wrote
+    /// it believes in another network than there is.
+    pub prefixes: Vec<(IpAddr, u8)>,
     pub family: FamilyWant,
     pub mac: Option<MacWant>,
     /// Live migration: share the address with the owner's present holder instead of waiting for its end (R5).

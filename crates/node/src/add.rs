@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use allotment_core::{Cidr, Dns, Family, GrantEntry, Object, ObjectKey, ObjectKind, Order, Request, State};
+use allotment_core::{Dns, Family, GrantEntry, Request};
 use allotment_engine::EngineError;
 use allotment_wire::CniCall;
-use allotment_wire::cni::{self, AddResult, AskedIp, CniArgs, Error, Net, NetConf, ResultIp, Section, code};
+use allotment_wire::cni::{self, AddResult, CniArgs, Error, Net, NetConf, ResultIp, Section};
 
 use crate::host_local::Sets;
 use crate::implied::{Ground, Lent};
@@ -29,7 +29,6 @@ impl EngineVerbs {
             Section::Ours(_) => {
                 let want = request.wants.first_mut().expect("a framed request has one want");
                 request::fill(want, &conf, &args)?;
-                self.check_prefixes(&conf.asked(&args)?.ips).await?;
                 result_of(self.allocate(request, deadline).await?)
             }
             Section::HostLocal(section) => {
@@ -87,49 +86,6 @@ impl EngineVerbs {
         }
         outcome.map(|grant| grant.entries).map_err(|why| self.failed(why))
     }
-
-    /// Multus and Podman ask for addresses with a prefix length. One that is not the subnet's would end up nowhere, but
-    /// whoever wrote it believes in another network than there is.
-    async fn check_prefixes(&self, asked: &[AskedIp]) -> Result<(), Error> {
-        let asked: Vec<Net> =
-            (asked.iter()).filter_map(|ip| Some(Net { address: ip.address, prefix: ip.prefix? })).collect();
-        if asked.is_empty() {
-            return Ok(());
-        }
-        let wrong =
-            self.engine.read(move |state, _| asked.into_iter().find_map(|net| other_prefix(state, net)));
-        match wrong.await.map_err(|why| self.failed(why))? {
-            None => Ok(()),
-            Some((net, subnet, cidr)) => Err(Error::new(
-                code::INVALID_CONFIG,
-                format!(
-                    "{net} is asked for with prefix length {}, and subnet `{subnet}` is {cidr}",
-                    net.prefix
-                ),
-                format!("ask for {}, with or without /{}", net.address, cidr.prefix()),
-            )),
-        }
-    }
-}
-
-/// A subnet that the address lies in, if all of those have other prefix lengths. Which VRF it will be is not known yet.
-fn other_prefix(state: &State, net: Net) -> Option<(Net, String, Cidr)> {
-    let mut found = None;
-    for vrf in state.vrfs() {
-        let Some(located) = state.locate(vrf, net.address) else { continue };
-        let key = ObjectKey { kind: ObjectKind::Subnet, name: located.subnet };
-        let Some(Object::Subnet(spec)) = state.object(&key) else { continue };
-        // What a configuration implies is nobody else's network.
-        if spec.order == Order::NextAfterLast {
-            continue;
-        }
-        match spec.cidr(Family::of(net.address)) {
-            Some(cidr) if cidr.prefix() == net.prefix => return None,
-            Some(&cidr) => found = Some((net, key.name, cidr)),
-            None => {}
-        }
-    }
-    found
 }
 
 /// Routes without a router go to the subnet's gateway, if it has one; a default route is there only if the subnet says

@@ -73,6 +73,7 @@ pub(crate) fn fill(want: &mut Want, conf: &NetConf, args: &CniArgs) -> Result<()
         false if by_attachment => Some(Choice::Request),
         false => Some(Choice::Network),
     };
+    want.prefixes = asked.ips.iter().filter_map(|ip| Some((ip.address, ip.prefix?))).collect();
     let addresses = addresses(&asked.ips);
     // Asked of this one attachment it wants all of them. The list of a configuration is shared by all that have it: each
     // takes what is left.

@@ -303,6 +303,22 @@ impl Ends {
         }
     }
 
+    /// What was taken and not heard of again is judged anew: whoever took it is no more.
+    pub fn again(&mut self) {
+        let mut ended = Vec::new();
+        for (pod, holder) in &mut self.holders {
+            for place in &mut holder.held {
+                place.is_taken = false;
+            }
+            if matches!(holder.life, Life::Ended(_)) {
+                ended.push(Name::clone(pod));
+            }
+        }
+        for pod in ended {
+            self.judge_holder(&pod);
+        }
+    }
+
     fn place(&mut self, pod: &str, address: &Address) -> Option<&mut Place> {
         self.holders.get_mut(pod)?.held.iter_mut().find(|place| place.is(address))
     }

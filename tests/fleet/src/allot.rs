@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::played::node_attachments;
 use crate::programs::root;
-use crate::{ControlPlane, Life, Plugin, Server, ports};
+use crate::{ControlPlane, Life, Plugin, Server, plain, ports};
 
 const READY_LIMIT: Duration = Duration::from_mins(1);
 
@@ -109,6 +109,11 @@ impl Allot {
 }
 
 impl Controller {
+    /// What /readyz says: `ok, leading`, or why it is not ready.
+    pub fn readiness(&self) -> Result<String> {
+        plain::get(&self.metrics, "/readyz")
+    }
+
     /// Starts it and waits until it answers on its metrics' address; it need not lead.
     pub fn start(&self) -> Result<()> {
         self.server.start()?;

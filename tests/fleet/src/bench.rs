@@ -6,10 +6,14 @@ use allotment_fleet::{ControlPlane, Durability, Settings, bin};
 use allotment_lab::figures::{Machine, Row, table};
 use anyhow::{Context, Result};
 
+mod ai;
 mod crowd;
 mod grants;
+mod held;
+mod leader;
 mod meter;
 mod ours;
+mod quiet;
 mod scene;
 mod stage;
 mod system;
@@ -26,7 +30,9 @@ pub(crate) async fn run(folder: &Path, output: Output) -> Result<()> {
     let bin = bin()?.canonicalize()?;
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let machine = Machine::look(folder)?;
-    let rows = crowd::rows(&plane(folder)?, &bin).await?;
+    let mut rows = crowd::rows(&plane(folder)?, &bin).await?;
+    rows.extend(ai::rows(&plane(folder)?, &bin).await?);
+    rows.extend(held::rows(&plane(folder)?, &bin).await?);
     print(output, &machine, &rows);
     Ok(())
 }

@@ -25,6 +25,7 @@ mod multus;
 mod netns;
 pub mod objects;
 mod pki;
+pub mod plain;
 mod played;
 mod plugin;
 mod pods;

@@ -2,14 +2,13 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use allotment_lab::Programs;
 use allotment_lab::figures::{Bar, Row, Times, digits};
-use allotment_lab::{Programs, run};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::json;
 
 use super::machine::{self, Disk};
@@ -169,21 +168,4 @@ fn stub(programs: &Programs) -> Result<Caller> {
     });
     let ipam = json!({"type": "allotment", "subnets": ["bench"], "socket": STUB});
     Ok(Caller::new(&allotment_lab::find("allotment", &programs.cni_path)?, &ipam))
-}
-
-/// A static program that does nothing, built as the plugin is.
-pub(crate) fn build_empty(target: &Path) -> Result<PathBuf> {
-    let source = target.join("empty.rs");
-    let program = target.join("empty");
-    std::fs::write(&source, "fn main() {}\n").with_context(|| source.display().to_string())?;
-    let mut rustc = Command::new("rustc");
-    rustc.args([
-        "--edition=2024",
-        "-Copt-level=s",
-        "-Cpanic=abort",
-        "-Cstrip=symbols",
-        "-Ctarget-feature=+crt-static",
-    ]);
-    run(rustc.arg("-o").args([&program, &source]).stdin(Stdio::null()))?;
-    Ok(program)
 }

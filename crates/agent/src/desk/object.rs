@@ -13,6 +13,8 @@ pub(super) struct Object {
     state: Stored,
     /// What it was after our last write.
     written: Option<(ResourceVersion, NodeAttachmentsStatus)>,
+    /// What is being written: the watch may show it before the write is answered.
+    writing: Option<NodeAttachmentsStatus>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -78,7 +80,8 @@ impl Desk {
                 return;
             }
             // Somebody else wrote it, or it came from a backup.
-            if version > *written && object.status.as_ref() != Some(status) {
+            let is_ours = [Some(status), self.object.writing.as_ref()].contains(&object.status.as_ref());
+            if version > *written && !is_ours {
                 self.book.not_published();
             }
         }
@@ -106,7 +109,9 @@ impl Desk {
         let publication = self.book.publish()?;
         let durable = self.write(publication.records, None);
         let report = publication.report;
-        Some(Publication { durable, status: self.status(&report), report, replaces })
+        let status = self.status(&report);
+        self.object.writing = Some(status.clone());
+        Some(Publication { durable, status, report, replaces })
     }
 
     /// It is stored; as the API server has it now.

@@ -28,9 +28,30 @@ pub struct NodeAttachmentsSpec {
     /// The epoch under which the agent is to publish its full inventory (L6).
     #[serde(default)]
     pub epoch: u64,
+    /// UID of the Node that grants for this name are made for; empty: none yet (R3).
+    #[serde(rename = "nodeUID", default, skip_serializing_if = "String::is_empty")]
+    pub node_uid: String,
+    /// What earlier Nodes of this name were granted and are not proved to have given up (R4).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<Former>,
+    /// UIDs of Nodes of this name that a person says are gone for good (`allot node forget`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forgotten: Vec<String>,
     /// Answers to `asks` of the status, until the ask is gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,
+}
+
+/// An address that an earlier Node of a name may still use.
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Former {
+    pub vrf: String,
+    pub address: IpAddr,
+    /// UID of that Node.
+    #[serde(rename = "nodeUID")]
+    pub node_uid: String,
 }
 
 /// What a node's agent says; its own half.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Instant;
 
+use allotment_cluster::Backoff;
 use allotment_core::{
     Allocation, AllocationState, Object, ObjectKey, Release, ReleaseMode, State, Timestamp, Usage,
 };
@@ -26,37 +27,41 @@ pub(super) fn usage(state: &State, now: Timestamp) -> BTreeMap<ObjectKey, Vec<Us
 
 /// An address that is reserved for its owner and in use by nobody.
 pub(super) fn kept(allocation: Allocation) -> Option<Kept> {
-    let Allocation { vrf, address, state, owner, attachments, .. } = allocation;
+    let Allocation { vrf, address, state, owner, attachments, since, .. } = allocation;
     let attachment = attachments.into_iter().next();
-    (state == AllocationState::Reserved).then_some(Kept { vrf, address, owner, attachment })
+    (state == AllocationState::Reserved).then_some(Kept { vrf, address, owner, attachment, since })
 }
 
 /// Frees kept addresses. Whether all of them are.
 pub(super) async fn free(handle: &Handle, kept: Vec<Kept>) -> bool {
-    let releases = kept.into_iter().map(|Kept { vrf, address, attachment, .. }| {
+    let releases = kept.into_iter().map(|Kept { vrf, address, attachment, since, .. }| {
         let holder = attachment.map(|attachment| attachment.holder).unwrap_or_default();
-        release(handle, vrf, address, holder, "its owner is gone, or no longer needs it")
+        let release = Release::Address { vrf, address, holder, mode: ReleaseMode::Cool, since: Some(since) };
+        perform(handle, release, "its owner is gone, or no longer needs it")
     });
     join_all(releases).await.into_iter().all(|freed| freed)
 }
 
-/// Gives back addresses of a pod that nobody has seen.
+/// Gives back addresses of a pod that nobody has seen, as soon as the ledger can be written.
 pub(super) async fn give_back(handle: &Handle, pod: &str, unseen: Vec<(String, IpAddr)>) {
-    let releases = unseen
-        .into_iter()
-        .map(|(vrf, address)| release(handle, vrf, address, pod.to_owned(), "the pod shows another grant"));
-    join_all(releases).await;
+    for (vrf, address) in unseen {
+        let mut backoff = Backoff::default();
+        let release =
+            Release::Address { vrf, address, holder: pod.to_owned(), mode: ReleaseMode::Cool, since: None };
+        while !perform(handle, release.clone(), "the pod shows another grant").await {
+            backoff.wait().await;
+        }
+    }
 }
 
-async fn release(handle: &Handle, vrf: String, address: IpAddr, holder: String, why: &str) -> bool {
-    let release = Release::Address { vrf, address, holder, mode: ReleaseMode::Cool, since: None };
+async fn perform(handle: &Handle, release: Release, why: &str) -> bool {
     match handle.release(release, Instant::now() + DECIDE).await {
         Ok(before) => {
             audit::released(&before, "cooling", why);
             true
         }
         Err(error) => {
-            tracing::warn!(%address, %error, why, "an address was not released");
+            tracing::warn!(%error, why, "an address was not released");
             false
         }
     }

@@ -4,11 +4,14 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use allotment_api::v1alpha1::{Answer, IPPool, NodeAttachments, ObjectStatus, Reservation, Subnet};
+use allotment_api::v1alpha1::{
+    Answer, IPPool, NodeAttachments, NodeAttachmentsSpec, ObjectStatus, Reservation, Subnet,
+};
 use allotment_cluster::Pod;
 use allotment_core::{ObjectKey, ObjectKind};
+use allotment_proof::Version;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::ClusterResourceScope;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
@@ -20,6 +23,7 @@ use crate::kubernetes::{FIELD_MANAGER, code};
 use crate::metrics::{Metrics, Written};
 use crate::objects::FINALIZER;
 use crate::pods::{Patched, Place};
+use crate::release::Spec;
 
 /// A write that has not been answered by then is tried again.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -84,10 +88,8 @@ impl Writer {
     ) -> Patched {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &place.namespace);
         let (params, patch) = (ours(), Patch::<()>::Json(patch));
-        let failure = match self.write(what, api.patch_metadata(&place.name, &params, &patch)).await {
-            Ok(_) => return Patched::Done,
-            Err(failure) => failure,
-        };
+        let patched = self.write(what, api.patch_metadata(&place.name, &params, &patch)).await;
+        let Err(failure) = patched else { return Patched::Done };
         match failure.code() {
             Some(404) => Patched::Gone,
             // What it tests does not hold (422), or somebody wrote at the same moment (409).
@@ -110,6 +112,38 @@ impl Writer {
         // The UID keeps it from another object of this name.
         let patch = Patch::Merge(json!({"metadata": {"uid": uid}, "spec": {"answers": answers}}));
         self.write(Written::Answers, api.patch_metadata(node, &ours(), &patch)).await.map(drop)
+    }
+
+    /// A version of pods, read now.
+    pub(super) async fn pods_version(&self) -> Result<Version, Failure> {
+        let api: Api<Pod> = Api::all(self.client.clone());
+        let list = answered(api.list_metadata(&ListParams::default().limit(1))).await?;
+        Ok(version(list.metadata.resource_version.as_deref()))
+    }
+
+    /// Our half of a node's object; returns its version then.
+    pub(super) async fn spec(&self, node: &str, spec: &Spec) -> Result<Version, Failure> {
+        let api: Api<NodeAttachments> = Api::all(self.client.clone());
+        let NodeAttachmentsSpec { node_uid, former, forgotten, reach, .. } = spec.clone().into_object();
+        let patch = json!({
+            "metadata": {"uid": spec.uid, "resourceVersion": spec.replaces.to_string()},
+            "spec": {"nodeUID": node_uid, "former": former, "forgotten": forgotten, "reach": reach},
+        });
+        let patch = Patch::Merge(patch);
+        let done = self.write(Written::Node, api.patch_metadata(node, &ours(), &patch)).await?;
+        Ok(version(done.metadata.resource_version.as_deref()))
+    }
+
+    pub(super) async fn remove_attachments(
+        &self,
+        node: &str,
+        uid: String,
+        version: Version,
+    ) -> Result<(), Failure> {
+        let api: Api<NodeAttachments> = Api::all(self.client.clone());
+        let preconditions = Preconditions { uid: Some(uid), resource_version: Some(version.to_string()) };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        self.write(Written::Node, api.delete(node, &params)).await.map(drop)
     }
 
     pub(super) async fn event(&self, action: events::Action) -> Result<(), Failure> {
@@ -180,6 +214,11 @@ impl Writer {
             self.write(what, api.patch_metadata(name, &params, &patch)).await.map(drop)
         }
     }
+}
+
+/// The oldest where it is no number: it proves nothing.
+fn version(text: Option<&str>) -> Version {
+    Version(text.and_then(|text| text.parse().ok()).unwrap_or_default())
 }
 
 async fn answered<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failure> {

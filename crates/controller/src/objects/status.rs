@@ -1,13 +1,11 @@
 //! What an object's status says.
 
-use allotment_api::v1alpha1::condition::{ACCEPTED, CONFLICT, HELD, INVALID};
+use allotment_api::v1alpha1::condition::{ACCEPTED, CONFLICT, HELD, IN_USE, INVALID, READY};
 use allotment_api::v1alpha1::{Condition, ObjectStatus, UsageStatus};
 use allotment_core::{ObjectError, Usage};
 use jiff::Timestamp;
 
 use super::{Declared, Verdict};
-
-pub(crate) use allotment_api::v1alpha1::condition::{IN_USE, READY};
 
 /// The status of an object; times of conditions that say the same as before are kept.
 pub(super) fn of(

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use allotment_api::annotation::{PodGrant, PodRefusal};
+use allotment_api::annotation::{GrantedAttachment, PodGrant, PodRefusal};
 use allotment_cluster::ResourceVersion;
 use allotment_core::Grant;
 use jiff::Timestamp;
@@ -95,27 +95,43 @@ impl Open {
         }
     }
 
-    /// What was given now, and the whole grant of the pod with it.
-    pub(super) fn with(&self, uid: &str, asking: &Asking, grant: &Grant) -> (PodGrant, PodGrant) {
-        let mut given = pod_grant(uid, &asking.interfaces, grant);
-        given.node_uid.clone_from(&asking.node_uid);
-        given.retained = asking.retained;
+    /// What the pod has shown so far, and what was given now.
+    pub(super) fn whole(&self, uid: &str, given: &PodGrant) -> PodGrant {
         let mut whole = given.clone();
         if let Some(shown) = self.shown.grant(uid) {
             whole.attachments.splice(0..0, shown.attachments);
         }
-        (given, whole)
+        whole
     }
 }
 
+impl Asking {
+    /// What was given now.
+    pub(super) fn given(&self, uid: &str, grant: &Grant) -> PodGrant {
+        let mut given = pod_grant(uid, &self.interfaces, grant);
+        given.node_uid.clone_from(&self.node_uid);
+        given.retained = self.retained;
+        given
+    }
+}
+
+/// Whether both have the same interface.
+pub(super) fn meet(shown: &PodGrant, given: &PodGrant) -> bool {
+    let mut all = shown.attachments.iter();
+    all.any(|shown| {
+        let is_it =
+            |given: &GrantedAttachment| given.interface == shown.interface && given.network == shown.network;
+        given.attachments.iter().any(is_it)
+    })
+}
+
 /// What was given and is not in the grant that the pod shows instead. Nobody has seen it.
-pub(super) fn unseen(uid: &Uid, given: &PodGrant, shown: &Shown) -> Option<Action> {
-    let shown = shown.grant(uid)?;
+pub(super) fn unseen(uid: &Uid, given: &PodGrant, shown: &PodGrant) -> Option<Action> {
     let addresses = |grant: &PodGrant| -> Vec<(String, IpAddr)> {
         let ips = grant.attachments.iter().flat_map(|attachment| &attachment.ips);
         ips.map(|ip| (ip.vrf.clone(), ip.address)).collect()
     };
-    let seen = addresses(&shown);
+    let seen = addresses(shown);
     let unseen: Vec<_> = addresses(given).into_iter().filter(|address| !seen.contains(address)).collect();
     (!unseen.is_empty()).then(|| Action::GiveBack { uid: Uid::clone(uid), unseen })
 }

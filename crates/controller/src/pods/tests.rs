@@ -20,7 +20,8 @@ fn listed<K>(objects: Vec<K>) -> Event<K> {
 }
 
 fn published(node: &str) -> NodeAttachments {
-    let mut object = NodeAttachments::new(node, NodeAttachmentsSpec::default());
+    let spec = NodeAttachmentsSpec { node_uid: format!("{node}-uid"), ..Default::default() };
+    let mut object = NodeAttachments::new(node, spec);
     object.status = Some(NodeAttachmentsStatus { node_uid: format!("{node}-uid"), ..Default::default() });
     object
 }
@@ -201,6 +202,20 @@ fn l4_whoever_loses_gives_back_what_nobody_has_seen() {
         {"address": "10.0.0.9", "prefix": 24, "vrf": "default", "subnet": "a"}]}]});
     let now = Patched::Changed(Box::new(pod("web", 2, &[(GRANT, &theirs.to_string())])));
     assert_eq!(scene.patched("web-uid", now), [r#"give back web-uid [("default", 10.0.0.2)]"#]);
+    assert!(scene.next().is_empty());
+    assert_eq!(scene.pods.open(), 0);
+}
+
+#[test]
+fn l4_whoever_reads_another_grant_while_asking_adds_nothing_to_it() {
+    let mut scene = Scene::new();
+    scene.applied(pod("web", 1, &[]));
+    scene.next();
+    let theirs = json!({"pod": "web-uid", "attachments": [{"interface": "eth0", "ips": [
+        {"address": "10.0.0.9", "prefix": 24, "vrf": "default", "subnet": "a"}]}]});
+    scene.applied(pod("web", 2, &[(GRANT, &theirs.to_string())]));
+    let back = scene.answered("web-uid", Ok(given("10.0.0.2")));
+    assert_eq!(back, [r#"give back web-uid [("default", 10.0.0.2)]"#]);
     assert!(scene.next().is_empty());
     assert_eq!(scene.pods.open(), 0);
 }

@@ -40,6 +40,7 @@ pub(super) fn want(
         targets,
         source,
         ips: ips(owned, slot, entry, &args.ips, &network.ips)?,
+        prefixes: prefixes([own, &args, network], slot),
         family: family.map_or(FamilyWant::All, to_family),
         mac: mac_of(owned, slot, entry, args_mac)?,
         join: owned.join,
@@ -106,6 +107,12 @@ fn ips(
         _ if network.is_empty() => Ok(Asked::Nothing),
         _ => Ok(Asked::OneOf(addresses(network))),
     }
+}
+
+/// The prefix lengths that are given with any of the addresses; those of addresses that others replace are never looked at.
+fn prefixes(wishes: [&Wish; 3], slot: &Slot) -> Vec<(std::net::IpAddr, u8)> {
+    let all = wishes.into_iter().flat_map(|wish| &wish.ips).chain(&slot.ips);
+    all.filter_map(|ip| Some((ip.address, ip.prefix?))).collect()
 }
 
 fn mac_of(

@@ -17,7 +17,10 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config, Resource, ResourceExt};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::watch;
@@ -44,6 +47,8 @@ impl Deref for Cluster {
 
 /// Runs a test on a clean cluster.
 pub(crate) fn on_cluster(test: impl AsyncFnOnce(&Cluster)) {
+    // A test that fails shows what was logged.
+    let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing::Level::INFO).try_init();
     let turn = turn();
     let client = turn.client();
     let cluster = Cluster { turn, client };
@@ -108,15 +113,15 @@ impl Cluster {
 
     /// Starts a controller.
     pub(crate) fn controller(&self) -> Controller {
-        let (stop, stopping) = watch::channel(false);
-        let health = Arc::new(Health::default());
-        let run = allotment_controller::run(
-            self.client.clone(),
-            Settings::default(),
-            Arc::clone(&health),
-            stopping,
-        );
-        Controller { health, stop, running: tokio::spawn(run) }
+        Controller::start(self.client.clone())
+    }
+
+    /// Starts one whose lease is in this namespace.
+    pub(crate) async fn controller_in(&self, namespace: &str) -> Controller {
+        let read = Kubeconfig::read_from(self.plane.kubeconfig()).unwrap();
+        let mut config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.unwrap();
+        namespace.clone_into(&mut config.default_namespace);
+        Controller::start(Client::try_from(config).unwrap())
     }
 
     pub(crate) async fn apply(&self, yaml: &str) {
@@ -202,6 +207,14 @@ impl Cluster {
         self.pod_api(namespace).get(name).await.unwrap().metadata.annotations.unwrap_or_default()
     }
 
+    /// Waits until this controller leads and serves.
+    pub(crate) async fn leads(&self, controller: &Controller) {
+        self.until("the controller leads", async || {
+            (controller.health.leads() && controller.health.unready().is_none()).then_some(())
+        })
+        .await;
+    }
+
     /// The subnet's condition `Ready`, once it speaks of the present generation.
     pub(crate) async fn ready(&self, name: &str) -> (String, String, String) {
         let api = self.api::<Subnet>();
@@ -224,6 +237,13 @@ pub(crate) struct Controller {
 }
 
 impl Controller {
+    fn start(client: Client) -> Controller {
+        let (stop, stopping) = watch::channel(false);
+        let health = Arc::new(Health::default());
+        let run = allotment_controller::run(client, Settings::default(), Arc::clone(&health), stopping);
+        Controller { health, stop, running: tokio::spawn(run) }
+    }
+
     /// As SIGTERM does.
     pub(crate) async fn stop(self) {
         self.stop.send(true).unwrap();
@@ -234,6 +254,24 @@ impl Controller {
     pub(crate) async fn kill(self) {
         self.running.abort();
         let _ = self.running.await;
+    }
+}
+
+impl Controller {
+    /// How often something was written, with this outcome.
+    pub(crate) fn wrote(&self, what: &str, outcome: &str) -> u64 {
+        let mut registry = Registry::default();
+        self.health.register(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        let begin = format!("writes_total{{what=\"{what}\",outcome=\"{outcome}\"}} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&begin));
+        line.map_or(0, |count| count.parse().unwrap())
+    }
+
+    /// How often the ledger was written.
+    pub(crate) fn commits(&self) -> u64 {
+        self.health.engine().map_or(0, |(engine, _)| engine.metrics().commits.get())
     }
 }
 

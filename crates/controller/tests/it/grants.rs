@@ -1,5 +1,7 @@
 //! From a bound pod to its grant.
 
+use std::collections::HashSet;
+
 use allotment_api::annotation::{GRANT, REFUSAL, SUBNETS};
 use allotment_fleet::Template;
 
@@ -44,6 +46,70 @@ fn c7_a_refused_pod_says_why_once_and_is_granted_when_there_is_room() {
         assert_eq!(addresses(&cluster.grant("default", "second").await), ["10.41.0.3"]);
         let annotations = cluster.annotations("default", "second").await;
         assert!(annotations.contains_key(GRANT) && !annotations.contains_key(REFUSAL), "{annotations:?}");
+        controller.stop().await;
+    });
+}
+
+#[test]
+fn a_crowd_costs_a_patch_each_and_few_commits() {
+    const PODS: u64 = 300;
+    on_cluster(async |cluster| {
+        cluster.subnet("wide", "10.42.0.0/16", "").await;
+        cluster.nodes(&["n1", "n2"]).await;
+        let controller = cluster.controller();
+        cluster.leads(&controller).await;
+        let commits = controller.commits();
+        let node = |n: u64| if n % 2 == 0 { "n1" } else { "n2" };
+        let pod = |n| Template::new("default", &format!("p{n}")).on(node(n)).annotate(SUBNETS, "wide");
+        cluster.pods().create_all(&(0..PODS).map(pod).collect::<Vec<_>>()).await.unwrap();
+        let mut given = HashSet::new();
+        for n in 0..PODS {
+            given.extend(addresses(&cluster.grant("default", &format!("p{n}")).await));
+        }
+        assert_eq!(given.len() as u64, PODS, "each has its own");
+        cluster
+            .until("all patches are answered", async || {
+                (controller.wrote("grant", "done") == PODS).then_some(())
+            })
+            .await;
+        assert_eq!(controller.wrote("grant", "changed") + controller.wrote("grant", "failed"), 0);
+        let commits = controller.commits() - commits;
+        assert!(commits <= PODS / 5, "{commits} commits for {PODS} pods");
+        // A new leader has nothing to do for them.
+        controller.kill().await;
+        let next = cluster.controller();
+        cluster.leads(&next).await;
+        let more = Template::new("default", "late").on("n1").annotate(SUBNETS, "wide");
+        cluster.pods().create(&more).await.unwrap();
+        let late = addresses(&cluster.grant("default", "late").await);
+        assert!(given.is_disjoint(&late.into_iter().collect()));
+        assert_eq!((next.wrote("grant", "done"), next.commits()), (1, 1));
+        next.stop().await;
+    });
+}
+
+#[test]
+fn r3_nothing_is_given_on_a_node_whose_agent_has_not_published() {
+    on_cluster(async |cluster| {
+        cluster.subnet("rack-b", "10.43.0.0/24", "").await;
+        cluster.pods().nodes(&["n1"]).await.unwrap();
+        let controller = cluster.controller();
+        cluster.leads(&controller).await;
+        let pod = |name: &str| Template::new("default", name).on("n1").annotate(SUBNETS, "rack-b");
+        cluster.pods().create(&pod("early")).await.unwrap();
+        // A second node serves: what it is given comes after the first was looked at.
+        cluster.nodes(&["n2"]).await;
+        cluster
+            .pods()
+            .create(&Template::new("default", "other").on("n2").annotate(SUBNETS, "rack-b"))
+            .await
+            .unwrap();
+        cluster.grant("default", "other").await;
+        assert!(!cluster.annotations("default", "early").await.contains_key(GRANT));
+        cluster.publish("n1").await;
+        let grant = cluster.grant("default", "early").await;
+        assert_eq!(addresses(&grant), ["10.43.0.3"]);
+        assert!(!grant.node_uid.is_empty());
         controller.stop().await;
     });
 }

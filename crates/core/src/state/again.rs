@@ -92,6 +92,10 @@ impl Planner<'_> {
         if let Some(asked) = present.iter().find_map(|picked| self.named_instead(want, picked, present)) {
             return Err(self.differs(want, &asked, present));
         }
+        for picked in present.iter().filter(|picked| picked.subnet != NONE && !want.prefixes.is_empty()) {
+            let spec = &self.state.objects.subnets.get(picked.subnet).spec;
+            self.check_prefix(want, spec, picked.place.address())?;
+        }
         self.taken.extend(present.iter().map(|picked| picked.place));
         Ok(())
     }

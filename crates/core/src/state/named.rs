@@ -12,7 +12,7 @@ use super::record::NONE;
 use super::refuse;
 use super::targets::Drawn;
 use crate::address::key_of;
-use crate::{AllocationState, Choice, Family, FamilyWant, IpRange, Pick, Refusal, Rule, Want};
+use crate::{AllocationState, Choice, Family, FamilyWant, IpRange, Pick, Refusal, Rule, SubnetSpec, Want};
 
 /// How many addresses of a reservation are looked at before the owner draws like anybody else.
 const RESERVED_SCAN_MAX: usize = 65_536;
@@ -118,6 +118,7 @@ impl Planner<'_> {
         if let Some(what) = Objects::nobodys(&subnet.spec, ip) {
             return Err(refuse::nobodys(self.request, &subnet.spec, ip, what));
         }
+        self.check_prefix(want, &subnet.spec, ip)?;
         if !subnet.spec.within.is_empty() && !subnet.spec.within.iter().any(|range| range.contains(ip)) {
             return Err(refuse::not_within(self.request, &subnet.spec, ip));
         }
@@ -135,6 +136,13 @@ impl Planner<'_> {
         let how = self.availability(want, place, pick)?;
         let rule = Rule { choice: target.choice, pick };
         Ok(Picked { place, subnet: target.subnet, pool, record: None, rule, how })
+    }
+
+    /// Whether an address was asked for with its subnet's prefix length, or with none.
+    pub(super) fn check_prefix(&self, want: &Want, spec: &SubnetSpec, ip: IpAddr) -> Result<(), Refusal> {
+        let Some(cidr) = spec.cidr(Family::of(ip)) else { return Ok(()) };
+        let asked = want.prefixes.iter().find(|&&(address, prefix)| address == ip && prefix != cidr.prefix());
+        asked.map_or(Ok(()), |&(_, prefix)| Err(refuse::other_prefix(self.request, spec, cidr, ip, prefix)))
     }
 
     /// Whether an address is free for this owner now.

@@ -307,6 +307,20 @@ pub(super) fn interface_twice(request: &Request, want: &Want) -> Refusal {
     Refusal::new(Code::Invalid, text, hint)
 }
 
+pub(super) fn other_prefix(
+    request: &Request,
+    spec: &SubnetSpec,
+    cidr: &crate::Cidr,
+    ip: IpAddr,
+    asked: u8,
+) -> Refusal {
+    let text = format!(
+        "{} asks for {ip} with prefix length {asked}, and subnet `{}` is {cidr}",
+        request.owner, spec.name
+    );
+    Refusal::new(Code::Invalid, text, format!("ask for {ip}, with or without /{}", cidr.prefix()))
+}
+
 pub(super) fn twice_in_request(request: &Request, ip: IpAddr) -> Refusal {
     let text = format!("{} asks for {ip} on two interfaces", request.owner);
     Refusal::new(Code::Invalid, text, "ask for each address once")

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-const GRANT: &str = "allotment.dev/grant";
+pub(crate) const GRANT: &str = "allotment.dev/grant";
 
 /// By pod UID.
 type Seen = Arc<Mutex<HashMap<String, Instant>>>;

@@ -1,11 +1,9 @@
 //! What a stretch of time cost: requests, bytes, processors.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
-use allotment_fleet::{ControlPlane, Server};
+use allotment_fleet::{ControlPlane, Server, plain};
 use anyhow::{Context, Result};
 use kube::Client;
 use nix::sys::resource::{UsageWho, getrusage};
@@ -28,7 +26,8 @@ pub(crate) struct Reading {
 pub(crate) async fn read(plane: &ControlPlane, client: &Client, servers: &[&Server]) -> Result<Reading> {
     let request = hyper::http::Request::get("/metrics").body(Vec::new())?;
     let api_server = client.request_text(request).await.context("kube-apiserver's metrics")?;
-    let etcd = plain_get(plane.etcd_url(), "/metrics").context("etcd's metrics")?;
+    let etcd =
+        plain::get(plane.etcd_url().trim_start_matches("http://"), "/metrics").context("etcd's metrics")?;
     let mut reading = Reading {
         requests: requests(&api_server),
         written: sum(&etcd, "etcd_disk_wal_write_bytes_total"),
@@ -68,10 +67,31 @@ impl Reading {
         self.requests.get(request).copied().unwrap_or(0)
     }
 
-    /// How many requests of all kinds but these.
-    pub(crate) fn count_without(&self, others: &[&str]) -> u64 {
-        let rest = self.requests.iter().filter(|(name, _)| !others.contains(&name.as_str()));
-        rest.map(|(_, count)| count).sum()
+    /// Counts what came later as well.
+    pub(crate) fn add(&mut self, later: Reading) {
+        for (name, count) in later.requests {
+            *self.requests.entry(name).or_default() += count;
+        }
+        self.written += later.written;
+        for (name, seconds) in later.cpu {
+            *self.cpu.entry(name).or_default() += seconds;
+        }
+        self.resident = later.resident;
+    }
+
+    /// How many requests, leases aside.
+    #[expect(clippy::cast_precision_loss, reason = "some thousand")]
+    pub(crate) fn without_leases(&self) -> f64 {
+        let rest = self.requests.iter().filter(|(name, _)| !name.ends_with(" leases"));
+        rest.map(|(_, count)| *count as f64).sum()
+    }
+
+    /// Every kind of request with how often, the most frequent first; leases aside.
+    pub(crate) fn summary(&self) -> String {
+        let mut kinds: Vec<_> = self.requests.iter().filter(|(name, _)| !name.ends_with(" leases")).collect();
+        kinds.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let kinds = kinds.into_iter().map(|(name, count)| format!("{count} {name}"));
+        kinds.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -119,15 +139,6 @@ fn number(text: &str) -> u64 {
     text.trim().parse::<f64>().map_or(0, |value| value.round() as u64)
 }
 
-/// etcd has no TLS here, and our clients of Kubernetes speak nothing else.
-fn plain_get(url: &str, path: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(url.trim_start_matches("http://"))?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,6 +171,6 @@ apiserver_request_total{code=\"200\",resource=\"\",subresource=\"/readyz\",verb=
         };
         let grown = reading(5, 2).since(&reading(3, 2));
         assert_eq!(grown.requests, [("PATCH pods".to_owned(), 2)].into());
-        assert_eq!((grown.count("PATCH pods"), grown.count_without(&["PATCH pods"])), (2, 0));
+        assert_eq!((grown.count("PATCH pods"), grown.summary()), (2, "2 PATCH pods".to_owned()));
     }
 }

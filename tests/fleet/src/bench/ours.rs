@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use allotment_fleet::{Pod, Template};
+use allotment_fleet::Template;
 use anyhow::{Context, Result, bail};
 use kube::core::{DynamicObject, GroupVersionKind};
 use kube::discovery::ApiResource;
@@ -21,6 +21,9 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// For everything of a scene to be free again.
 const LIMIT: Duration = Duration::from_mins(2);
+
+/// How long nothing happens.
+const IDLE: Duration = Duration::from_mins(1);
 
 /// Grants of pods that no node starts.
 pub(crate) struct Granted {
@@ -41,9 +44,7 @@ pub(crate) async fn grants(
     let (took, made) = scene.grants_only(&grants).await?;
     let cost = stage.read(&system.servers()).await?.since(&before);
     scene::remove(&stage.pods, &made).await?;
-    if !system.agents.is_empty() {
-        released(&stage.client, subnet).await?;
-    }
+    released(&stage.client, subnet).await?;
     Ok(Granted { took, cost })
 }
 
@@ -74,7 +75,9 @@ pub(crate) async fn released(client: &Client, subnet: &str) -> Result<Instant> {
     }
 }
 
-/// Pods, as `Grants` wants them.
-pub(crate) fn pods(started: &[allotment_fleet::Started]) -> Vec<Pod> {
-    started.iter().map(|started| started.sandbox.pod.clone()).collect()
+/// Everything runs and nothing happens: what that costs.
+pub(crate) async fn idle(stage: &Stage<'_>, system: &System) -> Result<(Duration, Reading)> {
+    let before = stage.read(&system.servers()).await?;
+    sleep(IDLE).await;
+    Ok((IDLE, stage.read(&system.servers()).await?.since(&before)))
 }

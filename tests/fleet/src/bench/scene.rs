@@ -11,10 +11,13 @@ use allotment_lab::figures::Times;
 use anyhow::{Context, Result};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use super::grants::Grants;
 use super::system::System;
+
+/// For pods that get what they want: longer than any of them takes.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Pods that are taken down at once: as many as ten nodes take down, ten at once each.
 const ENDING: usize = 100;
@@ -30,16 +33,14 @@ pub(crate) struct Scene<'a> {
 }
 
 /// What came of it.
+#[derive(Default)]
 pub(crate) struct Outcome {
-    /// From the first request to the last answer.
-    pub(crate) creation: Duration,
     /// From the first request until the last pod was up, of those that came up.
     pub(crate) up: Duration,
     pub(crate) started: Vec<Started>,
-    /// Pods that were given up.
-    pub(crate) lost: Vec<anyhow::Error>,
-    /// When the first request was sent.
-    pub(crate) began: Instant,
+    /// Pods that were given up, and why, as far as somebody said so.
+    pub(crate) lost: usize,
+    pub(crate) errors: Vec<anyhow::Error>,
 }
 
 impl Outcome {
@@ -100,18 +101,19 @@ impl Scene<'_> {
                 anyhow::Ok((started, Instant::now()))
             });
         }
-        let creation = began.elapsed();
-        let mut outcome =
-            Outcome { creation, up: Duration::ZERO, started: Vec::new(), lost: Vec::new(), began };
-        while let Some(result) = starting.join_next().await {
+        let mut outcome = Outcome::default();
+        // A call of a plugin takes up to two minutes before it fails: whoever is not up by then is given up.
+        let deadline = tokio::time::Instant::now() + self.patience;
+        while let Ok(Some(result)) = timeout_at(deadline, starting.join_next()).await {
             match result.context("a pod's task ended early")? {
                 Ok((started, when)) => {
                     outcome.up = outcome.up.max(when - began);
                     outcome.started.push(started);
                 }
-                Err(error) => outcome.lost.push(error),
+                Err(error) => outcome.errors.push(error),
             }
         }
+        outcome.lost = self.templates.len() - outcome.started.len();
         Ok(outcome)
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use allotment_fleet::{
-    Agent, Allot, ControlPlane, Controller, Kubelet, Networks, Plugin, Server, objects, programs, publish,
+    Agent, Allot, ControlPlane, Controller, Kubelet, Networks, Plugin, Server, objects, programs,
     wait_published,
 };
 use allotment_lab::go::{self, Module};
@@ -39,19 +39,38 @@ impl System {
 pub(crate) struct Range {
     pub(crate) network: String,
     pub(crate) cidr: String,
+    /// Addresses of it that nobody gets; empty: none.
+    pub(crate) exclude: String,
+}
+
+impl Range {
+    pub(crate) fn new(network: &str, cidr: &str) -> Range {
+        Range { network: network.to_owned(), cidr: cidr.to_owned(), exclude: String::new() }
+    }
+}
+
+/// Every pod asks for one address, of a subnet that it names itself.
+pub(crate) fn own_network() -> Networks {
+    let range = Range::new("pods", "");
+    Networks { default: Some(config(&range, &json!({"type": "allotment"}))), ..Networks::default() }
+}
+
+/// Every pod names the networks, and each of those its subnet.
+pub(crate) fn rails(ranges: &[Range]) -> Networks {
+    networks(ranges, |range| json!({"type": "allotment", "subnets": [range.network]}))
 }
 
 /// A configuration as a definition or a node's folder would have it.
-fn config(range: &Range, ipam: Value) -> Value {
+fn config(range: &Range, ipam: &Value) -> Value {
     json!({"cniVersion": "1.0.0", "name": range.network, "type": "macvlan", "ipam": ipam})
 }
 
 /// The first range is the cluster's own network, unless there are several: those are named by the pods.
 fn networks(ranges: &[Range], ipam: impl Fn(&Range) -> Value) -> Networks {
     match ranges {
-        [range] => Networks { default: Some(config(range, ipam(range))), ..Networks::default() },
+        [range] => Networks { default: Some(config(range, &ipam(range))), ..Networks::default() },
         several => several.iter().fold(Networks::default(), |networks, range| {
-            networks.define(&format!("default/{}", range.network), config(range, ipam(range)))
+            networks.define(&format!("default/{}", range.network), config(range, &ipam(range)))
         }),
     }
 }
@@ -110,58 +129,46 @@ fn source() -> Result<PathBuf> {
     Ok(PathBuf::from(run(&mut list)?.trim()))
 }
 
-/// Whether agents are there.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Agents {
-    Real,
-    /// Somebody publishes for the nodes once, and no pod starts: what the controller alone does.
-    Played,
-}
-
 /// Two controllers, and an agent for each node.
 pub(crate) async fn allotment(
     stage: &Stage<'_>,
     bin: &Path,
     ranges: &[Range],
-    agents: Agents,
+    networks: Networks,
 ) -> Result<System> {
     let (plane, client) = (stage.plane, &stage.client);
     let allot = Allot::new(plane, bin)?;
     objects::install(client, &allot.tool()).await?;
-    let networks = declare(client, ranges).await?;
+    declare(client, ranges, &networks).await?;
     let kubeconfig = plane.kubeconfig();
-    let nodes = if agents == Agents::Real { &stage.nodes[..] } else { &[] };
-    let agents = nodes.iter().map(|node| allot.agent(node, &kubeconfig)).collect::<Result<Vec<_>>>()?;
+    let agents = stage.nodes.iter().map(|node| allot.agent(node, &kubeconfig)).collect::<Result<Vec<_>>>()?;
     agents.iter().try_for_each(|agent| agent.server.start())?;
     let names = ["controller-1", "controller-2"];
     let controllers =
         names.iter().map(|name| allot.controller(name, &kubeconfig)).collect::<Result<Vec<_>>>()?;
     controllers.iter().try_for_each(Controller::start)?;
     agents.iter().try_for_each(Agent::wait_serving)?;
-    if agents.is_empty() {
-        for node in &stage.nodes {
-            publish(client, node).await?;
-        }
-    }
     wait_published(client, stage.nodes.len()).await?;
     let kubelet = |agent: &Agent| (agent.node.clone(), Kubelet::new(allot.plugin(agent), networks.clone()));
     let kubelets = agents.iter().map(kubelet).collect();
     Ok(System { name: "Allotment", kubelets, agents, controllers })
 }
 
-/// A subnet for each range, and a network where there are several.
-async fn declare(client: &Client, ranges: &[Range]) -> Result<Networks> {
+/// A subnet for each range, and the definitions of the networks.
+async fn declare(client: &Client, ranges: &[Range], networks: &Networks) -> Result<()> {
     for range in ranges {
-        let subnet = json!({"apiVersion": "allotment.dev/v1alpha1", "kind": "Subnet",
+        let mut subnet = json!({"apiVersion": "allotment.dev/v1alpha1", "kind": "Subnet",
             "metadata": {"name": range.network}, "spec": {"cidrs": [range.cidr]}});
+        if !range.exclude.is_empty() {
+            subnet["spec"]["exclude"] = json!([range.exclude]);
+        }
         objects::apply(client, &subnet.to_string()).await?;
     }
-    let networks = networks(ranges, |range| json!({"type": "allotment", "subnets": [range.network]}));
     for (name, config) in &networks.defined {
         let (namespace, name) = name.split_once('/').context("a definition has a namespace")?;
         let network = json!({"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
             "metadata": {"namespace": namespace, "name": name}, "spec": {"config": config.to_string()}});
         objects::apply(client, &network.to_string()).await?;
     }
-    Ok(networks)
+    Ok(())
 }

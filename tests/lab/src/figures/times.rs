@@ -36,7 +36,8 @@ impl Times {
         format!("n = {}{p99}", self.count())
     }
 
-    fn at(&self, percent: usize) -> f64 {
+    /// Milliseconds that so many of a hundred took at most.
+    pub fn at(&self, percent: usize) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
         sorted.get(sorted.len() * percent / 100).map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)

@@ -36,7 +36,7 @@ impl World {
         self.now += 1000;
         let address = address.parse().unwrap();
         let (vrf, holder, mode) = ("default".to_owned(), pod.to_owned(), ReleaseMode::Cool);
-        let release = Release::Address { vrf, address, holder, mode };
+        let release = Release::Address { vrf, address, holder, mode, since: None };
         self.state.release(&release, Timestamp(self.now), &mut Vec::new());
     }
 

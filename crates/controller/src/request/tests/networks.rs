@@ -71,6 +71,16 @@ fn interfaces_are_numbered_as_multus_does() {
 }
 
 #[test]
+fn prefix_lengths_go_along() {
+    let networks = r#"[{"name": "a", "ips": ["10.0.0.5/24", "fd00::5"]}]"#;
+    let request =
+        cluster().wanted(&pod(&[(NETWORKS, networks), ("allotment.dev/ips", "10.0.0.6/16")])).request;
+    let ip = |text: &str| text.parse().unwrap();
+    assert_eq!(request.wants[0].prefixes, [(ip("10.0.0.6"), 16)]);
+    assert_eq!(request.wants[1].prefixes, [(ip("10.0.0.5"), 24)]);
+}
+
+#[test]
 fn the_short_forms_are_about_the_primary_interface() {
     let cluster = cluster();
     let rows: [(&[(&str, &str)], &str); 4] = [

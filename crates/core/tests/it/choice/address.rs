@@ -308,3 +308,27 @@ fn of_a_list_pods_of_one_deployment_hand_on_what_cools() {
     // Those without a list get none of it either.
     assert_eq!(world.ask("f").on("rack").replica("cart", "cart-2-f").get(), "10.0.0.2");
 }
+
+#[test]
+fn an_address_is_asked_for_with_its_subnets_prefix_length_or_none() {
+    let mut world = rack();
+    let mut ask = |id: &str, ips: &[&str], prefix: u8| {
+        let mut ask = world.ask(id).on("rack").ip(ips);
+        ask.want().prefixes = vec![(ips[0].parse().unwrap(), prefix)];
+        ask.grant()
+    };
+    assert_eq!(
+        said(&ask("a", &["10.0.0.7"], 16).unwrap_err()),
+        [
+            "invalid",
+            "Container a asks for 10.0.0.7 with prefix length 16, and subnet `rack` is 10.0.0.0/24",
+            "ask for 10.0.0.7, with or without /24",
+        ]
+    );
+    assert!(ask("a", &["10.0.0.7"], 24).is_ok());
+    assert!(ask("a", &["10.0.0.7"], 16).is_err(), "asked again");
+    // Of a list the others stay.
+    let mut list = world.ask("b").on("rack").one_of(&["10.0.0.8", "10.0.0.9"]);
+    list.want().prefixes = vec![("10.0.0.8".parse().unwrap(), 16)];
+    assert_eq!(list.get(), "10.0.0.9");
+}

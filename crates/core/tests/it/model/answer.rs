@@ -92,7 +92,11 @@ impl Asking<'_> {
                 let order = |ip: IpAddr| (!ip.is_ipv4(), ips.iter().position(|&asked| asked == ip));
                 has.sort_by_key(|picked| order(picked.place.1));
             }
-            if has.iter().any(|picked| self.names_another(want, picked)) {
+            let other = |picked: &Picked| {
+                let spec = self.model.subnet_of(&picked.place);
+                spec.is_some_and(|spec| has_other_prefix(spec, want, picked.place.1))
+            };
+            if has.iter().any(|picked| self.names_another(want, picked) || other(picked)) {
                 return Err(Code::Invalid);
             }
             self.taken.extend(has.iter().map(|picked| picked.place.clone()));
@@ -293,6 +297,9 @@ impl Asking<'_> {
         let mine = (self.model.reservation_of(&place))
             .map(|kept| kept.owner.as_ref().is_some_and(|owner| owner.covers(&self.request.owner)));
         let open = self.is_open(target, self.model.pool_of(&place));
+        if !is_nobodys(spec, ip) && has_other_prefix(spec, want, ip) {
+            return Err(Code::Invalid);
+        }
         if is_nobodys(spec, ip) || mine == Some(false) || mine.is_none() && !open {
             return Err(Code::NotAllowed);
         }
@@ -478,6 +485,12 @@ impl Asking<'_> {
         });
         if twice { Err(Code::Invalid) } else { Ok(()) }
     }
+}
+
+/// Whether an address is asked for with a prefix length that is not its subnet's.
+fn has_other_prefix(spec: &allotment_core::SubnetSpec, want: &Want, ip: IpAddr) -> bool {
+    let prefix = spec.cidr(Family::of(ip)).map(allotment_core::Cidr::prefix);
+    want.prefixes.iter().any(|&(asked, length)| asked == ip && Some(length) != prefix)
 }
 
 fn can_join(record: &Allocation, want: &Want) -> bool {

@@ -158,6 +158,9 @@ fn request(pair: &Pair, step: &Step) -> Request {
         1 => Asked::OneOf((0..3).map(|n| address(pair, &wants[0], arg.wrapping_add(n * 7))).collect()),
         _ => Asked::Nothing,
     };
+    if let (true, Asked::Each(ips) | Asked::OneOf(ips)) = (arg % 5 == 1, &wants[0].ips) {
+        wants[0].prefixes = ips.iter().map(|&ip| (ip, if ip.is_ipv4() { 24 } else { 64 })).collect();
+    }
     let pod_labels = if on[0] % 3 == 0 { labels(&[("app", "web")]) } else { labels(&[]) };
     // `c1` and `c10` to `c15` are of one group to each other, all containers to some.
     let siblings = ["", "c", "c1", "db-"][usize::from(arg >> 4) % 4].to_owned();

@@ -1,0 +1,214 @@
+//! Addresses come back by proof, and by nothing else (R2–R5, L5). The agents are played.
+
+use allotment_api::annotation::SUBNETS;
+use allotment_api::v1alpha1::{NodeAttachments, NodeAttachmentsSpec, NodeAttachmentsStatus, Still};
+use allotment_fleet::{Pod, Template};
+use k8s_openapi::api::core::v1::{Node, Pod as AnyPod};
+use kube::ResourceExt;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use serde_json::json;
+
+use crate::cluster::{Cluster, addresses, on_cluster};
+
+/// The only address of subnet `one`.
+const ONLY: &str = "10.42.0.2";
+
+impl Cluster {
+    async fn one(&self) {
+        self.subnet("one", "10.42.0.0/30", ", cooling: 0s").await;
+        self.nodes(&["n1"]).await;
+    }
+
+    async fn pod(&self, name: &str) -> Pod {
+        let pod = Template::new("default", name).on("n1").annotate(SUBNETS, "one");
+        self.pods().create(&pod).await.unwrap()
+    }
+
+    /// What the agent of `n1` says as of now.
+    async fn report(&self, still: Vec<Still>) {
+        let node = self.api::<Node>().get("n1").await.unwrap();
+        let status = NodeAttachmentsStatus {
+            node_uid: node.uid().unwrap(),
+            boot_id: "boot".to_owned(),
+            as_of: self.version().await,
+            still,
+            ..NodeAttachmentsStatus::default()
+        };
+        let mut status = json!({ "status": status });
+        status["status"].as_object_mut().unwrap().entry("still").or_insert(json!([]));
+        let api = self.api::<NodeAttachments>();
+        api.patch_status("n1", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+    }
+
+    async fn version(&self) -> String {
+        let pods = self.api::<AnyPod>().list_metadata(&ListParams::default().limit(1)).await.unwrap();
+        pods.metadata.resource_version.unwrap()
+    }
+
+    async fn spec(&self) -> NodeAttachmentsSpec {
+        self.api::<NodeAttachments>().get("n1").await.unwrap().spec
+    }
+
+    /// Waits until the agent of `n1` is asked to publish what happened since.
+    async fn asked(&self, since: &str) -> u64 {
+        let before: u64 = since.parse().unwrap();
+        self.until("the agent is asked to reach a version", async || {
+            self.spec().await.reach.parse().ok().filter(|reach| *reach >= before)
+        })
+        .await
+    }
+
+    async fn has(&self, name: &str) {
+        assert_eq!(addresses(&self.grant("default", name).await), [ONLY]);
+    }
+
+    async fn waits(&self, name: &str) {
+        assert_eq!(self.refusal("default", name).await.code, "full");
+    }
+}
+
+fn still(pod: &Pod) -> Vec<Still> {
+    vec![Still { pod: pod.uid.clone(), vrf: "default".to_owned(), address: ONLY.parse().unwrap() }]
+}
+
+#[test]
+fn r3_a_deleted_pods_address_comes_back_when_its_node_says_so() {
+    on_cluster(async |cluster| {
+        cluster.one().await;
+        let controller = cluster.controller();
+        let first = cluster.pod("first").await;
+        cluster.has("first").await;
+        cluster.pod("second").await;
+        cluster.waits("second").await;
+        cluster.pods().remove(&first).await.unwrap();
+        cluster.report(still(&first)).await;
+        // Were that a proof, the third pod's refusal would not come: it is asked for after the report was read.
+        let third = cluster.pod("third").await;
+        cluster.waits("third").await;
+        cluster.pods().remove(&third).await.unwrap();
+        cluster.report(Vec::new()).await;
+        cluster.has("second").await;
+        controller.stop().await;
+    });
+}
+
+#[test]
+fn r3_a_finished_pods_address_comes_back_though_its_object_stays() {
+    on_cluster(async |cluster| {
+        cluster.one().await;
+        let controller = cluster.controller();
+        let first = cluster.pod("first").await;
+        cluster.has("first").await;
+        cluster.pod("second").await;
+        cluster.waits("second").await;
+        cluster.pods().phase(&first, "Succeeded").await.unwrap();
+        cluster.report(Vec::new()).await;
+        cluster.has("second").await;
+        assert!(cluster.pods().get(&first).await.unwrap().is_some());
+        controller.stop().await;
+    });
+}
+
+#[test]
+fn l5_what_ended_while_no_controller_ran_is_found_and_asked_for() {
+    on_cluster(async |cluster| {
+        cluster.one().await;
+        let controller = cluster.controller();
+        let first = cluster.pod("first").await;
+        cluster.has("first").await;
+        controller.stop().await;
+        cluster.pods().remove(&first).await.unwrap();
+        cluster.pod("second").await;
+        let since = cluster.version().await;
+        let controller = cluster.controller();
+        cluster.waits("second").await;
+        // The agent published before the pod was deleted, and has nothing to say by itself.
+        cluster.asked(&since).await;
+        cluster.report(Vec::new()).await;
+        cluster.has("second").await;
+        controller.stop().await;
+    });
+}
+
+#[test]
+fn r4_a_node_replaced_under_its_name_holds_what_the_first_had_until_it_is_forgotten() {
+    on_cluster(async |cluster| {
+        cluster.one().await;
+        let controller = cluster.controller();
+        let first = cluster.pod("first").await;
+        cluster.has("first").await;
+        let lost = cluster.spec().await.node_uid;
+        cluster.api::<Node>().delete("n1", &DeleteParams::default()).await.unwrap();
+        cluster.pods().remove(&first).await.unwrap();
+        cluster.pods().nodes(&["n1"]).await.unwrap();
+        cluster.report(Vec::new()).await;
+        let spec = cluster
+            .until("the new node is admitted", async || {
+                Some(cluster.spec().await).filter(|spec| spec.node_uid != lost)
+            })
+            .await;
+        let former: Vec<_> =
+            spec.former.iter().map(|former| (former.address.to_string(), &former.node_uid)).collect();
+        assert_eq!(former, [(ONLY.to_owned(), &lost)]);
+        cluster.pod("second").await;
+        cluster.waits("second").await;
+        let patch = Patch::Merge(json!({"spec": {"forgotten": [lost]}}));
+        cluster.api::<NodeAttachments>().patch("n1", &PatchParams::default(), &patch).await.unwrap();
+        cluster.has("second").await;
+        assert_eq!(cluster.spec().await.former, []);
+        controller.stop().await;
+    });
+}
+
+#[test]
+fn r4_out_of_service_is_proof_enough() {
+    on_cluster(async |cluster| {
+        cluster.one().await;
+        let controller = cluster.controller();
+        let first = cluster.pod("first").await;
+        cluster.has("first").await;
+        let taint = json!({"key": "node.kubernetes.io/out-of-service", "effect": "NoExecute"});
+        let patch = Patch::Merge(json!({"spec": {"taints": [taint]}}));
+        cluster.api::<Node>().patch("n1", &PatchParams::default(), &patch).await.unwrap();
+        cluster.pods().remove(&first).await.unwrap();
+        cluster.pod("second").await;
+        cluster.has("second").await;
+        controller.stop().await;
+    });
+}
+
+#[test]
+fn r5_an_ordinal_passes_its_address_on_by_the_same_proof() {
+    on_cluster(async |cluster| {
+        cluster.subnet("many", "10.43.0.0/24", "").await;
+        cluster.nodes(&["n1"]).await;
+        cluster.apply(STATEFUL).await;
+        let set = cluster.api::<k8s_openapi::api::apps::v1::StatefulSet>().list(&ListParams::default()).await;
+        let uid = set.unwrap().items[0].uid().unwrap();
+        let controller = cluster.controller();
+        let ordinal = Template::new("default", "db-0").on("n1").annotate(SUBNETS, "many");
+        let ordinal = ordinal.owned_by("apps/v1", "StatefulSet", "db", &uid);
+        let first = cluster.pods().create(&ordinal).await.unwrap();
+        let given = addresses(&cluster.grant("default", "db-0").await);
+        cluster.pods().remove(&first).await.unwrap();
+        let second = cluster.pods().create(&ordinal).await.unwrap();
+        assert_ne!(first.uid, second.uid);
+        cluster.report(Vec::new()).await;
+        let again = cluster.grant("default", "db-0").await;
+        assert_eq!((addresses(&again), again.pod), (given, second.uid));
+        controller.stop().await;
+    });
+}
+
+const STATEFUL: &str = "
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: default}
+spec:
+  replicas: 1
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: main, image: none}]}
+";

@@ -201,6 +201,16 @@ pub(crate) struct ControllerArgs {
     /// Where Multus looks for the networks of `v1.multus-cni.io/default-network`.
     #[arg(long, default_value = MULTUS_NAMESPACE, value_name = "NAMESPACE")]
     pub(crate) multus_namespace: String,
+    /// Serves an admission webhook for subnets, pools and reservations here, which refuses what contradicts others or holders
+    /// at once; off when not given. Without it the object's condition says so.
+    #[arg(long, value_name = "ADDR:PORT", requires = "webhook_cert", requires = "webhook_key")]
+    pub(crate) webhook: Option<SocketAddr>,
+    /// The webhook's certificate, PEM, with those between it and its authority; read anew for each connection.
+    #[arg(long, value_name = "FILE", requires = "webhook")]
+    pub(crate) webhook_cert: Option<PathBuf>,
+    /// The certificate's key, PEM.
+    #[arg(long, value_name = "FILE", requires = "webhook")]
+    pub(crate) webhook_key: Option<PathBuf>,
     /// Serves /metrics, /healthz and /readyz here; off when not given.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) metrics: Option<SocketAddr>,

@@ -8,3 +8,4 @@ mod ledger;
 mod objects;
 mod plane;
 mod releases;
+mod webhook;

@@ -7,6 +7,7 @@ use allotment_proof::{Address, Ends, Kept};
 
 use super::nodes::Nodes;
 use super::read;
+use super::recover::Recovery;
 
 /// What the lists of a cluster prove of ends.
 pub struct Keeping(Ends);
@@ -26,7 +27,11 @@ impl Keeping {
         // Nothing was seen before that could be newer.
         let _ = ends.listed(at, seen);
         known.node(&Event::Listed { objects: nodes, version }, &mut ends);
-        known.attachments(&Event::Listed { objects: attachments, version }, &mut ends);
+        known.attachments(
+            &Event::Listed { objects: attachments, version },
+            &mut ends,
+            &mut Recovery::default(),
+        );
         for allocation in allocations {
             for holder in &allocation.attachments {
                 ends.allocated(read::held(holder, &allocation.vrf, allocation.address), at);

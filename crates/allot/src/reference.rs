@@ -35,13 +35,22 @@ fn metrics_page() -> String {
     let mut page = "# Metrics\n\n`allot standalone --metrics ADDR:PORT` serves them at `/metrics`, in OpenMetrics' form; \
                     `/healthz` answers 200 while the engine works, `/readyz` while calls are served, else 503.\n\n"
         .to_owned();
-    let rows = metrics::ALL.iter().map(|metric| {
+    metrics_table(&mut page, &metrics::ALL);
+    page.push_str(
+        "\n## Of a node's agent\n\n`allot agent --metrics ADDR:PORT` serves these; `/readyz` answers 200 once the agent has \
+         published for its node, and the controller grants for it.\n\n",
+    );
+    metrics_table(&mut page, &metrics::AGENT);
+    page
+}
+
+fn metrics_table(page: &mut String, metrics: &[metrics::Metric]) {
+    let rows = metrics.iter().map(|metric| {
         let labels = metric.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
         let name = format!("`{}_{}`", metrics::PREFIX, metric.name);
         [name, metric.kind.to_owned(), labels, metric.meaning.to_owned()]
     });
-    table(&mut page, ["name", "type", "labels", "meaning"], rows);
-    page
+    table(page, ["name", "type", "labels", "meaning"], rows);
 }
 
 /// A table in Markdown.

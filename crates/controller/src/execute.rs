@@ -35,6 +35,9 @@ const EVENTS_WAITING: usize = 1024;
 /// A request that has not been decided by then is asked again.
 const DECIDE: Duration = Duration::from_secs(10);
 
+/// After the epoch could not be raised.
+const RAISE_AGAIN: Duration = Duration::from_secs(2);
+
 /// What became of an action.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -66,6 +69,7 @@ pub(crate) enum Outcome {
     Freed {
         all: bool,
     },
+    EpochRaised(Result<(), String>),
     Settled(Settled),
     Surveyed(Option<BTreeMap<ObjectKey, Vec<Usage>>>),
     Written {
@@ -125,6 +129,16 @@ impl Executor {
             Action::Object(action) => self.start_object(action),
             Action::Ask(action) => self.start_ask(action).await,
             Action::Event(event) => self.start_event(event),
+            Action::RaiseEpoch => {
+                let (client, handle) = (self.writer.client(), self.handle.clone());
+                self.spawn(async move {
+                    let raised = engine::raise_epoch(client, &handle).await;
+                    if raised.is_err() {
+                        tokio::time::sleep(RAISE_AGAIN).await;
+                    }
+                    Outcome::EpochRaised(raised)
+                });
+            }
             Action::Release(action) => self.start_release(action),
             Action::FindKept => {
                 let pages =

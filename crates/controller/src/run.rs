@@ -230,12 +230,12 @@ impl Controller {
                 self.backoff.reset();
                 let (sender, outcomes) = mpsc::unbounded_channel();
                 self.health.opened(&handle, &keeper);
-                let engine = handle.clone();
+                let (engine, is_new) = (handle.clone(), keeper.is_new());
                 let keeping = tokio::spawn(async move { keeper.run(&engine).await });
                 let metrics = Arc::clone(self.health.metrics());
                 let executor = Executor::new(self.client.clone(), handle, sender, metrics);
                 self.lead = Lead::Leading(Box::new(Term { executor, outcomes, _keeping: Keeping(keeping) }));
-                self.world.begin(in_force);
+                self.world.begin(in_force, is_new);
             }
             Woken::Opened(Err(error)) => {
                 tracing::error!(%error, "the ledger cannot be read; trying again");

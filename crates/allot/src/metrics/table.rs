@@ -17,6 +17,7 @@ const fn metric(
     Metric { name, kind, labels, meaning }
 }
 
+/// Of `allot standalone`.
 pub(crate) const ALL: [Metric; 23] = [
     metric(
         "addresses",
@@ -81,4 +82,47 @@ pub(crate) const ALL: [Metric; 23] = [
         "addresses released because their container had vanished",
     ),
     metric("withdrawn_total", "counter", &[], "requests not decided because their caller had gone"),
+];
+
+/// Of `allot agent`.
+pub(crate) const AGENT: [Metric; 14] = [
+    metric(
+        "adds_waiting",
+        "gauge",
+        &[],
+        "ADDs that wait for their pod, its grant, or an answer of the controller",
+    ),
+    metric(
+        "asks",
+        "gauge",
+        &[],
+        "interfaces that the controller was asked for because no pod announces them",
+    ),
+    metric("attachments", "gauge", &[], "interfaces that have what an ADD was answered with"),
+    metric(
+        "attachments_ending",
+        "gauge",
+        &[],
+        "interfaces whose end is awaited: a DEL came, or their pod has ended",
+    ),
+    metric("cni_call_duration_seconds", "histogram", &["command"], "from a CNI call's arrival to its answer"),
+    metric("cni_calls_total", "counter", &["command", "code"], "CNI calls answered; code 0 is success"),
+    metric(
+        "journal_bytes",
+        "gauge",
+        &[],
+        "length of the journal; it is rewritten when most of it is of no use any more",
+    ),
+    metric("looks_total", "counter", &[], "looks into network namespaces for the end of attachments"),
+    metric(
+        "pending_bad_total",
+        "counter",
+        &[],
+        "files in `pending-del` that made no sense and were moved aside",
+    ),
+    metric("pending_releases", "gauge", &[], "files in `pending-del` that wait"),
+    metric("pending_replayed_total", "counter", &[], "releases replayed from `pending-del`"),
+    metric("pods", "gauge", &[], "pods of the node that have a network of their own"),
+    metric("publication_failures_total", "counter", &[], "writes of the node's object that failed"),
+    metric("publications_total", "counter", &[], "writes of the node's object"),
 ];

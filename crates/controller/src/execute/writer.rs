@@ -58,6 +58,10 @@ impl Writer {
         Writer { client, metrics }
     }
 
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     /// Writes, and counts it.
     async fn write<T>(
         &self,

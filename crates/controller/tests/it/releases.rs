@@ -59,7 +59,7 @@ impl Cluster {
     /// Waits until the agent of `n1` is asked to publish what happened since.
     async fn asked(&self, since: &str) -> u64 {
         let before: u64 = since.parse().unwrap();
-        self.until("the agent is asked to reach a version", async || {
+        self.wait_until("the agent is asked to reach a version", async || {
             self.spec().await.reach.parse().ok().filter(|reach| *reach >= before)
         })
         .await
@@ -150,7 +150,7 @@ fn r4_a_node_replaced_under_its_name_holds_what_the_first_had_until_it_is_forgot
         cluster.pods().nodes(&["n1"]).await.unwrap();
         cluster.report(Vec::new()).await;
         let spec = cluster
-            .until("the new node is admitted", async || {
+            .wait_until("the new node is admitted", async || {
                 Some(cluster.spec().await).filter(|spec| spec.node_uid != lost)
             })
             .await;

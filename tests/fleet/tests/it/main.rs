@@ -12,6 +12,7 @@ use kube::{Client, Config};
 mod control_plane;
 mod kubelet;
 mod proxy;
+mod whole;
 
 /// The one control plane of these tests.
 fn plane() -> &'static ControlPlane {

@@ -327,7 +327,7 @@ impl Releases {
         survey.into_iter().chain(self.round_at).min()
     }
 
-    /// Takes in what became of an action. `true`: addresses were freed, so that waiters may have their turn.
+    /// Takes in what became of an action. `true`: there are more addresses to be had, so that waiters may have their turn.
     pub(crate) fn outcome(&mut self, outcome: Outcome, now: Instant) -> bool {
         match outcome {
             Outcome::Surveyed(survey) => {
@@ -365,15 +365,13 @@ impl Releases {
                 false
             }
             Outcome::Removed => false,
-            outcome => {
-                self.recovering(outcome, now);
-                false
-            }
+            outcome => self.recovering(outcome, now),
         }
     }
 
-    /// What became of the steps of a recovery (L6).
-    fn recovering(&mut self, outcome: Outcome, now: Instant) {
+    /// What became of the steps of a recovery (L6). `true`: it is over, and what was withheld can be had.
+    fn recovering(&mut self, outcome: Outcome, now: Instant) -> bool {
+        let was_open = self.recovery.is_open();
         match outcome {
             Outcome::Epoch(open) => {
                 let is_first = !self.is_epoch_known && open.is_some();
@@ -404,6 +402,7 @@ impl Releases {
             Outcome::Settled(is_done) => self.recovery.settled(is_done),
             _ => {}
         }
+        was_open && !self.recovery.is_open()
     }
 
     /// Addresses of ended holders whose node is gone and whose proof is missing (R4).

@@ -277,6 +277,7 @@ impl Controller {
     /// Ends what is under way, as far as that goes in short time.
     async fn farewell(&mut self) {
         if let Lead::Leading(term) = std::mem::replace(&mut self.lead, Lead::None) {
+            self.report();
             let Term { executor, .. } = *term;
             if timeout(FAREWELL, executor.finish()).await.is_err() {
                 tracing::warn!("not everything under way has ended; it is found by whoever leads next");

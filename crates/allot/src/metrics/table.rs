@@ -29,7 +29,7 @@ pub(crate) const SECTIONS: [Section; 3] = [
         title: "One machine",
         about: "`allot standalone --metrics ADDR:PORT`. `/healthz` answers 200 while the engine works, `/readyz` while calls are \
                 served.",
-        parts: &[STANDALONE, ENGINE, CNI, NODE],
+        parts: &[STANDALONE, ENGINE, NODE, SWEEP],
     },
     Section {
         title: "Controller",
@@ -41,7 +41,7 @@ pub(crate) const SECTIONS: [Section; 3] = [
         title: "Agent",
         about: "`allot agent --metrics ADDR:PORT`. `/readyz` answers 200 once something was published for the node, without which \
                 no pod there is granted anything.",
-        parts: &[AGENT, CNI],
+        parts: &[AGENT, NODE],
     },
 ];
 
@@ -71,20 +71,20 @@ const ENGINE: &[Metric] = metrics! {
     "withdrawn_total", "counter", [], "requests not decided because their caller had gone";
 };
 
-const CNI: &[Metric] = metrics! {
-    "cni_call_duration_seconds", "histogram", ["command"], "from a CNI call's arrival to its answer";
-    "cni_calls_total", "counter", ["command", "code"], "CNI calls answered; code 0 is success";
-    "pending_bad_total", "counter", [], "files in `pending-del` that made no sense and were moved aside";
-    "pending_releases", "gauge", [], "files in `pending-del` that wait";
-    "pending_replayed_total", "counter", [], "releases replayed from `pending-del`";
-};
-
-const NODE: &[Metric] = metrics! {
+const SWEEP: &[Metric] = metrics! {
     "cni_adds_unseen_total", "counter", [],
         "ADDs whose network namespace the daemon could not see; the sweep never releases them";
     "sweep_failures_total", "counter", [], "looks for vanished containers that could not be finished";
     "sweep_passes_total", "counter", [], "looks for vanished containers";
     "sweep_released_addresses_total", "counter", [], "addresses released because their container had vanished";
+};
+
+const NODE: &[Metric] = metrics! {
+    "cni_call_duration_seconds", "histogram", ["command"], "from a CNI call's arrival to its answer";
+    "cni_calls_total", "counter", ["command", "code"], "CNI calls answered; code 0 is success";
+    "pending_bad_total", "counter", [], "files in `pending-del` that made no sense and were moved aside";
+    "pending_releases", "gauge", [], "files in `pending-del` that wait";
+    "pending_replayed_total", "counter", [], "releases replayed from `pending-del`";
 };
 
 const CONTROLLER: &[Metric] = metrics! {
@@ -105,12 +105,12 @@ const CONTROLLER: &[Metric] = metrics! {
 };
 
 const AGENT: &[Metric] = metrics! {
-    "adds_waiting", "gauge", [], "ADDs that wait for their grant";
-    "asks", "gauge", [], "interfaces that the controller was asked for";
+    "adds_waiting", "gauge", [], "ADDs that wait for their pod, its grant, or an answer of the controller";
+    "asks", "gauge", [], "interfaces that the controller was asked for because no pod announces them";
     "attachments", "gauge", [], "interfaces that have what an ADD was answered with";
-    "attachments_ending", "gauge", [], "interfaces whose end is awaited";
-    "journal_bytes", "gauge", [], "length of the journal";
-    "looks_total", "counter", [], "looks into namespaces for the end of attachments";
+    "attachments_ending", "gauge", [], "interfaces whose end is awaited: a DEL came, or their pod has ended";
+    "journal_bytes", "gauge", [], "length of the journal; it is rewritten when most of it is of no use any more";
+    "looks_total", "counter", [], "looks into network namespaces for the end of attachments";
     "pods", "gauge", [], "pods of the node that have a network of their own";
     "publication_failures_total", "counter", [], "writes of the node's object that failed";
     "publications_total", "counter", [], "writes of the node's object";

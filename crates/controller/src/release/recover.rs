@@ -95,6 +95,10 @@ impl Recovery {
         open
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     pub(super) fn raised(&mut self, is_done: bool) {
         if is_done {
             self.is_wanted = false;

@@ -345,7 +345,7 @@ mod recovery {
         scene.outcome(Outcome::Adopted { node: "n1".to_owned(), left, doubled });
         let actions = scene.round();
         assert!(actions.iter().any(|action| matches!(action, Action::Settle(7))), "{actions:?}");
-        scene.epoch(None);
+        assert!(scene.outcome(Outcome::Epoch(Some(None))), "waiters have their turn");
     }
 
     #[test]

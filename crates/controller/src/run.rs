@@ -230,12 +230,12 @@ impl Controller {
                 self.backoff.reset();
                 let (sender, outcomes) = mpsc::unbounded_channel();
                 self.health.opened(&handle, &keeper);
-                let engine = handle.clone();
+                let (engine, is_new) = (handle.clone(), keeper.is_new());
                 let keeping = tokio::spawn(async move { keeper.run(&engine).await });
                 let metrics = Arc::clone(self.health.metrics());
                 let executor = Executor::new(self.client.clone(), handle, sender, metrics);
                 self.lead = Lead::Leading(Box::new(Term { executor, outcomes, _keeping: Keeping(keeping) }));
-                self.world.begin(in_force);
+                self.world.begin(in_force, is_new);
             }
             Woken::Opened(Err(error)) => {
                 tracing::error!(%error, "the ledger cannot be read; trying again");
@@ -277,6 +277,7 @@ impl Controller {
     /// Ends what is under way, as far as that goes in short time.
     async fn farewell(&mut self) {
         if let Lead::Leading(term) = std::mem::replace(&mut self.lead, Lead::None) {
+            self.report();
             let Term { executor, .. } = *term;
             if timeout(FAREWELL, executor.finish()).await.is_err() {
                 tracing::warn!("not everything under way has ended; it is found by whoever leads next");

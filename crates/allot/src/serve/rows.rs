@@ -63,6 +63,14 @@ fn attachment_row(attachment: &Attachment) -> AttachmentRow {
     }
 }
 
+/// Where an attachment is, for a sentence; a cluster's default network has no name.
+pub(crate) fn on(interface: &str, network: &str) -> String {
+    match network {
+        "" => format!(" on {interface} of the default network"),
+        network => format!(" on {interface} of network `{network}`"),
+    }
+}
+
 /// RFC 3339 in UTC.
 pub(crate) fn time(at: Timestamp) -> String {
     let parsed = i64::try_from(at.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());

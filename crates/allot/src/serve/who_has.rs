@@ -90,10 +90,8 @@ fn row(atlas: &Atlas, address: IpAddr, known: &Known, now: Timestamp) -> WhoHasR
 fn held(record: &Allocation, state: &str) -> String {
     let Allocation { owner, since, .. } = record;
     let since = rows::time(*since);
-    let on = record
-        .attachments
-        .first()
-        .map_or_else(String::new, |held| format!(" on {} of network `{}`", held.interface, held.network));
+    let on =
+        record.attachments.first().map_or_else(String::new, |held| rows::on(&held.interface, &held.network));
     match state {
         "active" => format!("{owner} has it{on} since {since}"),
         "reserved" => format!("it is kept for {owner} since {since}"),

@@ -320,8 +320,12 @@ impl State {
         Ok(())
     }
 
-    /// What stands in the way of a subnet's removal.
-    pub(super) fn check_removal(&self, key: &ObjectKey, subnet: &Subnet) -> Result<(), ObjectError> {
+    /// What stands in the way of an object's removal: of a subnet's, its parts and holders; of others', nothing.
+    pub fn check_removal(&self, key: &ObjectKey) -> Result<(), ObjectError> {
+        if key.kind != ObjectKind::Subnet {
+            return Ok(());
+        }
+        let Some(subnet) = self.objects.subnets.by_name(&key.name) else { return Ok(()) };
         let parts =
             [("pool", "part of", subnet.pools.len()), ("reservation", "made in", subnet.reservations.len())];
         let first = [

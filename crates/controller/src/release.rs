@@ -94,6 +94,7 @@ pub(crate) enum Outcome {
     Released(Vec<(Freed, bool)>),
     Removed,
     /// The open epoch; nothing if it could not be read.
+    #[expect(clippy::option_option, reason = "an epoch that could not be read is not one that is closed")]
     Epoch(Option<Option<u64>>),
     Raised(bool),
     Listed(Option<(Vec<Pod>, Version)>),
@@ -395,7 +396,8 @@ impl Releases {
             }
             Outcome::Raised(is_done) => self.recovery.raised(is_done),
             Outcome::Listed(Some((pods, version))) => {
-                if self.ends.listed(version, recover::seen(&pods)) {
+                let is_news = self.ends.listed(version, recover::seen(&pods));
+                if is_news {
                     self.recovery.listed();
                 }
             }

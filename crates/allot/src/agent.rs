@@ -133,7 +133,7 @@ mod tests {
     use prometheus_client::encoding::text::encode;
 
     use super::*;
-    use crate::metrics::AGENT;
+    use crate::metrics::SECTIONS;
 
     #[tokio::test]
     async fn the_reference_has_every_metric_and_no_other() {
@@ -156,7 +156,8 @@ mod tests {
             _ => name.to_owned(),
         };
         let shown: BTreeSet<String> = types.map(name).collect();
-        let told: BTreeSet<String> = AGENT.iter().map(|metric| metric.name.to_owned()).collect();
+        let section = SECTIONS.iter().find(|section| section.title == "Agent").unwrap();
+        let told: BTreeSet<String> = section.metrics().iter().map(|metric| metric.name.to_owned()).collect();
         assert_eq!(shown, told);
         assert!((page.health)().is_ok() && (page.readiness)().is_err());
     }

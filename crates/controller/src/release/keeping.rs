@@ -27,6 +27,7 @@ impl Keeping {
         // Nothing was seen before that could be newer.
         let _ = ends.listed(at, seen);
         known.node(&Event::Listed { objects: nodes, version }, &mut ends);
+        // The epoch is the leader's to raise; here nothing is recovered.
         known.attachments(
             &Event::Listed { objects: attachments, version },
             &mut ends,

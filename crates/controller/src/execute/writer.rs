@@ -135,10 +135,6 @@ impl Writer {
         Ok((list.items, read))
     }
 
-    pub(super) fn client(&self) -> Client {
-        self.client.clone()
-    }
-
     /// Our half of a node's object; returns its version then.
     pub(super) async fn spec(&self, node: &str, spec: &Spec) -> Result<Version, Failure> {
         let api: Api<NodeAttachments> = Api::all(self.client.clone());

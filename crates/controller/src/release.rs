@@ -91,8 +91,9 @@ pub(crate) enum Outcome {
     /// Each with whether the ledger has it no more, for certain.
     Released(Vec<(Freed, bool)>),
     Removed,
-    /// The open epoch; nothing if it could not be read.
-    Epoch(Option<Option<u64>>),
+    /// The open epoch, if one is.
+    Epoch(Option<u64>),
+    EpochUnread,
     Raised(bool),
     Listed(Option<(Vec<Pod>, Version)>),
     Inventoried {
@@ -371,19 +372,17 @@ impl Releases {
     fn recovering(&mut self, outcome: Outcome, now: Instant) -> bool {
         let was_open = self.recovery.is_open();
         match outcome {
+            Outcome::EpochUnread => self.recovery.unread(),
             Outcome::Epoch(open) => {
-                let is_first = !self.is_epoch_known && open.is_some();
-                self.is_epoch_known |= is_first;
+                let is_first = !std::mem::replace(&mut self.is_epoch_known, true);
                 if let Some(epoch) = self.recovery.looked(open, is_first) {
                     self.ends.raise(epoch);
                     self.nodes.raise(epoch);
                 }
             }
             Outcome::Raised(is_done) => self.recovery.raised(is_done),
-            Outcome::Listed(Some((pods, version))) => {
-                if self.ends.listed(version, recover::seen(&pods)) {
-                    self.recovery.listed();
-                }
+            Outcome::Listed(Some((pods, version))) if self.ends.listed(version, recover::seen(&pods)) => {
+                self.recovery.listed();
             }
             Outcome::Inventoried { node, uses, pods: Some(pods) } => {
                 let used = recover::allocations(&node, &uses, &pods, &self.settings);

@@ -102,6 +102,31 @@ pub(crate) enum Command {
         #[arg(default_value = "-")]
         file: PathBuf,
     },
+    /// Begins to recover a cluster's ledger that was set back, such as by a restored backup of etcd.
+    ///
+    /// What is free in it is given to nobody until every node has said which addresses are in use there; what the ledger lacks
+    /// is taken over. The controller begins this by itself when it sees that the API server was set back.
+    Recover {
+        #[command(flatten)]
+        agreed: Agreed,
+    },
+    /// What only a person can know of a node.
+    Node {
+        #[command(subcommand)]
+        act: NodeAct,
+    },
+    /// Frees an address of a cluster although nothing proves that it is no longer used.
+    Release {
+        address: IpAddr,
+        /// Without proof: there is no other way to release by hand.
+        #[arg(long, required = true)]
+        force: bool,
+        /// Only in this VRF.
+        #[arg(long)]
+        vrf: Option<String>,
+        #[command(flatten)]
+        agreed: Agreed,
+    },
     /// Prints the definitions of our objects (CRDs) as YAML: `allot crds | kubectl apply -f -`.
     ///
     /// They come before anything else in a cluster. No daemon and no cluster is asked.
@@ -134,6 +159,27 @@ pub(crate) enum Command {
     /// Prints a page of the reference.
     #[command(hide = true)]
     Reference { page: Page },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeAct {
+    /// Takes a machine that is gone for switched off: what its pods had there is freed once they are gone.
+    ///
+    /// Deleting a Node frees nothing by itself, since the machine may run on. If a node of this name is there, earlier machines of
+    /// its name are meant.
+    Forget {
+        /// The node's name.
+        name: String,
+        #[command(flatten)]
+        agreed: Agreed,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Agreed {
+    /// Does not ask: for scripts, which have to know what they do.
+    #[arg(long, short = 'y')]
+    pub(crate) yes: bool,
 }
 
 /// A page of the reference that is written from this program.

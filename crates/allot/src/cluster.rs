@@ -8,8 +8,8 @@
 //! Nothing is written, and nothing is asked of a controller: the answers are right while there is none.
 
 mod audit;
-mod gather;
-mod ledger;
+pub(crate) mod gather;
+pub(crate) mod ledger;
 mod objects;
 mod why;
 

@@ -8,12 +8,14 @@
 //!
 //! * [`commands`], [`client`], [`output`]: the tool; [`target`] says whom it asks.
 //! * [`cluster`]: the same answers from a cluster's API server.
+//! * [`acts`]: what only a person may decide about a cluster.
 //! * [`standalone`]: puts one machine's daemon together; [`controller`] a cluster's.
 //! * [`objects`]: keeps what is in force in step with a folder of YAML.
 //! * [`serve`]: the endpoints behind the tool.
 //! * [`metrics`]: what is counted.
 //! * [`reference`]: the pages of the reference that are written from here.
 
+mod acts;
 mod agent;
 mod args;
 mod client;
@@ -41,7 +43,7 @@ use allotment_wire::{PoolRow, ReservationRow, SubnetRow};
 use clap::Parser;
 use tokio::runtime::{self, Runtime};
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, NodeAct};
 use crate::client::Client;
 use crate::failure::{Failure, Verdict};
 use crate::target::{Given, Target};
@@ -94,6 +96,13 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::Crds => commands::crds(),
         Command::Policies { controller, agents, webhook, webhook_ca } => {
             commands::policies(&controller, &agents, webhook.as_ref(), webhook_ca.as_deref())
+        }
+        Command::Recover { agreed } => acts::recover(given.kubeconfig(), agreed.yes).await,
+        Command::Node { act: NodeAct::Forget { name, agreed } } => {
+            acts::forget(given.kubeconfig(), &name, agreed.yes).await
+        }
+        Command::Release { address, vrf, agreed, force: _ } => {
+            acts::release(given.kubeconfig(), address, vrf, agreed.yes).await
         }
         Command::Export => commands::export(&client()?).await,
         Command::Import { file } => commands::import(&daemon(), &file).await,

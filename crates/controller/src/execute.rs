@@ -242,8 +242,8 @@ impl Executor {
                 Outcome::Released(release::Outcome::Written { node, spec, version })
             }),
             release::Action::LookAtEpoch => self.spawn(async move {
-                let open = handle.read(|state, _| state.recovering()).await.ok();
-                Outcome::Released(release::Outcome::Epoch(open))
+                let open = handle.read(|state, _| state.recovering()).await;
+                Outcome::Released(open.map_or(release::Outcome::EpochUnread, release::Outcome::Epoch))
             }),
             release::Action::Raise => self.write(async move |writer| {
                 Outcome::Released(release::Outcome::Raised(ends::raise(&writer).await))

@@ -12,7 +12,6 @@
 //!
 //! What is absent and must stay so: a rule of proof (they are all in `allotment-proof`), and a release by time.
 
-mod keeping;
 mod nodes;
 mod read;
 mod recover;
@@ -26,7 +25,6 @@ use allotment_cluster::{Event, Pod};
 use allotment_core::{Allocation, Attachment, Grant, Owner, ReleaseMode, Timestamp};
 use allotment_proof::{Ends, Freed, Held, Use, Version};
 
-pub use self::keeping::Keeping;
 use self::nodes::Nodes;
 pub(crate) use self::nodes::Spec;
 pub(crate) use self::read::held;
@@ -93,9 +91,9 @@ pub(crate) enum Outcome {
     /// Each with whether the ledger has it no more, for certain.
     Released(Vec<(Freed, bool)>),
     Removed,
-    /// The open epoch; nothing if it could not be read.
-    #[expect(clippy::option_option, reason = "an epoch that could not be read is not one that is closed")]
-    Epoch(Option<Option<u64>>),
+    /// The open epoch, if one is.
+    Epoch(Option<u64>),
+    EpochUnread,
     Raised(bool),
     Listed(Option<(Vec<Pod>, Version)>),
     Inventoried {
@@ -149,8 +147,6 @@ pub(crate) struct Releases {
     leading: bool,
     surveying: bool,
     survey_at: Option<Instant>,
-    /// The walk under way may have passed what somebody else has written since.
-    walk_again: bool,
     round_at: Option<Instant>,
     /// Holders that were granted something, or released of it, since the walk began.
     busy: BTreeSet<String>,
@@ -178,7 +174,6 @@ impl Releases {
             leading: false,
             surveying: false,
             survey_at: None,
-            walk_again: false,
             round_at: None,
             busy: BTreeSet::new(),
             unsettled: Vec::new(),
@@ -264,14 +259,6 @@ impl Releases {
         }
     }
 
-    /// Somebody else has written to the ledger, such as the leader before, who did not know yet: what it holds has to be
-    /// looked through again, or the ends of those holders would be missed until the next walk.
-    pub(crate) fn others_wrote(&mut self, now: Instant) {
-        self.walk_again = self.surveying;
-        let soon = now + ROUND;
-        self.survey_at = self.survey_at.map(|at| at.min(soon));
-    }
-
     /// What is to be done now. `owners` knows whose addresses are kept.
     pub(crate) fn next(&mut self, owners: &Owners, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
@@ -344,8 +331,7 @@ impl Releases {
         match outcome {
             Outcome::Surveyed(survey) => {
                 self.surveying = false;
-                let is_done = survey.is_some() && !std::mem::take(&mut self.walk_again);
-                self.survey_at = Some(now + if is_done { SURVEY } else { ROUND });
+                self.survey_at = Some(now + if survey.is_some() { SURVEY } else { ROUND });
                 if let Some(Survey { held, version }) = survey {
                     self.ends.surveyed(held, version, &self.busy);
                 }
@@ -386,20 +372,17 @@ impl Releases {
     fn recovering(&mut self, outcome: Outcome, now: Instant) -> bool {
         let was_open = self.recovery.is_open();
         match outcome {
+            Outcome::EpochUnread => self.recovery.unread(),
             Outcome::Epoch(open) => {
-                let is_first = !self.is_epoch_known && open.is_some();
-                self.is_epoch_known |= is_first;
+                let is_first = !std::mem::replace(&mut self.is_epoch_known, true);
                 if let Some(epoch) = self.recovery.looked(open, is_first) {
                     self.ends.raise(epoch);
                     self.nodes.raise(epoch);
                 }
             }
             Outcome::Raised(is_done) => self.recovery.raised(is_done),
-            Outcome::Listed(Some((pods, version))) => {
-                let is_news = self.ends.listed(version, recover::seen(&pods));
-                if is_news {
-                    self.recovery.listed();
-                }
+            Outcome::Listed(Some((pods, version))) if self.ends.listed(version, recover::seen(&pods)) => {
+                self.recovery.listed();
             }
             Outcome::Inventoried { node, uses, pods: Some(pods) } => {
                 let used = recover::allocations(&node, &uses, &pods, &self.settings);

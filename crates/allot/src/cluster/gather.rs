@@ -14,7 +14,7 @@ use crate::failure::Failure;
 const PAGE: u32 = 500;
 
 /// Everything of one kind, in all namespaces; nothing where the cluster does not know the kind.
-pub(super) async fn all<K>(client: &Client) -> Result<Vec<K>, Failure>
+pub(crate) async fn all<K>(client: &Client) -> Result<Vec<K>, Failure>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {

@@ -30,7 +30,7 @@ impl Ledger for ReadOnly {
 }
 
 /// Reads the ledger whole.
-pub(super) async fn open(client: Client) -> Result<Handle, Failure> {
+pub(crate) async fn open(client: Client) -> Result<Handle, Failure> {
     let ledger = ReadOnly(KubeLedger::new(client, runtime::Handle::current()));
     let opened = tokio::task::spawn_blocking(move || Engine::open(ledger)).await;
     let opened =

@@ -1,5 +1,6 @@
 //! What `allot` puts into a cluster, tried on a real API server.
 
+mod acts;
 mod agent;
 mod definitions;
 mod policies;

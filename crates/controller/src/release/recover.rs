@@ -15,15 +15,12 @@ use crate::request::{PodView, Settings, owner};
 
 /// How far a recovery is.
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own, and under way or not")]
 pub(super) struct Recovery {
     /// The epoch that is open; nothing most of the time.
     open: Option<u64>,
     /// A look at the engine's epoch is under way.
     looking: bool,
-    /// The API server was set back, or an earlier leader has begun what cannot be taken up: a new epoch is to begin.
-    is_wanted: bool,
-    is_asked: bool,
+    raise: Raise,
     /// Inventories to be taken over.
     inventories: BTreeMap<String, BTreeSet<Use>>,
     /// Nodes whose inventory is being taken over.
@@ -34,14 +31,26 @@ pub(super) struct Recovery {
     pub(super) sayings: Vec<Saying>,
 }
 
+/// Whether a new epoch is to begin: the API server was set back, or an earlier leader has begun what cannot be taken up.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Raise {
+    #[default]
+    No,
+    Wanted,
+    Asked,
+}
+
 impl Recovery {
     pub(super) fn begin(&mut self) {
-        *self = Recovery { is_wanted: self.is_wanted, ..Recovery::default() };
+        let raise = if self.raise == Raise::No { Raise::No } else { Raise::Wanted };
+        *self = Recovery { raise, ..Recovery::default() };
     }
 
     /// The API server shows less than it did: a new epoch is to begin.
     pub(super) fn suspect(&mut self) {
-        self.is_wanted = true;
+        if self.raise == Raise::No {
+            self.raise = Raise::Wanted;
+        }
     }
 
     pub(super) fn round(&mut self, ends: &Ends) -> Vec<Action> {
@@ -49,7 +58,8 @@ impl Recovery {
         if !std::mem::replace(&mut self.looking, true) {
             actions.push(Action::LookAtEpoch);
         }
-        if self.is_wanted && !std::mem::replace(&mut self.is_asked, true) {
+        if self.raise == Raise::Wanted {
+            self.raise = Raise::Asked;
             actions.push(Action::Raise);
         }
         let Some(epoch) = self.open else { return actions };
@@ -72,20 +82,18 @@ impl Recovery {
     }
 
     /// The engine's epoch, as far as it is open. Returns one that begins now.
-    #[expect(clippy::option_option, reason = "an epoch that could not be read is not one that is closed")]
-    pub(super) fn looked(&mut self, open: Option<Option<u64>>, is_first: bool) -> Option<u64> {
+    pub(super) fn looked(&mut self, open: Option<u64>, is_first: bool) -> Option<u64> {
         self.looking = false;
-        let open = open?;
         if open == self.open {
             return None;
         }
         self.open = open;
-        (self.is_listed, self.is_settling, self.is_asked) = (false, false, false);
+        (self.is_listed, self.is_settling) = (false, false);
         self.inventories.clear();
         self.adopting.clear();
         if let Some(epoch) = open {
             // What an earlier leader was told it has not passed on: everybody is asked again.
-            self.is_wanted = is_first;
+            self.raise = if is_first { Raise::Wanted } else { Raise::No };
             tracing::warn!(
                 epoch,
                 "the ledger was set back: what is free in it stays so until every node has said what it uses"
@@ -100,11 +108,12 @@ impl Recovery {
         self.open.is_some()
     }
 
+    pub(super) fn unread(&mut self) {
+        self.looking = false;
+    }
+
     pub(super) fn raised(&mut self, is_done: bool) {
-        if is_done {
-            self.is_wanted = false;
-        }
-        self.is_asked = false;
+        self.raise = if is_done { Raise::No } else { Raise::Wanted };
     }
 
     pub(super) fn listed(&mut self) {

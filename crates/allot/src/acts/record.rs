@@ -1,0 +1,82 @@
+//! What was done, for whoever asks later: an Event beside the object, and a line of JSON on standard error.
+
+use jiff::Timestamp;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use crate::output;
+
+/// The namespace of events about what has none.
+const CLUSTER: &str = "default";
+
+/// What was done, to what.
+pub(super) struct Act<'a> {
+    /// One word, for programs.
+    pub(super) reason: &'static str,
+    pub(super) api_version: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) name: &'a str,
+    /// Empty where it is not known.
+    pub(super) uid: &'a str,
+    pub(super) note: &'a str,
+    /// For the line.
+    pub(super) fields: Value,
+}
+
+/// Writes both. What could not be written is said; the act is done all the same.
+pub(super) async fn record(client: &Client, act: Act<'_>) {
+    let who = whoami(client).await;
+    let line = json!({
+        "time": Timestamp::now().to_string(),
+        "target": "allotment::audit",
+        "change": act.reason,
+        "by": who,
+        "what": act.fields,
+    });
+    output::note(&line.to_string());
+    let api: Api<Event> = Api::namespaced(client.clone(), CLUSTER);
+    if let Err(error) = api.create(&PostParams::default(), &event(&act, &who)).await {
+        output::note(&format!("warning: no event says so: {error}"));
+    }
+}
+
+fn event(act: &Act<'_>, who: &str) -> Event {
+    let regarding = ObjectReference {
+        api_version: Some(act.api_version.to_owned()),
+        kind: Some(act.kind.to_owned()),
+        name: Some(act.name.to_owned()),
+        uid: Some(act.uid.to_owned()).filter(|uid| !uid.is_empty()),
+        ..ObjectReference::default()
+    };
+    let now = Timestamp::now();
+    let name = format!("{}.{:x}", act.name, now.as_microsecond());
+    Event {
+        metadata: ObjectMeta {
+            name: Some(name),
+            namespace: Some(CLUSTER.to_owned()),
+            ..ObjectMeta::default()
+        },
+        action: Some(act.reason.to_owned()),
+        event_time: Some(MicroTime(now)),
+        note: Some(format!("{}, by {who}", act.note)),
+        reason: Some(act.reason.to_owned()),
+        regarding: Some(regarding),
+        reporting_controller: Some("allotment.dev/allot".to_owned()),
+        reporting_instance: Some("allot".to_owned()),
+        type_: Some("Warning".to_owned()),
+        ..Event::default()
+    }
+}
+
+/// Who the API server takes us for.
+async fn whoami(client: &Client) -> String {
+    let api: Api<SelfSubjectReview> = Api::all(client.clone());
+    let review = api.create(&PostParams::default(), &SelfSubjectReview::default()).await;
+    let user = review.ok().and_then(|review| review.status?.user_info?.username);
+    user.unwrap_or_else(|| "somebody the API server does not name".to_owned())
+}

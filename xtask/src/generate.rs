@@ -26,7 +26,8 @@ pub(crate) fn run(mode: Mode) -> Result<ExitCode> {
 }
 
 /// The pages that `allot` writes of itself.
-const PAGES: [&str; 7] = ["objects", "annotations", "internal", "plugin", "codes", "commands", "metrics"];
+const PAGES: [&str; 8] =
+    ["objects", "annotations", "internal", "plugin", "codes", "commands", "metrics", "events"];
 
 /// Every generated file: its path from the root and what belongs in it.
 fn documents() -> Result<Vec<(PathBuf, String)>> {

@@ -23,7 +23,8 @@ usage: cargo xtask COMMAND
   test [--no-system]    every test, and how long each part took; the system tests need root
   bench [-o json]       our figures beside the stock plugins'; needs root
   bench --counts        system calls and writes of an ADD, against those that are pinned; needs root
-  bench fleet [-o json] a cluster's figures, beside Whereabouts and host-local; needs root
+  bench fleet [PART …] [-o json]
+                        a cluster's figures, beside Whereabouts and host-local; needs root
   fleet up [--nodes N] [--controllers N]
                         etcd, kube-apiserver, controllers and agents, until `fleet down`
   fleet down            ends all of that, and leaves nothing

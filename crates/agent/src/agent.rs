@@ -65,6 +65,11 @@ impl Agent {
         self.shared.with(|desk| desk.has_published())
     }
 
+    /// The agent is about to stop: ADDs that wait are told to try again.
+    pub fn drain(&self) {
+        self.shared.change(Desk::drain);
+    }
+
     /// Watches, looks and publishes, for ever: end it by dropping it.
     pub async fn run(&self) {
         let objects: Api<NodeAttachments> = Api::all(self.client.clone());

@@ -22,12 +22,9 @@ pub(crate) struct Desk {
     /// The node's name.
     node: String,
     me: Identity,
-    /// The Node object was read since the start: what the journal says of it may be of an earlier one.
-    is_identified: bool,
+    identity: Looked,
     /// UIDs that grants name and that are not this node's, as far as was looked.
     strangers: HashSet<String>,
-    /// One that nobody has looked into yet.
-    doubt: Option<String>,
     book: Book,
     pods: Pods,
     /// Versions begin anew: nothing is served before there is a list.
@@ -42,6 +39,18 @@ pub(crate) struct Desk {
     journal: Journal,
     /// Something came about that others wait for.
     has_news: bool,
+    /// The agent is about to stop: nobody waits any longer.
+    is_draining: bool,
+}
+
+/// Whether the Node object was read.
+#[derive(Debug, PartialEq, Eq)]
+enum Looked {
+    /// Not since the start: what the journal says of it may be of an earlier one.
+    Never,
+    Done,
+    /// A grant names another UID than it had.
+    Doubted(String),
 }
 
 impl Desk {
@@ -66,9 +75,8 @@ impl Desk {
         let mut desk = Desk {
             node: node.to_owned(),
             me,
-            is_identified: false,
+            identity: Looked::Never,
             strangers: HashSet::new(),
-            doubt: None,
             book,
             pods: Pods::default(),
             is_stale: false,
@@ -80,6 +88,7 @@ impl Desk {
             object: object::Object::default(),
             journal,
             has_news: false,
+            is_draining: false,
         };
         desk.write(started, None);
         desk
@@ -100,6 +109,11 @@ impl Desk {
         durable
     }
 
+    /// From now on no ADD waits.
+    pub(crate) fn drain(&mut self) {
+        self.is_draining = true;
+    }
+
     /// Whether others have to look again since this was called the last time.
     pub(crate) fn take_news(&mut self) -> bool {
         std::mem::take(&mut self.has_news)
@@ -118,8 +132,7 @@ impl Desk {
         }
         let records = self.book.identified(me.clone());
         self.me = me;
-        self.is_identified = true;
-        if let Some(stranger) = self.doubt.take() {
+        if let Looked::Doubted(stranger) = std::mem::replace(&mut self.identity, Looked::Done) {
             self.strangers.insert(stranger);
         }
         self.write(records, None);
@@ -127,7 +140,7 @@ impl Desk {
 
     /// Whether the Node object has to be read: at the start, and when a grant is for a node of another UID.
     pub(crate) fn wants_identity(&self) -> bool {
-        !self.is_identified || self.doubt.is_some()
+        self.identity != Looked::Done
     }
 
     /// What the watch of the node's pods shows.
@@ -230,7 +243,11 @@ impl Desk {
 
     /// How soon there is something to publish; nothing while it could not be.
     pub(crate) fn due(&self) -> Due {
-        if self.is_identified && self.object.is_seen() && self.pods.version().is_some() && !self.is_stale {
+        if self.identity != Looked::Never
+            && self.object.is_seen()
+            && self.pods.version().is_some()
+            && !self.is_stale
+        {
             if self.book.is_rebuilt() { self.book.due() } else { Due::Nothing }
         } else {
             Due::Nothing

@@ -72,6 +72,7 @@ pub(crate) async fn run(
         () = service.follow_pending(PENDING_EVERY) => Err(broken("waiting releases are no longer done")),
     };
     service.drain();
+    agent.drain();
     // Nobody listens only when everybody has ended already.
     let _ = stop.send(true);
     if let Err(error) = served.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
@@ -83,7 +84,7 @@ pub(crate) async fn run(
 
 fn page(agent: &Arc<Agent>, node_metrics: &NodeMetrics) -> Page {
     let mut registry = Registry::with_prefix(PREFIX);
-    node_metrics.register(&mut registry);
+    node_metrics.register_calls(&mut registry);
     agent.register(&mut registry);
     let agent = Arc::clone(agent);
     let readiness = move || {
@@ -123,4 +124,41 @@ fn ended(result: Result<io::Result<()>, tokio::task::JoinError>) -> Failure {
 async fn told(mut stopping: watch::Receiver<bool>) {
     // Without a sender nobody will tell any more, which is an end, too.
     let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+    use crate::metrics::SECTIONS;
+
+    #[tokio::test]
+    async fn the_reference_has_every_metric_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let client =
+            kube::Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
+        let settings = Settings { node: "n".to_owned(), state: folder.path().to_owned() };
+        let agent = Arc::new(Agent::open(&settings, client).unwrap());
+        let metrics = NodeMetrics::default();
+        let service = CniService::new(agent.verbs(), &folder.path().join("s"), &metrics).unwrap();
+        // What has labels shows once something was counted.
+        let call = serde_json::json!({"command": "STATUS", "config": {"cniVersion": "1.1.0", "name": "lan"}});
+        service.call(serde_json::from_value(call).unwrap()).await.unwrap();
+        let page = page(&agent, &metrics);
+        let mut text = String::new();
+        encode(&mut text, &page.registry).unwrap();
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE allotment_")?.split_once(' '));
+        let name = |(name, kind): (&str, &str)| match kind {
+            "counter" => format!("{name}_total"),
+            _ => name.to_owned(),
+        };
+        let shown: BTreeSet<String> = types.map(name).collect();
+        let section = SECTIONS.iter().find(|section| section.title == "Agent").unwrap();
+        let told: BTreeSet<String> = section.metrics().iter().map(|metric| metric.name.to_owned()).collect();
+        assert_eq!(shown, told);
+        assert!((page.health)().is_ok() && (page.readiness)().is_err());
+    }
 }

@@ -146,6 +146,7 @@ pub(crate) enum Page {
     Codes,
     Commands,
     Metrics,
+    Events,
 }
 
 #[derive(Debug, Args)]
@@ -157,15 +158,23 @@ pub(crate) struct ReserveArgs {
     pub(crate) addresses: Vec<IpRange>,
     #[arg(long)]
     pub(crate) subnet: String,
+    #[command(flatten)]
+    pub(crate) purpose: Purpose,
+    /// The daemon's folder of objects.
+    #[arg(long, default_value = OBJECTS, value_name = "DIR")]
+    pub(crate) objects: PathBuf,
+}
+
+/// At least one of them.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct Purpose {
     /// Whom they are for: `Kind/namespace/name`. Without it, nobody.
-    #[arg(long, required_unless_present = "reason")]
+    #[arg(long)]
     pub(crate) owner: Option<String>,
     /// Why nobody else gets them.
     #[arg(long)]
     pub(crate) reason: Option<String>,
-    /// The daemon's folder of objects.
-    #[arg(long, default_value = OBJECTS, value_name = "DIR")]
-    pub(crate) objects: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -288,8 +297,9 @@ pub(crate) struct IpArgs {
     /// As in `why`.
     #[arg(long)]
     pub(crate) owner: Option<String>,
-    /// Only these states; `free` lists addresses that cooled and still remember their last owner.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "active,reserved,cooling")]
+    /// Only these states, instead of active, reserved and cooling; `free` lists addresses that cooled and still remember
+    /// their last owner.
+    #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) state: Vec<StateFilter>,
     #[arg(long)]
     pub(crate) node: Option<String>,

@@ -22,7 +22,7 @@ mod engine;
 mod table;
 
 pub(crate) use engine::EngineMetrics;
-pub(crate) use table::ALL;
+pub(crate) use table::SECTIONS;
 
 /// Every metric's name begins with it.
 pub(crate) const PREFIX: &str = "allotment";

@@ -28,19 +28,37 @@ fn text(page: Page) -> String {
         Page::Codes => codes::page(),
         Page::Commands => commands::page(),
         Page::Metrics => metrics_page(),
+        Page::Events => events_page(),
     }
 }
 
 fn metrics_page() -> String {
-    let mut page = "# Metrics\n\n`allot standalone --metrics ADDR:PORT` serves them at `/metrics`, in OpenMetrics' form; \
-                    `/healthz` answers 200 while the engine works, `/readyz` while calls are served, else 503.\n\n"
+    let mut page = "# Metrics\n\nServed at `/metrics`, in OpenMetrics' form, by each program that is told to. What has labels is there once \
+                    it was counted for the first time. Beside it `/healthz` and `/readyz` answer 200, or 503 and why not.\n"
         .to_owned();
-    let rows = metrics::ALL.iter().map(|metric| {
-        let labels = metric.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
-        let name = format!("`{}_{}`", metrics::PREFIX, metric.name);
-        [name, metric.kind.to_owned(), labels, metric.meaning.to_owned()]
+    for section in metrics::SECTIONS {
+        write!(page, "\n## {}\n\n{}\n\n", section.title, section.about)
+            .expect("a string takes all that is written to it");
+        let rows = section.metrics().into_iter().map(|metric| {
+            let labels =
+                metric.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
+            let name = format!("`{}_{}`", metrics::PREFIX, metric.name);
+            [name, metric.kind.to_owned(), labels, metric.meaning.to_owned()]
+        });
+        table(&mut page, ["name", "type", "labels", "meaning"], rows);
+    }
+    page
+}
+
+fn events_page() -> String {
+    let mut page = "# Events\n\nWhat the controller says about objects, as `kubectl describe` shows it. Nothing is said of an ordinary grant. The \
+                    same about the same object is one event, which becomes a series when it comes again.\n\n"
+        .to_owned();
+    let rows = allotment_controller::EVENTS.iter().map(|event| {
+        let reason = format!("`{}`", event.reason);
+        [reason, event.regarding.to_owned(), event.meaning.to_owned(), event.remedy.to_owned()]
     });
-    table(&mut page, ["name", "type", "labels", "meaning"], rows);
+    table(&mut page, ["reason", "about", "meaning", "what to do"], rows);
     page
 }
 

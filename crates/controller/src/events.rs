@@ -10,6 +10,50 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::{Event, EventSeries};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 
+/// One reason, for the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventDoc {
+    pub reason: &'static str,
+    /// The kind of the object.
+    pub regarding: &'static str,
+    pub meaning: &'static str,
+    /// What a person does about it.
+    pub remedy: &'static str,
+}
+
+/// Constants and table come from one list, so that no reason lacks its line in the reference.
+macro_rules! reasons {
+    ($($constant:ident = $reason:literal, $regarding:literal, $meaning:literal, $remedy:literal;)*) => {
+        $(
+            #[doc = $meaning]
+            pub(crate) const $constant: &str = $reason;
+        )*
+
+        /// Every reason of an event.
+        pub const EVENTS: &[EventDoc] =
+            &[$(EventDoc { reason: $reason, regarding: $regarding, meaning: $meaning, remedy: $remedy }),*];
+    };
+}
+
+reasons! {
+    ADDRESSES_HELD = "AddressesHeld", "Node",
+        "Addresses of pods that ended more than a minute ago stay held: the note says how many, and what keeps them.",
+        "What the note says: see that the agent runs, end what still uses them, or write the node off where it is gone \
+         (`allot node forget NAME`).";
+    ADDRESSES_REFUSED = "AddressesRefused", "Pod",
+        "The pod cannot have what it wants: code, counts and hint are those of its refusal. It waits in its turn.",
+        "What the hint says; `allot why NAMESPACE/POD` says where it waits.";
+    NOT_IN_FORCE = "NotInForce", "Subnet, IPPool, Reservation",
+        "The object is not in force as it is declared; its last accepted form stays in force, if it had one.",
+        "What the hint says; the object's condition `Ready` says the same.";
+    STILL_HELD = "StillHeld", "Subnet, IPPool, Reservation",
+        "The object is being deleted and stays in force, because addresses of it are held. Nothing new is given out of it.",
+        "End the holders that the note counts, or create the object anew.";
+    NODE_NOT_READY = "NodeNotReady", "Pod",
+        "The agent of the pod's node has not published yet, so nothing is granted there: its end could not be proved.",
+        "See that `allot agent` runs on that node and may write its NodeAttachments.";
+}
+
 /// Who reports.
 pub(crate) const REPORTER: &str = "allotment.dev/controller";
 

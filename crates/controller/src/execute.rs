@@ -35,6 +35,9 @@ const EVENTS_WAITING: usize = 1024;
 /// A request that has not been decided by then is asked again.
 const DECIDE: Duration = Duration::from_secs(10);
 
+/// After the epoch could not be raised.
+const RAISE_AGAIN: Duration = Duration::from_secs(2);
+
 /// What became of an action.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -66,6 +69,7 @@ pub(crate) enum Outcome {
     Freed {
         all: bool,
     },
+    EpochRaised(Result<(), String>),
     Settled(Settled),
     Surveyed(Option<BTreeMap<ObjectKey, Vec<Usage>>>),
     Written {
@@ -125,6 +129,16 @@ impl Executor {
             Action::Object(action) => self.start_object(action),
             Action::Ask(action) => self.start_ask(action).await,
             Action::Event(event) => self.start_event(event),
+            Action::RaiseEpoch => {
+                let (client, handle) = (self.writer.client(), self.handle.clone());
+                self.spawn(async move {
+                    let raised = engine::raise_epoch(client, &handle).await;
+                    if raised.is_err() {
+                        tokio::time::sleep(RAISE_AGAIN).await;
+                    }
+                    Outcome::EpochRaised(raised)
+                });
+            }
             Action::Release(action) => self.start_release(action),
             Action::FindKept => {
                 let pages =
@@ -227,6 +241,26 @@ impl Executor {
                 let version = ends::written(writer.spec(&node, &spec).await, &node);
                 Outcome::Released(release::Outcome::Written { node, spec, version })
             }),
+            release::Action::LookAtEpoch => self.spawn(async move {
+                let open = handle.read(|state, _| state.recovering()).await.ok();
+                Outcome::Released(release::Outcome::Epoch(open))
+            }),
+            release::Action::Raise => self.write(async move |writer| {
+                Outcome::Released(release::Outcome::Raised(ends::raise(&writer).await))
+            }),
+            release::Action::Settle(epoch) => self.write(async move |writer| {
+                Outcome::Released(release::Outcome::Settled(ends::settle(&writer, epoch).await))
+            }),
+            release::Action::List => self.write(async move |writer| {
+                Outcome::Released(release::Outcome::Listed(writer.pods(None).await.ok()))
+            }),
+            release::Action::Inventory { node, uses } => self.write(async move |writer| {
+                let pods = writer.pods(Some(&node)).await.ok().map(|(pods, _)| pods);
+                Outcome::Released(release::Outcome::Inventoried { node, uses, pods })
+            }),
+            release::Action::Adopt { node, used } => {
+                self.spawn(async move { Outcome::Released(ends::adopt(&handle, node, used).await) });
+            }
             release::Action::Remove { node, uid, version } => self.write(async move |writer| {
                 let done = writer.remove_attachments(&node, uid, version).await;
                 if let Err(failure) = done {

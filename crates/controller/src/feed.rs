@@ -16,7 +16,7 @@ mod defined;
 const QUEUE: usize = 1024;
 
 /// Bound pods with a network of their own.
-const PODS: &str = "spec.nodeName!=,spec.hostNetwork=false";
+pub(crate) const PODS: &str = "spec.nodeName!=,spec.hostNetwork=false";
 
 /// One thing that was told.
 pub(crate) enum Input {

@@ -37,7 +37,9 @@ mod waiting;
 mod webhook;
 mod world;
 
+pub use events::{EVENTS, EventDoc};
 pub use health::Health;
+pub use release::Keeping;
 pub use request::Settings;
 pub use run::run;
 pub use webhook::{Certificate, CertificateError, webhook};

@@ -24,7 +24,7 @@ use allotment_cluster::Event;
 use allotment_core::{Object, ObjectError, ObjectKey, ObjectKind};
 use jiff::Timestamp;
 
-use crate::events::{Regarding, Saying};
+use crate::events::{self, Regarding, Saying};
 
 pub(crate) use self::declared::{Declared, FINALIZER, Kind};
 pub(crate) use self::settle::{Settled, settle};
@@ -73,8 +73,8 @@ impl Verdict {
     fn saying(&self, key: &ObjectKey, declared: &Declared) -> Option<Saying> {
         let (reason, about, error) = match self {
             Verdict::Accepted => return None,
-            Verdict::Refused(error) => ("NotInForce", error.field.clone(), error),
-            Verdict::Held(error) => ("StillHeld", String::new(), error),
+            Verdict::Refused(error) => (events::NOT_IN_FORCE, error.field.clone(), error),
+            Verdict::Held(error) => (events::STILL_HELD, String::new(), error),
         };
         let kind = match key.kind {
             ObjectKind::Subnet => "Subnet",

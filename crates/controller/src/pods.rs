@@ -22,11 +22,11 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use self::open::{Asking, Open, Showing, Stage};
-use crate::events::{Regarding, Saying};
+use crate::events::{self, Regarding, Saying};
 use crate::patch::{self, Shown};
 use crate::request::{self, PodView, Reading};
 use crate::surroundings::{Affected, Surroundings};
-use crate::waiting::Waiting;
+use crate::waiting::{Claims, Waiting};
 
 /// A pod's UID.
 pub(crate) type Uid = Arc<str>;
@@ -86,9 +86,12 @@ pub(crate) struct Pods {
     /// To be looked at again after a failure.
     retry: BTreeSet<(Instant, Uid)>,
     pub(crate) waiting: Waiting,
+    claims: Claims,
     /// Requests at the engine.
     asking: usize,
     listed: bool,
+    /// A pod has been seen with a grant.
+    pub(crate) any_granted: bool,
     /// Each name once: pods have few nodes and namespaces.
     names: HashSet<Arc<str>>,
     /// To be said in events.
@@ -142,6 +145,7 @@ impl Pods {
         }
         let view = PodView::new(&pod.metadata, &pod.spec.node_name);
         let shown = Shown::on(pod);
+        self.any_granted |= shown.is_granted();
         if !self.open.contains_key(&uid) && around.are_known() && has_all(&uid, &view, &shown, around) {
             return;
         }
@@ -182,6 +186,9 @@ impl Pods {
     /// Nothing is left to be done for it.
     fn settle(&mut self, uid: &Uid) {
         self.waiting.forget(uid);
+        if self.claims.forget(uid) {
+            self.waiting.wake();
+        }
         if let Some(open) = self.open.remove(uid) {
             self.dirty.remove(&(open.created, Uid::clone(uid)));
             if matches!(open.stage, Stage::Asking(_)) {
@@ -205,7 +212,7 @@ impl Pods {
     pub(crate) fn begin(&mut self) {
         self.asking = 0;
         self.retry.clear();
-        self.waiting = Waiting::default();
+        (self.waiting, self.claims) = (Waiting::default(), Claims::default());
         for (uid, open) in &mut self.open {
             open.stage = Stage::Parked;
             self.dirty.insert((open.created, Uid::clone(uid)));
@@ -267,10 +274,17 @@ impl Pods {
                     self.retry.extend(open.node_is_late_at().map(|due| (due, Uid::clone(uid))));
                     return;
                 };
+                let node_uid = node.to_owned();
+                if let Some(refusal) = self.claims.before(uid, &missing.request.wants, now) {
+                    return self.refuse(uid, &refusal, now, actions);
+                }
                 let retained = missing.request.owner.kind != "Pod";
                 let request = Box::new(missing.request);
+                if request.wants.len() > 1 {
+                    open.wants.clone_from(&request.wants);
+                }
                 let interfaces = missing.interfaces;
-                open.stage = Stage::Asking(Asking { interfaces, node_uid: node.to_owned(), retained });
+                open.stage = Stage::Asking(Asking { interfaces, node_uid, retained });
                 self.asking += 1;
                 actions.push(Action::Ask { uid: Uid::clone(uid), request });
             }
@@ -318,6 +332,7 @@ impl Pods {
 
     fn refuse(&mut self, uid: &Uid, refusal: &Refusal, now: Instant, actions: &mut Vec<Action>) {
         let Some(open) = self.open.get_mut(uid) else { return };
+        self.claims.refused(uid, &open.wants, refusal, now);
         let again = refusal.again_ms.map(|ms| now + Duration::from_millis(ms).max(RETRY));
         self.waiting.refused(uid, open.created, again);
         let said = open.shown.refusal(uid);
@@ -433,7 +448,7 @@ fn regarding(uid: &Uid, place: &Place) -> Regarding {
 fn was_refused(uid: &Uid, place: &Place, refusal: &Refusal) -> Saying {
     Saying {
         regarding: regarding(uid, place),
-        reason: "AddressesRefused",
+        reason: events::ADDRESSES_REFUSED,
         action: "Allocate",
         about: refusal.code.as_str().to_owned(),
         note: format!("{}: {refusal}; hint: {}", refusal.code.as_str(), refusal.hint),
@@ -448,7 +463,7 @@ fn node_is_late(uid: &Uid, place: &Place) -> Saying {
     );
     Saying {
         regarding: regarding(uid, place),
-        reason: "NodeNotReady",
+        reason: events::NODE_NOT_READY,
         action: "Allocate",
         about: String::new(),
         note,

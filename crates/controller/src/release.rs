@@ -12,8 +12,10 @@
 //!
 //! What is absent and must stay so: a rule of proof (they are all in `allotment-proof`), and a release by time.
 
+mod keeping;
 mod nodes;
 mod read;
+mod recover;
 mod say;
 
 use std::collections::BTreeSet;
@@ -21,16 +23,19 @@ use std::time::{Duration, Instant};
 
 use allotment_api::v1alpha1::NodeAttachments;
 use allotment_cluster::{Event, Pod};
-use allotment_core::{Attachment, Grant, Owner, ReleaseMode, Timestamp};
-use allotment_proof::{Ends, Freed, Held, Version};
+use allotment_core::{Allocation, Attachment, Grant, Owner, ReleaseMode, Timestamp};
+use allotment_proof::{Ends, Freed, Held, Use, Version};
 
+pub use self::keeping::Keeping;
 use self::nodes::Nodes;
 pub(crate) use self::nodes::Spec;
 pub(crate) use self::read::held;
+use self::recover::Recovery;
 use self::say::Patience;
 use crate::events::Saying;
 use crate::feed::Input;
 use crate::owners::Owners;
+use crate::request::Settings;
 
 /// Between two looks at what waits for its proof, and before what failed is tried again.
 const ROUND: Duration = Duration::from_secs(3);
@@ -54,6 +59,24 @@ pub(crate) enum Action {
         node: String,
         spec: Box<Spec>,
     },
+    /// See whether the ledger is recovering (L6).
+    LookAtEpoch,
+    /// Begin a new epoch.
+    Raise,
+    /// List the pods anew.
+    List,
+    /// Read a node's pods, to know what it uses.
+    Inventory {
+        node: String,
+        uses: BTreeSet<Use>,
+    },
+    /// Take over what a node uses and the ledger lacks.
+    Adopt {
+        node: String,
+        used: Vec<(Use, Allocation)>,
+    },
+    /// Every node has said what it uses.
+    Settle(u64),
     /// Nothing of a node that is gone is left.
     Remove {
         node: String,
@@ -70,6 +93,23 @@ pub(crate) enum Outcome {
     /// Each with whether the ledger has it no more, for certain.
     Released(Vec<(Freed, bool)>),
     Removed,
+    /// The open epoch; nothing if it could not be read.
+    #[expect(clippy::option_option, reason = "an epoch that could not be read is not one that is closed")]
+    Epoch(Option<Option<u64>>),
+    Raised(bool),
+    Listed(Option<(Vec<Pod>, Version)>),
+    Inventoried {
+        node: String,
+        uses: BTreeSet<Use>,
+        pods: Option<Vec<Pod>>,
+    },
+    /// What is left to be tried again, and what others have.
+    Adopted {
+        node: String,
+        left: BTreeSet<Use>,
+        doubled: Vec<(Use, String)>,
+    },
+    Settled(bool),
     /// The version of the object that has it; nothing if it was not written.
     Written {
         node: String,
@@ -102,13 +142,15 @@ pub(crate) struct Order {
     pub(crate) since: Timestamp,
 }
 
-#[derive(Default)]
 pub(crate) struct Releases {
+    settings: Settings,
     ends: Ends,
     nodes: Nodes,
     leading: bool,
     surveying: bool,
     survey_at: Option<Instant>,
+    /// The walk under way may have passed what somebody else has written since.
+    walk_again: bool,
     round_at: Option<Instant>,
     /// Holders that were granted something, or released of it, since the walk began.
     busy: BTreeSet<String>,
@@ -120,9 +162,36 @@ pub(crate) struct Releases {
     patience: Patience,
     /// To be said.
     pub(crate) sayings: Vec<Saying>,
+    recovery: Recovery,
+    /// The epoch was looked at in this term.
+    is_epoch_known: bool,
+    /// To be done at the next turn.
+    follows: Vec<Action>,
 }
 
 impl Releases {
+    pub(crate) fn new(settings: Settings) -> Releases {
+        Releases {
+            settings,
+            ends: Ends::default(),
+            nodes: Nodes::default(),
+            leading: false,
+            surveying: false,
+            survey_at: None,
+            walk_again: false,
+            round_at: None,
+            busy: BTreeSet::new(),
+            unsettled: Vec::new(),
+            found: Vec::new(),
+            failed: Vec::new(),
+            patience: Patience::default(),
+            sayings: Vec::new(),
+            recovery: Recovery::default(),
+            is_epoch_known: false,
+            follows: Vec::new(),
+        }
+    }
+
     /// Takes in what was told, before the rest of the world does.
     pub(crate) fn input(&mut self, input: &Input) {
         match input {
@@ -140,6 +209,7 @@ impl Releases {
                 let pods = pods.map(|(uid, _, seen)| (uid.to_owned(), seen));
                 if !self.ends.listed(read::version(*version), pods) {
                     tracing::error!(%version, "the API server lists older pods than it showed: it was set back");
+                    self.recovery.suspect();
                 }
             }
             Event::Applied(pod) => {
@@ -157,7 +227,8 @@ impl Releases {
     }
 
     fn attachments(&mut self, event: &Event<NodeAttachments>) {
-        for (node, written) in self.nodes.attachments(event, &mut self.ends) {
+        for (node, written) in self.nodes.attachments(event, &mut self.ends, &mut self.recovery) {
+            self.recovery.suspect();
             tracing::error!(
                 node,
                 %written,
@@ -175,6 +246,9 @@ impl Releases {
         self.unsettled.clear();
         self.found.clear();
         self.failed.clear();
+        self.follows.clear();
+        self.is_epoch_known = false;
+        self.recovery.begin();
         self.ends.again();
         self.nodes.begin();
     }
@@ -190,12 +264,21 @@ impl Releases {
         }
     }
 
+    /// Somebody else has written to the ledger, such as the leader before, who did not know yet: what it holds has to be
+    /// looked through again, or the ends of those holders would be missed until the next walk.
+    pub(crate) fn others_wrote(&mut self, now: Instant) {
+        self.walk_again = self.surveying;
+        let soon = now + ROUND;
+        self.survey_at = self.survey_at.map(|at| at.min(soon));
+    }
+
     /// What is to be done now. `owners` knows whose addresses are kept.
     pub(crate) fn next(&mut self, owners: &Owners, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
         if !self.leading {
             return actions;
         }
+        actions.append(&mut self.follows);
         if !self.surveying && self.survey_at.is_none_or(|at| at <= now) {
             self.surveying = true;
             self.busy.clear();
@@ -244,8 +327,10 @@ impl Releases {
             self.nodes.reach(&node, version);
         }
         self.nodes.retry();
+        actions.extend(self.recovery.round(&self.ends));
         actions.extend(self.nodes.removals(&self.ends));
         self.sayings.extend(self.patience.look(&self.ends.waiting(), &self.nodes, now));
+        self.sayings.append(&mut self.recovery.sayings);
     }
 
     /// When `next` has something to do, if nothing happens before.
@@ -254,12 +339,13 @@ impl Releases {
         survey.into_iter().chain(self.round_at).min()
     }
 
-    /// Takes in what became of an action. `true`: addresses were freed, so that waiters may have their turn.
+    /// Takes in what became of an action. `true`: there are more addresses to be had, so that waiters may have their turn.
     pub(crate) fn outcome(&mut self, outcome: Outcome, now: Instant) -> bool {
         match outcome {
             Outcome::Surveyed(survey) => {
                 self.surveying = false;
-                self.survey_at = Some(now + if survey.is_some() { SURVEY } else { ROUND });
+                let is_done = survey.is_some() && !std::mem::take(&mut self.walk_again);
+                self.survey_at = Some(now + if is_done { SURVEY } else { ROUND });
                 if let Some(Survey { held, version }) = survey {
                     self.ends.surveyed(held, version, &self.busy);
                 }
@@ -287,12 +373,50 @@ impl Releases {
                 }
                 any
             }
-            Outcome::Removed => false,
             Outcome::Written { node, spec, version } => {
                 self.nodes.written(&node, *spec, version, &mut self.ends);
                 false
             }
+            Outcome::Removed => false,
+            outcome => self.recovering(outcome, now),
         }
+    }
+
+    /// What became of the steps of a recovery (L6). `true`: it is over, and what was withheld can be had.
+    fn recovering(&mut self, outcome: Outcome, now: Instant) -> bool {
+        let was_open = self.recovery.is_open();
+        match outcome {
+            Outcome::Epoch(open) => {
+                let is_first = !self.is_epoch_known && open.is_some();
+                self.is_epoch_known |= is_first;
+                if let Some(epoch) = self.recovery.looked(open, is_first) {
+                    self.ends.raise(epoch);
+                    self.nodes.raise(epoch);
+                }
+            }
+            Outcome::Raised(is_done) => self.recovery.raised(is_done),
+            Outcome::Listed(Some((pods, version))) => {
+                let is_news = self.ends.listed(version, recover::seen(&pods));
+                if is_news {
+                    self.recovery.listed();
+                }
+            }
+            Outcome::Inventoried { node, uses, pods: Some(pods) } => {
+                let used = recover::allocations(&node, &uses, &pods, &self.settings);
+                self.follows.push(Action::Adopt { node, used });
+            }
+            Outcome::Inventoried { node, uses, pods: None } => {
+                self.recovery.adopted(&node, "", uses, &[]);
+            }
+            Outcome::Adopted { node, left, doubled } => {
+                let uid = self.nodes.uid(&node).to_owned();
+                self.recovery.adopted(&node, &uid, left, &doubled);
+                self.survey_at = Some(now);
+            }
+            Outcome::Settled(is_done) => self.recovery.settled(is_done),
+            _ => {}
+        }
+        was_open && !self.recovery.is_open()
     }
 
     /// Addresses of ended holders whose node is gone and whose proof is missing (R4).

@@ -4,11 +4,15 @@
 //! its refusal, because what stood in its way has cooled. All of them are asked then, the oldest first, so that the order
 //! decides among those who want the same, and those who fit elsewhere pass.
 
+mod claims;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+
+pub(crate) use self::claims::Claims;
 
 /// Waiters that are being asked at one time: enough to share a commit, too few to keep new pods waiting.
 const AT_ONCE: usize = 128;

@@ -4,9 +4,9 @@
 //! nothing, so that it is warm when it leads.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use allotment_core::{Object, ObjectKey, ReleaseMode};
+use allotment_core::{Grant, Object, ObjectKey, ReleaseMode};
 use jiff::Timestamp;
 
 use crate::asks::{self, Asks};
@@ -32,6 +32,30 @@ pub(crate) enum Action {
     FindKept,
     /// Nobody needs these any more.
     Free(Vec<owners::Kept>),
+    /// The ledger is new, and pods show addresses that it knows nothing of: it was lost (L6).
+    RaiseEpoch,
+}
+
+/// After kept addresses could not be read or freed.
+const SWEEP_AGAIN: Duration = Duration::from_secs(3);
+
+/// How far the look through kept addresses is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sweep {
+    Idle,
+    Running,
+    /// It could not be done.
+    Again(Instant),
+}
+
+/// What is known of the ledger's past.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Past {
+    Known,
+    /// There was no ledger before this term.
+    None,
+    /// Its epoch is being raised.
+    Raising,
 }
 
 pub(crate) struct World {
@@ -42,21 +66,22 @@ pub(crate) struct World {
     asks: Asks,
     events: Events,
     pub(crate) releases: Releases,
-    /// Kept addresses are being looked through or freed.
-    sweeping: bool,
+    sweep: Sweep,
+    past: Past,
 }
 
 impl World {
     pub(crate) fn new(settings: Settings) -> World {
         World {
             owners: Owners::new(owners::families(&settings)),
-            around: Surroundings::new(settings),
             pods: Pods::default(),
             objects: Objects::default(),
             asks: Asks::default(),
             events: Events::default(),
-            releases: Releases::default(),
-            sweeping: false,
+            releases: Releases::new(settings.clone()),
+            around: Surroundings::new(settings),
+            sweep: Sweep::Idle,
+            past: Past::Known,
         }
     }
 
@@ -91,19 +116,20 @@ impl World {
         Affected::Nobody
     }
 
-    /// Leads from now on, with this in the ledger.
-    pub(crate) fn begin(&mut self, in_force: BTreeMap<ObjectKey, Object>) {
+    /// Leads from now on, with this in the ledger, which may have been begun only now.
+    pub(crate) fn begin(&mut self, in_force: BTreeMap<ObjectKey, Object>, is_new: bool) {
+        self.past = if is_new { Past::None } else { Past::Known };
         self.pods.begin();
         self.objects.begin(in_force);
         self.releases.begin();
         self.asks.begin();
         self.owners.put_off();
-        self.sweeping = false;
+        self.sweep = Sweep::Idle;
     }
 
     /// Whether pods are served: all that they are read against is known, and every object was tried.
     pub(crate) fn is_ready(&self) -> bool {
-        self.is_warm() && self.objects.are_settled()
+        self.is_warm() && self.objects.are_settled() && self.past == Past::Known
     }
 
     /// Whether everything has been told once.
@@ -113,86 +139,96 @@ impl World {
 
     /// Takes in what became of an action, and says what follows at once.
     pub(crate) fn outcome(&mut self, outcome: Outcome, now: Instant) -> Vec<Action> {
-        let follows = match outcome {
+        match outcome {
             Outcome::Answered { uid, answer } => {
-                if let Ok(grant) = &answer {
-                    self.objects.touched(now);
-                    self.releases.granted(grant);
-                }
-                self.pods.answered(&uid, answer, now)
+                self.given(answer.as_ref().ok(), now);
+                self.pods.answered(&uid, answer, now).into_iter().map(Action::Pod).collect()
+            }
+            Outcome::Patched { uid, patched } => {
+                let follows = self.pods.patched(&uid, patched, &self.around, now);
+                follows.into_iter().map(Action::Pod).collect()
             }
             Outcome::Judged { id, pod } => {
-                let actions = self.asks.judged(&id, pod, &self.around, now);
-                return actions.into_iter().map(Action::Ask).collect();
+                self.asks.judged(&id, pod, &self.around, now).into_iter().map(Action::Ask).collect()
             }
+            Outcome::FoundKept(kept) => self.found_kept(kept, now).into_iter().collect(),
+            outcome => {
+                self.done(outcome, now);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Takes in what became of an action from which nothing follows at once.
+    fn done(&mut self, outcome: Outcome, now: Instant) {
+        match outcome {
             Outcome::AskAnswered { id, answer } => {
-                if let Ok(grant) = &answer {
-                    self.objects.touched(now);
-                    self.releases.granted(grant);
-                }
+                self.given(answer.as_ref().ok(), now);
                 self.asks.answered(&id, answer.as_ref(), now);
-                Vec::new()
             }
-            Outcome::AnswersWritten { node, answers } => {
-                self.asks.written(&node, answers, now);
-                Vec::new()
-            }
-            Outcome::Patched { uid, patched } => self.pods.patched(&uid, patched, &self.around, now),
-            Outcome::GivenBack => {
-                self.freed(now);
-                Vec::new()
-            }
+            Outcome::AnswersWritten { node, answers } => self.asks.written(&node, answers, now),
+            Outcome::GivenBack => self.freed(now),
             Outcome::Released(outcome) => {
                 if self.releases.outcome(outcome, now) {
                     self.freed(now);
                 }
-                Vec::new()
             }
-            Outcome::FoundKept(kept) => return self.found_kept(kept),
+            Outcome::EpochRaised(raised) => self.epoch_raised(raised),
             Outcome::Freed { all } => {
-                self.sweeping = false;
-                if !all {
-                    self.owners.put_off();
-                }
+                self.swept(all, now);
                 self.freed(now);
-                Vec::new()
             }
             Outcome::Settled(settled) => {
                 if self.objects.take(settled, now) {
                     self.pods.waiting.wake();
                     self.asks.wake(now);
                 }
-                Vec::new()
             }
-            Outcome::Surveyed(usage) => {
-                self.objects.surveyed(usage, now);
-                Vec::new()
-            }
-            Outcome::Written { key, status } => {
-                self.objects.written(&key, status, now);
-                Vec::new()
-            }
-            Outcome::Finalized { key, present } => {
-                self.objects.finalized(&key, present, now);
-                Vec::new()
+            Outcome::Surveyed(usage) => self.objects.surveyed(usage, now),
+            Outcome::Written { key, status } => self.objects.written(&key, status, now),
+            Outcome::Finalized { key, present } => self.objects.finalized(&key, present, now),
+            Outcome::Answered { .. }
+            | Outcome::Patched { .. }
+            | Outcome::Judged { .. }
+            | Outcome::FoundKept(_) => unreachable!("something follows from it"),
+        }
+    }
+
+    /// The engine gave this.
+    fn given(&mut self, grant: Option<&Grant>, now: Instant) {
+        if let Some(grant) = grant {
+            self.objects.touched(now);
+            self.releases.granted(grant);
+        }
+    }
+
+    fn epoch_raised(&mut self, raised: Result<(), String>) {
+        self.past = match raised {
+            Ok(()) => Past::Known,
+            Err(error) => {
+                tracing::error!(%error, "the ledger was lost, and its epoch cannot be raised; nothing is granted until it is");
+                Past::None
             }
         };
-        follows.into_iter().map(Action::Pod).collect()
     }
 
     /// What of the kept addresses nobody needs any more is freed.
-    fn found_kept(&mut self, kept: Option<Vec<owners::Kept>>) -> Vec<Action> {
-        let Some(kept) = kept else {
-            self.sweeping = false;
-            self.owners.put_off();
-            return Vec::new();
-        };
+    fn found_kept(&mut self, kept: Option<Vec<owners::Kept>>, now: Instant) -> Option<Action> {
+        let found = kept.is_some();
         let is_free = |kept: &owners::Kept| {
             self.owners.mode(&kept.owner, kept.attachment.as_ref()) == ReleaseMode::Cool
         };
-        let free: Vec<owners::Kept> = kept.into_iter().filter(is_free).collect();
-        self.sweeping = !free.is_empty();
-        if free.is_empty() { Vec::new() } else { vec![Action::Free(free)] }
+        let free: Vec<owners::Kept> = kept.into_iter().flatten().filter(is_free).collect();
+        if free.is_empty() {
+            self.swept(found, now);
+            return None;
+        }
+        Some(Action::Free(free))
+    }
+
+    /// Kept addresses were looked through; what was not done is tried again.
+    fn swept(&mut self, all: bool, now: Instant) {
+        self.sweep = if all { Sweep::Idle } else { Sweep::Again(now + SWEEP_AGAIN) };
     }
 
     /// Addresses were released: waiters and refused objects may have their turn.
@@ -207,9 +243,13 @@ impl World {
         let mut actions: Vec<Action> =
             self.objects.next(now, clock).into_iter().map(Action::Object).collect();
         actions.extend(self.releases.next(&self.owners, now).into_iter().map(Action::Release));
-        if !self.sweeping && self.pods.are_listed() && self.owners.take_due() {
-            self.sweeping = true;
+        if self.pods.are_listed() && self.sweeps(now) {
+            self.sweep = Sweep::Running;
             actions.push(Action::FindKept);
+        }
+        if self.past == Past::None && self.is_warm() {
+            self.past = if self.pods.any_granted { Past::Raising } else { Past::Known };
+            actions.extend((self.past == Past::Raising).then_some(Action::RaiseEpoch));
         }
         if self.is_ready() {
             actions.extend(self.pods.next(&self.around, now).into_iter().map(Action::Pod));
@@ -221,9 +261,22 @@ impl World {
         actions
     }
 
+    /// Whether kept addresses are to be looked through now.
+    fn sweeps(&mut self, now: Instant) -> bool {
+        match self.sweep {
+            Sweep::Idle => self.owners.take_due(),
+            Sweep::Running => false,
+            Sweep::Again(at) => at <= now,
+        }
+    }
+
     /// When `next` has something to do, if nothing happens before.
     pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
-        [self.objects.due(), self.pods.due(now), self.asks.due(), self.releases.due()]
+        let sweep = match self.sweep {
+            Sweep::Again(at) => Some(at),
+            Sweep::Idle | Sweep::Running => None,
+        };
+        [sweep, self.objects.due(), self.pods.due(now), self.asks.due(), self.releases.due()]
             .into_iter()
             .flatten()
             .min()

@@ -87,16 +87,29 @@ fn name(command: Command) -> &'static str {
 impl NodeMetrics {
     /// Adds everything to the daemon's registry, which has the prefix.
     pub fn register(&self, registry: &mut Registry) {
-        let NodeMetrics { cni, pending, sweep } = self.clone();
-        registry.register(
-            "cni_calls",
-            "CNI calls answered, by command and CNI code; code 0 is success",
-            cni.calls,
-        );
+        self.register_calls(registry);
+        let NodeMetrics { cni, sweep, .. } = self.clone();
         registry.register(
             "cni_adds_unseen",
             "ADDs whose network namespace could not be seen, so that the sweep cannot tell when it is gone",
             cni.unseen,
+        );
+        registry.register("sweep_passes", "Looks at the namespaces of all active attachments", sweep.passes);
+        registry.register("sweep_failures", "Looks that could not be finished", sweep.failures);
+        registry.register(
+            "sweep_released_addresses",
+            "Addresses released because their network namespace was gone for good",
+            sweep.released,
+        );
+    }
+
+    /// Adds what is counted of CNI's calls alone: an agent makes no sweeps.
+    pub fn register_calls(&self, registry: &mut Registry) {
+        let NodeMetrics { cni, pending, .. } = self.clone();
+        registry.register(
+            "cni_calls",
+            "CNI calls answered, by command and CNI code; code 0 is success",
+            cni.calls,
         );
         registry.register_with_unit(
             "cni_call_duration",
@@ -114,13 +127,6 @@ impl NodeMetrics {
             "pending_bad",
             "Files in pending-del that made no sense and were moved aside",
             pending.bad,
-        );
-        registry.register("sweep_passes", "Looks at the namespaces of all active attachments", sweep.passes);
-        registry.register("sweep_failures", "Looks that could not be finished", sweep.failures);
-        registry.register(
-            "sweep_released_addresses",
-            "Addresses released because their network namespace was gone for good",
-            sweep.released,
         );
     }
 }

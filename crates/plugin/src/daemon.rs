@@ -79,7 +79,7 @@ fn limit(command: Command) -> Duration {
     }
 }
 
-const NEXT: &str = "start `allot standalone`; `allot ready` tells when it serves. \
+const NEXT: &str = "start `allot agent` in a cluster, else `allot standalone`; `allot ready` tells when it serves. \
                     Another socket is named by `ipam.socket` or ALLOTMENT_SOCKET";
 
 fn later(command: Command, away: &Away) -> Error {

@@ -14,7 +14,7 @@ use bench::Output;
 const USAGE: &str = "\
 usage: fleet up FOLDER [--nodes N] [--controllers N]
        fleet down FOLDER
-       fleet bench FOLDER [-o json]
+       fleet bench FOLDER [PART …] [-o json]
        fleet programs         builds etcd and kube-apiserver, unless they are there
 ";
 
@@ -23,8 +23,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["up", folder, options @ ..] => size(options).and_then(|size| up(Path::new(folder), size)),
-        ["bench", folder] => bench::run(Path::new(folder), Output::Table),
-        ["bench", folder, "-o", "json"] => bench::run(Path::new(folder), Output::Json),
+        ["bench", folder, options @ ..] => bench(Path::new(folder), options),
         ["programs"] => build(),
         ["down", folder] => down(Path::new(folder)),
         _ => {
@@ -70,6 +69,14 @@ fn up(folder: &Path, size: Size) -> Result<()> {
     eprintln!("`cargo xtask fleet down` ends it all. To use it:\n");
     say(&format!("export KUBECONFIG={}", standing.kubeconfig.display()));
     Ok(())
+}
+
+fn bench(folder: &Path, options: &[&str]) -> Result<()> {
+    let (parts, output) = match options {
+        [parts @ .., "-o", "json"] => (parts, Output::Json),
+        parts => (parts, Output::Table),
+    };
+    bench::run(folder, if parts.is_empty() { &bench::PARTS } else { parts }, output)
 }
 
 fn build() -> Result<()> {

@@ -7,7 +7,7 @@ use allotment_api::v1alpha1::Ask;
 use allotment_proof::{Address, Attachment, Refused, Source, Ticket};
 use allotment_wire::cni::{Error, code};
 
-use super::Desk;
+use super::{Desk, Looked};
 use crate::answer;
 use crate::journal::{Durable, Given};
 use crate::matching::{self, PRIMARY};
@@ -118,6 +118,15 @@ impl Desk {
 
     /// What is to be done now. To be asked again after every change.
     pub(crate) fn step(&mut self, adding: &mut Adding) -> Step {
+        match self.decide(adding) {
+            Step::Wait(why) if self.is_draining => {
+                Step::Refuse(answer::later(format!("the agent is about to stop, and {why}")))
+            }
+            step => step,
+        }
+    }
+
+    fn decide(&mut self, adding: &mut Adding) -> Step {
         let Some(ticket) = &adding.ticket else { return Step::Wait("the call has ended".to_owned()) };
         if self.book.is_cancelled(ticket) {
             return Step::Refuse(answer::later(format!(
@@ -254,8 +263,8 @@ impl Desk {
                 "{what} has a grant that names no node; the controller has to be newer"
             ));
         }
-        if self.is_identified && self.doubt.is_none() && !self.strangers.contains(node_uid) {
-            self.doubt = Some(node_uid.clone());
+        if self.identity == Looked::Done && !self.strangers.contains(node_uid) {
+            self.identity = Looked::Doubted(node_uid.clone());
             self.has_news = true;
         }
         Step::Wait(format!(

@@ -72,6 +72,18 @@ fn what_an_add_waits_for_is_said() {
 }
 
 #[test]
+fn nobody_waits_for_an_agent_that_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = desk(folder.path());
+    let mut adding = adding(&mut desk, "u");
+    desk.drain();
+    let text = said(&desk.step(&mut adding));
+    assert!(text.starts_with("11: the agent is about to stop, and pod shop/u "), "{text}");
+    desk.pod_event(listed(9, vec![granted("u", 7)]));
+    assert_eq!(said(&desk.step(&mut adding)), "10.0.0.1", "what is there is answered");
+}
+
+#[test]
 fn events_that_a_list_has_told_already_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut desk = desk(folder.path());

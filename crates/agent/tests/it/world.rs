@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// How long something may take that has to come.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// The one control plane of these tests.
 pub(crate) fn plane() -> &'static ControlPlane {
@@ -121,7 +121,7 @@ impl World {
             let _ = stopped.await;
         }));
         let at_work = Arc::clone(&agent);
-        let work = tokio::spawn(async move { at_work.run().await });
+        let work = tokio::spawn(async move { Box::pin(at_work.run()).await });
         self.running = Some(Running { agent, service, stop, server, work });
     }
 
@@ -228,7 +228,7 @@ impl World {
 
 /// A grant as it stands on a pod.
 pub(crate) fn grant(pod: &str, node_uid: &str, entries: &[(&str, &str, &str)]) -> Value {
-    let entries: Vec<Value> = entries.iter().map(|entry| attachment(entry)).collect();
+    let entries: Vec<Value> = entries.iter().map(attachment).collect();
     json!({"pod": pod, "nodeUID": node_uid, "attachments": entries})
 }
 

@@ -3,11 +3,11 @@
 
 mod examine;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use allotment_api::v1alpha1::NodeAttachments;
 use allotment_cluster::{Node, Pod};
+use allotment_controller::Keeping;
 use allotment_core::{Allocation, Netns, State};
 use allotment_engine::Pages;
 use allotment_wire::Finding;
@@ -32,8 +32,7 @@ struct Look {
     seen: Seen,
     pods: Vec<Pod>,
     nodes: Vec<NodeAttachments>,
-    /// UIDs of the Nodes there are.
-    node_uids: BTreeSet<String>,
+    keeping: Keeping,
 }
 
 pub(super) async fn audit(client: &Client) -> Result<Vec<Finding>, Trouble> {
@@ -55,7 +54,7 @@ async fn find(client: &Client) -> Result<Vec<Found>, Trouble> {
 
 /// The ledger last: what a pod shows was in it before.
 async fn look(client: &Client) -> Result<Look, Trouble> {
-    let pods: Vec<Pod> = gather::all(client).await?;
+    let (pods, version) = gather::listed::<Pod>(client).await?;
     let (nodes, node_objects) =
         tokio::try_join!(gather::all::<NodeAttachments>(client), gather::all::<Node>(client))?;
     let handle = ledger::open(client.clone()).await?;
@@ -66,9 +65,9 @@ async fn look(client: &Client) -> Result<Look, Trouble> {
         Some(node) => live(&node, &mut allocations).await,
         None => Live::default(),
     };
+    let keeping = Keeping::new(&pods, version, node_objects, nodes.clone(), &allocations);
     let seen = Seen { atlas, allocations, live, clock: clock() };
-    let node_uids = node_objects.iter().filter_map(ResourceExt::uid).collect();
-    Ok(Look { seen, pods, nodes, node_uids })
+    Ok(Look { seen, pods, nodes, keeping })
 }
 
 /// The node that we run on, if it is one: the only one whose agent names this boot.

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use allotment_cluster::ResourceVersion;
 use kube::api::ListParams;
 use kube::core::Resource;
 use kube::{Api, Client};
@@ -17,6 +18,14 @@ pub(super) async fn all<K>(client: &Client) -> Result<Vec<K>, Failure>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
+    listed(client).await.map(|(objects, _)| objects)
+}
+
+/// The same, with the version as of which it is.
+pub(super) async fn listed<K>(client: &Client) -> Result<(Vec<K>, ResourceVersion), Failure>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
     let api: Api<K> = Api::all(client.clone());
     let mut params = ListParams::default().limit(PAGE);
     let mut objects = Vec::new();
@@ -26,10 +35,13 @@ where
                 objects.extend(page.items);
                 params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
                 if params.continue_token.is_none() {
-                    return Ok(objects);
+                    let version = page.metadata.resource_version.unwrap_or_default();
+                    return Ok((objects, version.parse().unwrap_or_default()));
                 }
             }
-            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(Vec::new()),
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                return Ok((Vec::new(), ResourceVersion::default()));
+            }
             // It took longer than the API server remembers.
             Err(kube::Error::Api(status)) if status.code == 410 && params.continue_token.is_some() => {
                 params.continue_token = None;

@@ -25,6 +25,8 @@ pub(crate) async fn who_has(
     address: IpAddr,
     only: Option<String>,
 ) -> Result<Vec<WhoHasRow>, Trouble> {
+    // Some programs show IPv4 in its IPv4-mapped form, `::ffff:10.0.0.2`.
+    let address = address.to_canonical();
     let atlas = Atlas::read(handle).await?;
     let wanted = only.clone();
     let (mut known, now) =
@@ -45,7 +47,7 @@ fn known(state: &State, address: IpAddr, only: Option<&str>) -> Vec<Known> {
         let reserved = key.and_then(|key| state.object(&key)).and_then(|object| match object {
             Object::Reservation(spec) => Some(match spec.owner {
                 Some(owner) => format!("reservation `{}` keeps it for {owner}", spec.name),
-                None => format!("reservation `{}` sets it aside: {}", spec.name, spec.reason),
+                None => format!("reservation `{}` sets it aside: {}", spec.name, spec.reason_line()),
             }),
             _ => None,
         });
@@ -88,10 +90,8 @@ fn row(atlas: &Atlas, address: IpAddr, known: &Known, now: Timestamp) -> WhoHasR
 fn held(record: &Allocation, state: &str) -> String {
     let Allocation { owner, since, .. } = record;
     let since = rows::time(*since);
-    let on = record
-        .attachments
-        .first()
-        .map_or_else(String::new, |held| format!(" on {} of network `{}`", held.interface, held.network));
+    let on =
+        record.attachments.first().map_or_else(String::new, |held| rows::on(&held.interface, &held.network));
     match state {
         "active" => format!("{owner} has it{on} since {since}"),
         "reserved" => format!("it is kept for {owner} since {since}"),

@@ -47,9 +47,10 @@ fn has(allocation: &Allocation, row: IpRow, region: Option<&Region>) -> WhyRow {
         (None, Some(subnet)) => format!("subnet `{subnet}`"),
         (_, None) => "no subnet that is in force".to_owned(),
     };
-    let on = row.attachment.as_ref().map_or_else(String::new, |attachment| {
-        format!(" on {} of network `{}`", attachment.interface, attachment.network)
-    });
+    let on = row
+        .attachment
+        .as_ref()
+        .map_or_else(String::new, |attachment| rows::on(&attachment.interface, &attachment.network));
     let since = rows::time(allocation.since);
     let address = &row.address;
     let state = match row.state.as_str() {

@@ -1,7 +1,9 @@
 //! What the tool is told by a cluster, on a real API server, and whom it asks.
 
+use std::collections::BTreeSet;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,8 @@ use allotment_fleet::{ControlPlane, Pod, Pods, Template, objects};
 use kube::Client;
 use serde_json::{Value, json};
 
-use crate::daemon::Done;
+use crate::daemon::{Done, wait_for};
+use crate::metrics;
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
@@ -127,6 +130,54 @@ async fn a_cluster_answers_as_a_daemon_does() {
         "it says what is not allowed: {done:?}"
     );
     cluster.handle.stop().await;
+    tokio::task::spawn_blocking(move || what_is_shown_is_told(&cluster)).await.unwrap();
+}
+
+/// A program of ours that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Cluster {
+    /// Starts it with its metrics on a port that was free a moment ago.
+    fn run(&self, args: &[&str]) -> (Running, String) {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_allot"));
+        command.args(args).arg("--kubeconfig").arg(self.plane.kubeconfig()).args(["--metrics", &address]);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        (Running(child), address)
+    }
+}
+
+/// The reference has every metric of controller and agent, and no other.
+fn what_is_shown_is_told(cluster: &Cluster) {
+    let page = cluster.tool(&["reference", "metrics"]).out;
+    let wait = |section: &str, address: &str, unless_called: &[&str]| {
+        let mut told = metrics::told(&page, section);
+        told.retain(|name| !unless_called.contains(&name.as_str()));
+        let mut last = BTreeSet::new();
+        wait_for(&format!("{section} shows what the page tells"), || {
+            if TcpStream::connect(address).is_ok() {
+                last = metrics::shown(&metrics::get(address, "/metrics").1);
+                let new: Vec<_> = last.difference(&metrics::told(&page, section)).cloned().collect();
+                assert!(new.is_empty(), "{section} shows what no page tells: {new:?}");
+            }
+            told.is_subset(&last).then_some(())
+        });
+    };
+    let (_controller, address) = cluster.run(&["controller"]);
+    wait("Controller", &address, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (socket, state) = (path("a.sock"), path("state"));
+    let (_agent, address) = cluster.run(&["agent", "--node", "n1", "--socket", &socket, "--state", &state]);
+    wait("Agent", &address, &["allotment_cni_calls_total", "allotment_cni_call_duration_seconds"]);
 }
 
 async fn lists_and_questions(cluster: &Cluster) {
@@ -151,7 +202,8 @@ async fn lists_and_questions(cluster: &Cluster) {
     assert!(who.out.contains("Pod shop/cart has it on eth0"), "{who:?}");
     assert_eq!(cluster.tool(&["who-has", "10.40.0.99"]).code, 1, "nobody has it");
     let why = cluster.tool(&["why", "shop/cart"]);
-    assert!(why.code == 0 && why.out.contains("because the request names it"), "{why:?}");
+    assert!(why.code == 0 && why.out.contains("on eth0 of the default network"), "{why:?}");
+    assert!(why.code == 0 && why.out.contains("because the request named it"), "{why:?}");
     let check = cluster.tool(&["check", "/nonexistent"]);
     assert_eq!(check.code, 2, "{check:?}");
 }

@@ -44,10 +44,10 @@ fn object(asks: Vec<Ask>, answers: Vec<Answer>) -> Event<NodeAttachments> {
     Event::Applied(object)
 }
 
-fn pod(node: &str) -> Option<Box<Pod>> {
+fn pod(node: &str) -> Box<Pod> {
     let metadata = json!({"namespace": "shop", "name": "web", "uid": "pu"});
     let pod = json!({"metadata": metadata, "spec": {"nodeName": node}});
-    Some(Box::new(serde_json::from_value(pod).unwrap()))
+    Box::new(serde_json::from_value(pod).unwrap())
 }
 
 impl Scene {
@@ -90,7 +90,7 @@ fn k1_many_asks_are_one_write() {
     let mut scene = scene();
     scene.asks.event(&object(vec![ask("1", "pu"), ask("2", "pu")], Vec::new()));
     assert_eq!(scene.next(), ["judge 1 web", "judge 2 web"]);
-    assert_eq!((scene.judged("1", pod("n1")), scene.judged("2", pod("n1"))), (1, 1));
+    assert_eq!((scene.judged("1", Some(pod("n1"))), scene.judged("2", Some(pod("n1")))), (1, 1));
     scene.granted("1");
     assert!(scene.next().is_empty(), "the second answer is about to come");
     scene.granted("2");
@@ -101,7 +101,7 @@ fn k1_many_asks_are_one_write() {
 
 #[test]
 fn k1_an_ask_counts_for_pods_of_its_node_only() {
-    for (found, code) in [(pod("n2"), "not-allowed"), (None, "unknown")] {
+    for (found, code) in [(Some(pod("n2")), "not-allowed"), (None, "unknown")] {
         let mut scene = scene();
         scene.asks.event(&object(vec![ask("1", "pu")], Vec::new()));
         assert_eq!(scene.next(), ["judge 1 web"]);
@@ -111,7 +111,7 @@ fn k1_an_ask_counts_for_pods_of_its_node_only() {
     let mut scene = scene();
     scene.asks.event(&object(vec![ask("1", "an older pod's")], Vec::new()));
     scene.next();
-    scene.judged("1", pod("n1"));
+    scene.judged("1", Some(pod("n1")));
     assert_eq!(scene.next(), [r#"answer n1 ["1: unknown"]"#]);
 }
 
@@ -121,7 +121,7 @@ fn k6_a_static_pod_is_known_by_the_hash_of_its_configuration() {
     scene.asks.event(&object(vec![ask("1", "hash")], Vec::new()));
     scene.next();
     let id = Id { node: "n1".into(), ask: "1".to_owned() };
-    let mut mirror = pod("n1").unwrap();
+    let mut mirror = pod("n1");
     mirror.metadata.annotations = Some([(MIRROR.to_owned(), "hash".to_owned())].into());
     let actions = scene.asks.judged(&id, Ok(Some(mirror)), &scene.around, scene.now);
     let [Action::Ask { request, .. }] = &actions[..] else { panic!("{actions:?}") };
@@ -141,7 +141,7 @@ fn k1_a_new_leader_asks_nothing_that_was_answered() {
     let mut scene = scene();
     scene.asks.event(&object(vec![ask("1", "pu")], Vec::new()));
     scene.next();
-    scene.judged("1", pod("n1"));
+    scene.judged("1", Some(pod("n1")));
     scene.granted("1");
     let answers = scene.asks.nodes["n1"].answers();
     let mut next = self::scene();
@@ -155,7 +155,7 @@ fn what_was_refused_is_asked_again_when_something_is_freed_and_not_before() {
     let mut scene = scene();
     scene.asks.event(&object(vec![ask("1", "pu")], Vec::new()));
     scene.next();
-    scene.judged("1", pod("n1"));
+    scene.judged("1", Some(pod("n1")));
     let id = Id { node: "n1".into(), ask: "1".to_owned() };
     let refused = EngineError::Refused(Refusal::new(Code::Full, "full", "wait"));
     scene.asks.answered(&id, Err(&refused), scene.now);

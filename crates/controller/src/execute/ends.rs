@@ -1,10 +1,11 @@
 //! Reading from the ledger and releasing what is proved to be free.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use allotment_core::{Allocation, AllocationState, Release, ReleaseMode, State};
-use allotment_engine::{Handle, Pages};
-use allotment_proof::{Freed, Held, Version};
+use allotment_engine::{EngineError, Handle, Pages};
+use allotment_proof::{Freed, Held, Use, Version};
 use futures_util::future::join_all;
 
 use super::DECIDE;
@@ -90,4 +91,53 @@ pub(super) fn written(done: Result<Version, Failure>, node: &str) -> Option<Vers
         |failure| tracing::debug!(node, %failure, "a node's spec was not written; it is tried again"),
     )
     .ok()
+}
+
+/// Takes over what a node uses and the ledger lacks (L6).
+pub(super) async fn adopt(handle: &Handle, node: String, used: Vec<(Use, Allocation)>) -> Outcome {
+    let (mut left, mut doubled) = (BTreeSet::new(), Vec::new());
+    for (used, allocation) in used {
+        match adopt_one(handle, &used, allocation).await {
+            Ok(()) => {}
+            Err(EngineError::Refused(refusal)) => doubled.push((used, refusal.to_string())),
+            Err(error) => {
+                tracing::warn!(node, %error, "what a node uses was not taken over; it is tried again");
+                left.insert(used);
+            }
+        }
+    }
+    Outcome::Adopted { node, left, doubled }
+}
+
+async fn adopt_one(handle: &Handle, used: &Use, allocation: Allocation) -> Result<(), EngineError> {
+    let Use { pod, address } = used.clone();
+    let has = move |state: &State, _| {
+        let known = state.allocation(&address.vrf, address.address);
+        known.is_some_and(|known| known.attachments.iter().any(|attachment| attachment.holder == pod))
+    };
+    if handle.read(has).await? {
+        return Ok(());
+    }
+    tracing::warn!(address = %allocation.address, pod = used.pod, "in use and not in the ledger: taken over");
+    handle.adopt(vec![allocation]).await.map(drop)
+}
+
+pub(super) async fn raise(writer: &Writer) -> bool {
+    match crate::ledger::raise(writer.client()).await {
+        Ok(epoch) => {
+            tracing::warn!(epoch, "a new epoch of the ledger has begun");
+            true
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a new epoch could not be begun; it is tried again");
+            false
+        }
+    }
+}
+
+pub(super) async fn settle(writer: &Writer, epoch: u64) -> bool {
+    crate::ledger::settle(writer.client(), epoch)
+        .await
+        .inspect_err(|error| tracing::warn!(%error, "the recovery could not be ended; it is tried again"))
+        .is_ok()
 }

@@ -10,10 +10,19 @@ use allotment_core::{
 };
 use allotment_engine::Handle;
 use futures_util::future::join_all;
+use kube::Client;
 
 use super::DECIDE;
 use crate::audit;
+use crate::ledger;
 use crate::owners::Kept;
+
+/// Raises the ledger's epoch; once this returns the engine knows it.
+pub(super) async fn raise_epoch(client: Client, handle: &Handle) -> Result<(), String> {
+    let epoch = ledger::raise(client).await.map_err(|error| error.to_string())?;
+    tracing::warn!(epoch, "pods show addresses and the ledger is new: it was lost, and a new epoch begins");
+    handle.refresh().await.map_err(|error| error.to_string())
+}
 
 /// How full subnets and pools are.
 pub(super) fn usage(state: &State, now: Timestamp) -> BTreeMap<ObjectKey, Vec<Usage>> {

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::events;
+use crate::feed::PODS;
 use crate::kubernetes::{FIELD_MANAGER, code};
 use crate::metrics::{Metrics, Written};
 use crate::objects::FINALIZER;
@@ -55,6 +56,10 @@ impl Failure {
 impl Writer {
     pub(super) fn new(client: Client, metrics: Arc<Metrics>) -> Writer {
         Writer { client, metrics }
+    }
+
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
     }
 
     /// Writes, and counts it.
@@ -121,13 +126,23 @@ impl Writer {
         Ok(version(list.metadata.resource_version.as_deref()))
     }
 
+    /// Pods as they are now: all that are bound and have a network of their own, or those of a node.
+    pub(super) async fn pods(&self, node: Option<&str>) -> Result<(Vec<Pod>, Version), Failure> {
+        let api: Api<Pod> = Api::all(self.client.clone());
+        let which = node.map_or_else(|| PODS.to_owned(), |node| format!("spec.nodeName={node}"));
+        let list = answered(api.list(&ListParams::default().fields(&which))).await?;
+        let read = version(list.metadata.resource_version.as_deref());
+        Ok((list.items, read))
+    }
+
     /// Our half of a node's object; returns its version then.
     pub(super) async fn spec(&self, node: &str, spec: &Spec) -> Result<Version, Failure> {
         let api: Api<NodeAttachments> = Api::all(self.client.clone());
-        let NodeAttachmentsSpec { node_uid, former, forgotten, reach, .. } = spec.clone().into_object();
+        let NodeAttachmentsSpec { node_uid, former, forgotten, reach, epoch, .. } =
+            spec.clone().into_object();
         let patch = json!({
             "metadata": {"uid": spec.uid, "resourceVersion": spec.replaces.to_string()},
-            "spec": {"nodeUID": node_uid, "former": former, "forgotten": forgotten, "reach": reach},
+            "spec": {"nodeUID": node_uid, "former": former, "forgotten": forgotten, "reach": reach, "epoch": epoch},
         });
         let patch = Patch::Merge(patch);
         let done = self.write(Written::Node, api.patch_metadata(node, &ours(), &patch)).await?;

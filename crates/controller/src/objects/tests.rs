@@ -32,9 +32,9 @@ fn refusal(name: &str) -> ObjectError {
     ObjectError { object: key(name), field, text, hint }
 }
 
-fn usage(held: u64, cooling: u64) -> Option<AllUsage> {
+fn usage(held: u64, cooling: u64) -> AllUsage {
     let usage = allotment_core::Usage { family: Family::V4, total: 10, held, beside: 0, cooling };
-    Some([(key("a"), vec![usage])].into())
+    [(key("a"), vec![usage])].into()
 }
 
 impl Scene {
@@ -76,10 +76,10 @@ impl Scene {
     }
 
     /// Looks at how full everything is.
-    fn survey(&mut self, usage: Option<AllUsage>) {
+    fn survey(&mut self, usage: AllUsage) {
         let actions = self.next();
         assert!(actions.iter().any(|action| matches!(action, Action::Survey)), "{actions:?}");
-        self.objects.surveyed(usage, self.now);
+        self.objects.surveyed(Some(usage), self.now);
     }
 
     /// The statuses that are to be written, which they are.
@@ -112,7 +112,7 @@ fn what_is_accepted_and_what_is_not_says_so_once() {
     assert!(scene.objects.are_settled());
     let first = scene.next();
     assert!(matches!(first[..], [Action::Survey]), "no status without its counts: {first:?}");
-    scene.objects.surveyed(usage(0, 0), scene.now);
+    scene.objects.surveyed(Some(usage(0, 0)), scene.now);
     let expect = [("a", "Ready=True"), ("b", "Ready=False")];
     assert_eq!(scene.statuses(), expect.map(|(name, said)| (name.to_owned(), said.to_owned())));
     assert!(scene.next().is_empty());
@@ -158,13 +158,15 @@ fn a_deleted_subnet_is_drained_and_goes_with_its_last_holder() {
     let drain = Step::Drain(drained.clone());
     let blocked = vec![(Step::Remove(key("a")), refusal("a"))];
     scene.objects.take(Settled { done: vec![drain], blocked, failed: None }, scene.now);
-    let said = scene.next().into_iter().find_map(|action| match action {
-        Action::WriteStatus { status, .. } => Some(status.conditions),
+    let written = scene.next().into_iter().find_map(|action| match action {
+        Action::WriteStatus { status, .. } => Some(status),
         _ => None,
     });
-    let said =
-        said.unwrap().into_iter().map(|condition| (condition.kind, condition.status)).collect::<Vec<_>>();
-    assert_eq!(said, [("Ready", "False"), ("InUse", "True")].map(|(a, b)| (a.to_owned(), b.to_owned())));
+    let written = written.unwrap();
+    let said = written.conditions.iter().map(|condition| (&*condition.kind, &*condition.status));
+    let said: Vec<_> = said.collect();
+    assert_eq!(said, [("Ready", "False"), ("InUse", "True")]);
+    scene.objects.written(&key("a"), Ok(written), scene.now);
     scene.objects.freed(scene.now);
     scene.now += RETRY;
     scene.settle(&[]);

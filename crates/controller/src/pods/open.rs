@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use allotment_api::annotation::{GrantedAttachment, PodGrant, PodRefusal};
 use allotment_cluster::ResourceVersion;
-use allotment_core::Grant;
+use allotment_core::{Grant, Want};
 use jiff::Timestamp;
 
 use super::{Action, Uid};
@@ -22,6 +22,8 @@ pub(super) struct Open {
     /// Which version of the pod this is.
     pub(super) version: Option<ResourceVersion>,
     pub(super) stage: Stage,
+    /// What the engine was asked for last, where that is more than one.
+    pub(super) wants: Vec<Want>,
     /// It has changed while something was under way for it.
     pub(super) again: bool,
     pub(super) failures: u32,
@@ -63,6 +65,7 @@ impl Open {
             shown: Shown::default(),
             version: None,
             stage: Stage::Parked,
+            wants: Vec::new(),
             again: false,
             failures: 0,
             unready: None,

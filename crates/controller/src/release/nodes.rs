@@ -7,6 +7,7 @@ use allotment_cluster::{Event, Node};
 use allotment_proof::{Address, Admission, Ends, Version};
 use kube::ResourceExt;
 
+use super::recover::Recovery;
 use super::{Action, read};
 
 /// What is written of a spec, on the object of this UID, as long as it is in this version.
@@ -16,6 +17,7 @@ pub(crate) struct Spec {
     pub(crate) replaces: Version,
     pub(crate) admission: Admission,
     pub(crate) reach: Version,
+    pub(crate) epoch: u64,
 }
 
 impl Spec {
@@ -29,6 +31,7 @@ impl Spec {
             former: former.collect(),
             forgotten: forgotten.into_iter().collect(),
             reach: if self.reach == Version::default() { String::new() } else { self.reach.to_string() },
+            epoch: self.epoch,
             ..NodeAttachmentsSpec::default()
         }
     }
@@ -43,6 +46,8 @@ pub(super) struct Nodes {
     dirty: BTreeSet<String>,
     /// A write failed.
     failed: BTreeSet<String>,
+    /// The epoch that every agent is to publish under.
+    epoch: u64,
 }
 
 /// A `NodeAttachments` object.
@@ -52,6 +57,7 @@ struct Known {
     version: Version,
     admission: Admission,
     reach: Version,
+    epoch: u64,
     /// How far the agent is to be asked to publish.
     wanted: Version,
     is_writing: bool,
@@ -102,6 +108,7 @@ impl Nodes {
         &mut self,
         event: &Event<NodeAttachments>,
         ends: &mut Ends,
+        recovery: &mut Recovery,
     ) -> Vec<(String, Version)> {
         match event {
             Event::Listed { objects, .. } => {
@@ -111,9 +118,9 @@ impl Nodes {
                 for name in gone {
                     self.gone(&name, ends);
                 }
-                objects.iter().filter_map(|object| self.seen(object, ends)).collect()
+                objects.iter().filter_map(|object| self.seen(object, ends, recovery)).collect()
             }
-            Event::Applied(object) => self.seen(object, ends).into_iter().collect(),
+            Event::Applied(object) => self.seen(object, ends, recovery).into_iter().collect(),
             Event::Deleted(object) => {
                 self.gone(&object.name_any(), ends);
                 Vec::new()
@@ -127,7 +134,12 @@ impl Nodes {
         ends.unreported(name);
     }
 
-    fn seen(&mut self, object: &NodeAttachments, ends: &mut Ends) -> Option<(String, Version)> {
+    fn seen(
+        &mut self,
+        object: &NodeAttachments,
+        ends: &mut Ends,
+        recovery: &mut Recovery,
+    ) -> Option<(String, Version)> {
         let (name, version) = (object.name_any(), read::version_of(object));
         let known = self.known.entry(name.clone()).or_default();
         let uid = object.uid().unwrap_or_default();
@@ -138,6 +150,7 @@ impl Nodes {
         if version >= known.version {
             known.version = version;
             known.admission = admission(&object.spec);
+            known.epoch = object.spec.epoch;
             known.reach = object.spec.reach.parse().map(Version).unwrap_or_default();
             // An object that was lost and made anew says nothing; what was known stays, and is written again.
             if !known.admission.node_uid.is_empty() {
@@ -150,6 +163,7 @@ impl Nodes {
             tracing::warn!(node = name, as_of = status.as_of, "the agent's report cannot be read");
             return None;
         };
+        recovery.reported(&name, &report);
         (!ends.reported(&name, report, version)).then_some((name, version))
     }
 
@@ -175,6 +189,15 @@ impl Nodes {
         }
     }
 
+    /// Every agent is to publish under this epoch. What was asked before was asked in other versions.
+    pub(super) fn raise(&mut self, epoch: u64) {
+        self.epoch = self.epoch.max(epoch);
+        for (name, known) in &mut self.known {
+            (known.wanted, known.reach) = (Version::default(), Version::default());
+            self.dirty.insert(name.clone());
+        }
+    }
+
     pub(super) fn retry(&mut self) {
         self.dirty.append(&mut self.failed);
     }
@@ -191,11 +214,12 @@ impl Nodes {
             let wanted = ends.admission(&name).or_else(|| ends.spec(&name));
             let admission = wanted.unwrap_or_else(|| known.admission.clone());
             let reach = known.wanted.max(known.reach);
-            if admission == known.admission && reach == known.reach {
+            let epoch = self.epoch.max(known.epoch);
+            if admission == known.admission && reach == known.reach && epoch == known.epoch {
                 continue;
             }
             known.is_writing = true;
-            let spec = Spec { uid: known.uid.clone(), replaces: known.version, admission, reach };
+            let spec = Spec { uid: known.uid.clone(), replaces: known.version, admission, reach, epoch };
             writes.push(Action::Write { node: name, spec: Box::new(spec) });
         }
         writes
@@ -212,7 +236,7 @@ impl Nodes {
         if version >= known.version {
             known.version = version;
             known.admission = spec.admission;
-            known.reach = spec.reach;
+            (known.reach, known.epoch) = (spec.reach, spec.epoch);
             ends.admitted(name, known.admission.clone());
         }
         self.dirty.insert(name.to_owned());

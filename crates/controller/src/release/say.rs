@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use allotment_proof::{Kept, Waiting};
 
 use super::nodes::Nodes;
-use crate::events::{Regarding, Saying};
+use crate::events::{self, Regarding, Saying};
 
 /// Ends are proved within seconds. What takes longer than this keeps an address from others, and is said.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -53,7 +53,13 @@ fn saying(node: &str, uid: &str, waiting: &Waiting) -> Saying {
         "addresses of ended pods that stay held: {count}, such as {} of pod {holder}: {kept}{hint}",
         address.address
     );
-    Saying { regarding, reason: "AddressesHeld", action: "Release", about: word(kept).to_owned(), note: text }
+    Saying {
+        regarding,
+        reason: events::ADDRESSES_HELD,
+        action: "Release",
+        about: word(kept).to_owned(),
+        note: text,
+    }
 }
 
 fn word(kept: &Kept) -> &'static str {

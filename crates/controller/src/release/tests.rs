@@ -39,7 +39,8 @@ fn held() -> Held {
 impl Scene {
     fn new() -> Scene {
         let owners = Owners::new(owners::families(&Settings::default()));
-        let mut scene = Scene { releases: Releases::default(), owners, now: Instant::now(), version: 10 };
+        let mut scene =
+            Scene { releases: Releases::new(Settings::default()), owners, now: Instant::now(), version: 10 };
         scene.input(Input::Node(Event::Applied(node("u1"))));
         let pods = vec![pod("p", 9, "Running")];
         scene.input(Input::Pod(Event::Listed { objects: pods, version: "10".parse().unwrap() }));
@@ -57,8 +58,14 @@ impl Scene {
         self.releases.input(&input);
     }
 
+    /// Looks at the epoch aside, which fail.
     fn next(&mut self) -> Vec<Action> {
-        self.releases.next(&self.owners, self.now)
+        let mut actions = self.releases.next(&self.owners, self.now);
+        if actions.iter().any(|action| matches!(action, Action::LookAtEpoch)) {
+            actions.retain(|action| !matches!(action, Action::LookAtEpoch));
+            self.outcome(Outcome::Epoch(None));
+        }
+        actions
     }
 
     fn outcome(&mut self, outcome: Outcome) -> bool {
@@ -167,12 +174,28 @@ fn a_new_term_takes_up_what_the_last_one_left() {
 }
 
 #[test]
+fn what_another_leader_wrote_is_looked_through_soon() {
+    let mut scene = Scene::new();
+    scene.releases.others_wrote(scene.now);
+    assert!(scene.next().is_empty(), "writes of a burst share one walk");
+    scene.now += ROUND;
+    assert!(matches!(scene.next()[..], [Action::Survey]));
+    // What is written while the walk goes on, it may have passed.
+    scene.releases.others_wrote(scene.now);
+    let survey = Survey { held: vec![held()], version: Version(10) };
+    scene.outcome(Outcome::Surveyed(Some(survey)));
+    assert!(scene.next().is_empty());
+    scene.now += ROUND;
+    assert!(matches!(scene.next()[..], [Action::Survey]));
+}
+
+#[test]
 fn a_walk_that_failed_is_made_again_and_releases_wait_for_it() {
-    let mut releases = Releases::default();
+    let mut releases = Releases::new(Settings::default());
     let (owners, now) = (Owners::new(Vec::new()), Instant::now());
     assert!(releases.next(&owners, now).is_empty(), "a standby does nothing");
     releases.begin();
-    assert_eq!(releases.next(&owners, now).len(), 1);
+    assert!(matches!(releases.next(&owners, now)[..], [Action::Survey, Action::LookAtEpoch]));
     releases.outcome(Outcome::Surveyed(None), now);
     assert!(releases.next(&owners, now).is_empty());
     assert!(matches!(releases.next(&owners, now + ROUND)[..], [Action::Survey]));
@@ -263,4 +286,115 @@ fn what_keeps_addresses_for_long_is_said_of_the_node() {
          and the pod ended at 12; see that the agent runs there. If the machine is switched off for good: taint it \
          `node.kubernetes.io/out-of-service`, or `allot node forget n1`"
     );
+}
+
+mod recovery {
+    use std::collections::BTreeSet;
+
+    use allotment_api::v1alpha1::Still;
+
+    use super::*;
+
+    impl Scene {
+        #[track_caller]
+        fn only(&mut self) -> Action {
+            let mut actions = self.round();
+            assert_eq!(actions.len(), 1, "{actions:?}");
+            actions.remove(0)
+        }
+
+        /// The engine tells that the ledger recovers, or that it has.
+        fn epoch(&mut self, open: Option<u64>) {
+            self.outcome(Outcome::Epoch(Some(open)));
+        }
+
+        /// The epoch has begun, `n1` was asked for its inventory, pods were listed.
+        fn recovering() -> Scene {
+            let mut scene = Scene::new();
+            scene.epoch(None);
+            scene.epoch(Some(7));
+            let spec = scene.written();
+            assert_eq!(spec.epoch, 7);
+            let version = Some(Version(30));
+            scene.outcome(Outcome::Written { node: "n1".to_owned(), spec: Box::new(spec), version });
+            assert!(matches!(scene.only(), Action::List));
+            let pods = vec![pod("p", 9, "Running"), pod("q", 9, "Running")];
+            scene.outcome(Outcome::Listed(Some((pods, Version(11)))));
+            assert!(scene.round().is_empty(), "its agent has not published");
+            scene
+        }
+
+        fn inventory(&mut self) -> BTreeSet<Use> {
+            let still =
+                Still { pod: "q".to_owned(), vrf: "default".to_owned(), address: ADDRESS.parse().unwrap() };
+            let mut object =
+                NodeAttachments::new("n1", NodeAttachmentsSpec { epoch: 7, ..Default::default() });
+            object.metadata.uid = Some("object".to_owned());
+            object.metadata.resource_version = Some("40".to_owned());
+            object.status = Some(NodeAttachmentsStatus {
+                node_uid: "u1".to_owned(),
+                as_of: "12".to_owned(),
+                epoch: 7,
+                inventory: vec![still],
+                ..NodeAttachmentsStatus::default()
+            });
+            self.input(Input::Attachments(Event::Applied(object)));
+            let mut actions = self.round();
+            let found = actions.iter().position(|action| matches!(action, Action::Inventory { .. })).unwrap();
+            let Action::Inventory { uses, .. } = actions.remove(found) else { unreachable!("it was found") };
+            uses
+        }
+    }
+
+    #[test]
+    fn l6_settled_once_every_node_has_said_what_it_uses_and_it_is_taken_over() {
+        let mut scene = Scene::recovering();
+        let uses = scene.inventory();
+        let pods = Some(vec![pod("q", 9, "Running")]);
+        scene.outcome(Outcome::Inventoried { node: "n1".to_owned(), uses, pods });
+        let adopt = scene.next();
+        let Some(Action::Adopt { used, .. }) = adopt.first() else { panic!("{adopt:?}") };
+        let (_, allocation) = &used[0];
+        assert_eq!((allocation.owner.name.as_str(), allocation.attachments[0].holder.as_str()), ("q", "q"));
+        let nothing = || (BTreeSet::new(), Vec::new());
+        let (left, doubled) = nothing();
+        scene.outcome(Outcome::Adopted { node: "n1".to_owned(), left, doubled });
+        let actions = scene.round();
+        assert!(actions.iter().any(|action| matches!(action, Action::Settle(7))), "{actions:?}");
+        assert!(scene.outcome(Outcome::Epoch(Some(None))), "waiters have their turn");
+    }
+
+    #[test]
+    fn l6_what_another_has_is_said_and_what_failed_is_tried_again() {
+        let mut scene = Scene::recovering();
+        let uses = scene.inventory();
+        scene.outcome(Outcome::Inventoried { node: "n1".to_owned(), uses: uses.clone(), pods: None });
+        let actions = scene.round();
+        assert!(actions.iter().any(|action| matches!(action, Action::Inventory { .. })), "{actions:?}");
+        let doubled = uses.into_iter().map(|used| (used, "pod r has it".to_owned())).collect();
+        scene.outcome(Outcome::Adopted { node: "n1".to_owned(), left: BTreeSet::new(), doubled });
+        scene.round();
+        let saying = scene.releases.sayings.first().unwrap();
+        assert_eq!((saying.reason, saying.about.as_str()), ("AddressDoubled", ADDRESS));
+    }
+
+    #[test]
+    fn l6_a_leader_that_finds_a_recovery_begins_it_anew() {
+        let mut scene = Scene::new();
+        scene.epoch(Some(7));
+        let actions = scene.round();
+        assert!(actions.iter().any(|action| matches!(action, Action::Raise)), "{actions:?}");
+        scene.outcome(Outcome::Raised(true));
+        let actions = scene.round();
+        assert!(!actions.iter().any(|action| matches!(action, Action::Raise)), "{actions:?}");
+    }
+
+    #[test]
+    fn l6_a_report_from_before_a_restore_begins_an_epoch() {
+        let mut scene = Scene::new();
+        scene.epoch(None);
+        scene.admitted(9000);
+        let actions = scene.round();
+        assert!(actions.iter().any(|action| matches!(action, Action::Raise)), "{actions:?}");
+    }
 }

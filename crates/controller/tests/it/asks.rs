@@ -30,7 +30,7 @@ impl Cluster {
 
     async fn answers(&self, node: &str, count: usize) -> Vec<Answer> {
         let api = self.api::<NodeAttachments>();
-        self.until(&format!("{count} answers to {node}"), async || {
+        self.wait_until(&format!("{count} answers to {node}"), async || {
             let answers = api.get(node).await.unwrap().spec.answers;
             (answers.len() == count).then_some(answers)
         })

@@ -12,7 +12,7 @@ use allotment_api::v1alpha1::{
 };
 use allotment_cluster::NetworkAttachmentDefinition;
 use allotment_controller::{Health, Settings};
-use allotment_fleet::{Pods, objects};
+use allotment_fleet::{Pods, Proxy, objects};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::events::v1::Event;
@@ -124,6 +124,11 @@ impl Cluster {
         Controller::start(Client::try_from(config).unwrap())
     }
 
+    /// Starts one that sees the API server through this proxy.
+    pub(crate) async fn controller_through(&self, proxy: &Proxy<'_>) -> Controller {
+        Controller::start(allotment_cluster::connect(Some(&proxy.kubeconfig().unwrap())).await.unwrap())
+    }
+
     pub(crate) async fn apply(&self, yaml: &str) {
         objects::apply(&self.client, yaml).await.unwrap();
     }
@@ -171,7 +176,7 @@ impl Cluster {
     }
 
     /// Waits until `look` finds what it looks for.
-    pub(crate) async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    pub(crate) async fn wait_until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             if let Some(found) = look().await {
@@ -196,7 +201,7 @@ impl Cluster {
 
     async fn annotation(&self, namespace: &str, name: &str, key: &str) -> String {
         let api = self.pod_api(namespace);
-        self.until(&format!("{key} on {namespace}/{name}"), async || {
+        self.wait_until(&format!("{key} on {namespace}/{name}"), async || {
             let annotations = api.get(name).await.unwrap().metadata.annotations.unwrap_or_default();
             annotations.get(key).cloned()
         })
@@ -209,7 +214,7 @@ impl Cluster {
 
     /// Waits until this controller leads and serves.
     pub(crate) async fn leads(&self, controller: &Controller) {
-        self.until("the controller leads", async || {
+        self.wait_until("the controller leads", async || {
             (controller.health.leads() && controller.health.unready().is_none()).then_some(())
         })
         .await;
@@ -218,7 +223,7 @@ impl Cluster {
     /// The subnet's condition `Ready`, once it speaks of the present generation.
     pub(crate) async fn ready(&self, name: &str) -> (String, String, String) {
         let api = self.api::<Subnet>();
-        self.until(&format!("condition Ready of subnet {name}"), async || {
+        self.wait_until(&format!("condition Ready of subnet {name}"), async || {
             let subnet = api.get(name).await.unwrap();
             let generation = subnet.metadata.generation;
             let status = subnet.status?;

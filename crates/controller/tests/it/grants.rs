@@ -59,7 +59,7 @@ fn a_crowd_costs_a_patch_each_and_few_commits() {
         let controller = cluster.controller();
         cluster.leads(&controller).await;
         let commits = controller.commits();
-        let node = |n: u64| if n % 2 == 0 { "n1" } else { "n2" };
+        let node = |n: u64| if n.is_multiple_of(2) { "n1" } else { "n2" };
         let pod = |n| Template::new("default", &format!("p{n}")).on(node(n)).annotate(SUBNETS, "wide");
         cluster.pods().create_all(&(0..PODS).map(pod).collect::<Vec<_>>()).await.unwrap();
         let mut given = HashSet::new();
@@ -68,7 +68,7 @@ fn a_crowd_costs_a_patch_each_and_few_commits() {
         }
         assert_eq!(given.len() as u64, PODS, "each has its own");
         cluster
-            .until("all patches are answered", async || {
+            .wait_until("all patches are answered", async || {
                 (controller.wrote("grant", "done") == PODS).then_some(())
             })
             .await;

@@ -22,7 +22,8 @@ impl Cluster {
     }
 
     async fn warm(&self, controller: &Controller) {
-        self.until("the standby is warm", async || controller.health.unready().is_none().then_some(())).await;
+        self.wait_until("the standby is warm", async || controller.health.unready().is_none().then_some(()))
+            .await;
     }
 
     async fn given(&self, name: &str) -> String {
@@ -81,7 +82,7 @@ fn a_leader_yields_when_it_reads_that_another_leads() {
         let taken = json!({"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 2}});
         let lease = cluster.lease();
         lease.patch("allotment-controller", &PatchParams::default(), &Patch::Merge(taken)).await.unwrap();
-        cluster.until("it yields", async || (!controller.health.leads()).then_some(())).await;
+        cluster.wait_until("it yields", async || (!controller.health.leads()).then_some(())).await;
         // Nobody renews the other's lease: it leads again, and knows what it gave.
         cluster.leads(&controller).await;
         assert_eq!(cluster.given("one").await, "10.62.0.2");
@@ -113,7 +114,7 @@ fn l4_two_that_believe_to_lead_give_each_pod_one_grant_and_no_address_twice() {
         assert_eq!(given.len(), PODS);
         // Between them, each pod was shown one grant.
         cluster
-            .until("every patch is answered", async || {
+            .wait_until("every patch is answered", async || {
                 (first.wrote("grant", "done") + second.wrote("grant", "done") == PODS as u64).then_some(())
             })
             .await;

@@ -29,7 +29,7 @@ fn of_two_that_overlap_the_later_one_is_not_used_and_says_so() {
         // Times of creation are whole seconds: of two made in one, the name decides.
         let created = cluster.api::<Subnet>().get("zebra").await.unwrap().metadata.creation_timestamp;
         cluster
-            .until("a later second", async || {
+            .wait_until("a later second", async || {
                 let _ = cluster.api::<Subnet>().delete("ant", &DeleteParams::default()).await;
                 cluster.subnet("ant", "10.50.0.0/16", "").await;
                 let ant = cluster.api::<Subnet>().get("ant").await.unwrap().metadata.creation_timestamp;
@@ -46,7 +46,7 @@ fn of_two_that_overlap_the_later_one_is_not_used_and_says_so() {
         );
         let events = cluster.api::<Event>();
         cluster
-            .until("an event about it", async || {
+            .wait_until("an event about it", async || {
                 let all = events.list(&ListParams::default()).await.unwrap();
                 let is = |event: &Event| {
                     event.regarding.as_ref().is_some_and(|it| it.name.as_deref() == Some("ant"))
@@ -60,7 +60,9 @@ fn of_two_that_overlap_the_later_one_is_not_used_and_says_so() {
         // Once the first has gone, the second comes into force.
         cluster.api::<Subnet>().delete("zebra", &DeleteParams::default()).await.unwrap();
         cluster
-            .until("it comes into force", async || (cluster.ready("ant").await.0 == "True").then_some(()))
+            .wait_until("it comes into force", async || {
+                (cluster.ready("ant").await.0 == "True").then_some(())
+            })
             .await;
         controller.stop().await;
     });
@@ -98,12 +100,12 @@ fn a_deleted_subnet_stays_while_it_is_held_and_gives_nothing_out() {
             subnets.delete(name, &DeleteParams::default()).await.unwrap();
         }
         cluster
-            .until("the empty one goes", async || {
+            .wait_until("the empty one goes", async || {
                 subnets.get_opt("empty").await.unwrap().is_none().then_some(())
             })
             .await;
         let held = cluster
-            .until("condition InUse", async || {
+            .wait_until("condition InUse", async || {
                 let status = cluster.status("rack-d").await;
                 status.conditions.into_iter().find(|condition| condition.kind == "InUse")
             })
@@ -124,7 +126,7 @@ fn status_counts_and_is_silent_when_nothing_happens() {
         let controller = cluster.controller();
         cluster.granted("one", "rack-e").await;
         cluster
-            .until("the count is there", async || {
+            .wait_until("the count is there", async || {
                 let usage = cluster.status("rack-e").await.usage;
                 let counts: Vec<_> =
                     usage.iter().map(|usage| (&*usage.total, &*usage.held, &*usage.free)).collect();
@@ -136,7 +138,7 @@ fn status_counts_and_is_silent_when_nothing_happens() {
         let next = cluster.controller();
         cluster.granted("two", "rack-e").await;
         cluster
-            .until("the count is there", async || {
+            .wait_until("the count is there", async || {
                 (cluster.status("rack-e").await.usage[0].held == "2").then_some(())
             })
             .await;

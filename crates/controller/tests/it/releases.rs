@@ -1,7 +1,9 @@
 //! Addresses come back by proof, and by nothing else (R2–R5, L5). The agents are played.
 
 use allotment_api::annotation::SUBNETS;
-use allotment_api::v1alpha1::{NodeAttachments, NodeAttachmentsSpec, NodeAttachmentsStatus, Still};
+use allotment_api::v1alpha1::{
+    AddressBlock, NodeAttachments, NodeAttachmentsSpec, NodeAttachmentsStatus, Still,
+};
 use allotment_fleet::{Pod, Template};
 use k8s_openapi::api::core::v1::{Node, Pod as AnyPod};
 use kube::ResourceExt;
@@ -32,8 +34,13 @@ impl Cluster {
             boot_id: "boot".to_owned(),
             as_of: self.version().await,
             still,
+            epoch: self.spec().await.epoch,
             ..NodeAttachmentsStatus::default()
         };
+        self.say(status).await;
+    }
+
+    async fn say(&self, status: NodeAttachmentsStatus) {
         let mut status = json!({ "status": status });
         status["status"].as_object_mut().unwrap().entry("still").or_insert(json!([]));
         let api = self.api::<NodeAttachments>();
@@ -52,7 +59,7 @@ impl Cluster {
     /// Waits until the agent of `n1` is asked to publish what happened since.
     async fn asked(&self, since: &str) -> u64 {
         let before: u64 = since.parse().unwrap();
-        self.until("the agent is asked to reach a version", async || {
+        self.wait_until("the agent is asked to reach a version", async || {
             self.spec().await.reach.parse().ok().filter(|reach| *reach >= before)
         })
         .await
@@ -143,7 +150,7 @@ fn r4_a_node_replaced_under_its_name_holds_what_the_first_had_until_it_is_forgot
         cluster.pods().nodes(&["n1"]).await.unwrap();
         cluster.report(Vec::new()).await;
         let spec = cluster
-            .until("the new node is admitted", async || {
+            .wait_until("the new node is admitted", async || {
                 Some(cluster.spec().await).filter(|spec| spec.node_uid != lost)
             })
             .await;
@@ -172,6 +179,49 @@ fn r4_out_of_service_is_proof_enough() {
         cluster.api::<Node>().patch("n1", &PatchParams::default(), &patch).await.unwrap();
         cluster.pods().remove(&first).await.unwrap();
         cluster.pod("second").await;
+        cluster.has("second").await;
+        controller.stop().await;
+    });
+}
+
+#[test]
+fn l6_what_a_node_uses_and_the_ledger_lacks_is_taken_over() {
+    on_cluster(async |cluster| {
+        cluster.one().await;
+        let controller = cluster.controller();
+        let first = cluster.pod("first").await;
+        cluster.has("first").await;
+        // As after a restore: the ledger has forgotten who has it, and the pod still uses it.
+        let block = &cluster.api::<AddressBlock>().list(&ListParams::default()).await.unwrap();
+        let block = block.iter().find(|block| block.name_any().contains("10-42-0-0")).unwrap();
+        controller.stop().await;
+        cluster.api::<AddressBlock>().delete(&block.name_any(), &DeleteParams::default()).await.unwrap();
+        let epoch = allotment_controller::ledger::raise(cluster.client()).await.unwrap();
+        let controller = cluster.controller();
+        let asked = cluster
+            .until("the agent is asked for its inventory", async || {
+                Some(cluster.spec().await.epoch).filter(|asked| *asked > epoch)
+            })
+            .await;
+        let node = cluster.api::<Node>().get("n1").await.unwrap();
+        let status = NodeAttachmentsStatus {
+            node_uid: node.uid().unwrap(),
+            as_of: cluster.version().await,
+            epoch: asked,
+            inventory: still(&first),
+            ..NodeAttachmentsStatus::default()
+        };
+        cluster.say(status).await;
+        cluster.pod("second").await;
+        cluster
+            .until("the ledger has recovered, and the address is taken", async || {
+                let refusal = cluster.refusal("default", "second").await;
+                (refusal.code == "full").then_some(())
+            })
+            .await;
+        // It is the first pod's again, and comes back by its proof.
+        cluster.pods().remove(&first).await.unwrap();
+        cluster.report(Vec::new()).await;
         cluster.has("second").await;
         controller.stop().await;
     });

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use allotment_fleet::{ControlPlane, Template};
+use allotment_fleet::{Allot, ControlPlane, Template, objects};
 use allotment_lab::figures::{Row, Times};
 use anyhow::{Context, Result};
 
@@ -13,12 +13,16 @@ use super::meter::{self, Reading};
 use super::scene::{Outcome, PATIENCE, Scene};
 use super::stage::Stage;
 use super::system::{self, Range, System};
-use super::{leader, ours, quiet};
+use super::{held, leader, ours, quiet};
 
 mod table;
 
 pub(crate) const PODS: usize = 1000;
 const NODES: usize = 10;
+
+/// Addresses of the churned subnet that are held, and that were once: all but two and the gateway.
+const HELD: u32 = 32_768;
+const USED: u32 = 65_533 - HELD;
 
 /// How often the pods are made with nobody watching.
 const ALONE: usize = 3;
@@ -38,40 +42,71 @@ struct Done {
     after: Times,
 }
 
+/// The pods, their addresses and their ADDs, ours beside the peers'.
 pub(crate) async fn rows(plane: &ControlPlane, bin: &Path) -> Result<Vec<Row>> {
     let stage = Stage::new(plane, NODES).await?;
-    eprintln!("{PODS} pods, nobody watching …");
-    let alone = alone(&stage).await?;
-    eprintln!("{PODS} pods, host-local …");
+    eprintln!("host-local …");
     let files = system::host_local(plane.folder(), &stage.nodes, &[Range::new("files", "10.1.0.0/16")])?;
     let files = crowd(&stage, &Arc::new(files), stage.templates("files", PODS, NODES)).await?;
-    eprintln!("{PODS} pods, Whereabouts: {} minutes at most …", PATIENCE.as_secs() / 30);
+    eprintln!("Whereabouts, four minutes at most …");
     let polled = [Range::new("polled", "10.2.0.0/16")];
     let polled = Arc::new(system::whereabouts(plane, &stage.client, &stage.nodes, &polled).await?);
     let polled = crowd(&stage, &polled, stage.templates("polled", PODS, NODES)).await?;
-    eprintln!("{PODS} pods, Allotment …");
-    // Of 1024 addresses, network, broadcast and gateway are nobody's.
-    let exact = Range { exclude: "10.4.0.2-10.4.0.22".to_owned(), ..Range::new("exact", "10.4.0.0/22") };
-    let ranges = [Range::new("fresh", "10.3.0.0/16"), exact];
+    eprintln!("Allotment …");
+    let ranges = [Range::new("fresh", "10.3.0.0/16"), exact()];
     let ours = Arc::new(system::allotment(&stage, bin, &ranges, system::own_network()).await?);
-    let granted = async |subnet: &str| {
+    let fresh = of_subnet(&stage, &ours, "fresh").await?;
+    let exact = of_subnet(&stage, &ours, "exact").await?;
+    let mut rows = table::up(&fresh.0, &polled, &files);
+    rows.extend(table::exact(&exact.0, &fresh.0));
+    rows.extend(table::ended(&fresh));
+    Ok(rows)
+}
+
+/// The grants alone: no node starts the pods.
+pub(crate) async fn grants(plane: &ControlPlane, bin: &Path) -> Result<Vec<Row>> {
+    let stage = Stage::new(plane, NODES).await?;
+    let alone = alone(&stage).await?;
+    let allot = Allot::new(plane, bin)?;
+    objects::install(&stage.client, &allot.tool()).await?;
+    held::fill_ledger(&stage, "churned", "10.5.0.0/16", HELD, USED).await?;
+    let ranges = [Range::new("fresh", "10.3.0.0/16"), exact()];
+    let ours = Arc::new(system::allotment(&stage, bin, &ranges, system::own_network()).await?);
+    let mut rows = table::alone(&alone);
+    for (subnet, what) in
+        [("fresh", "a fresh /16"), ("exact", "exactly 1000 addresses"), ("churned", "a churned /16")]
+    {
+        eprintln!("{what} …");
         let scene = scene(&stage, ours::of_subnet(stage.templates(subnet, PODS, NODES), subnet));
-        ours::grants(&stage, &ours, &scene, subnet).await.with_context(|| format!("grants of {subnet}"))
-    };
-    let fresh = granted("fresh").await?;
-    let up = |name: &str, subnet: &str| ours::of_subnet(stage.templates(name, PODS, NODES), subnet);
-    let fresh_up = crowd(&stage, &ours, up("fresh-up", "fresh")).await?;
-    let fresh_up = released(&stage, &ours, fresh_up, "fresh").await?;
-    let exact_up = crowd(&stage, &ours, up("exact-up", "exact")).await?;
-    let exact_up = released(&stage, &ours, exact_up, "exact").await?;
-    let mut rows = table::grants(&alone, &fresh);
-    rows.extend(table::up(&fresh_up.0, &polled, &files));
-    rows.extend(table::exact(&exact_up.0, &fresh_up.0));
-    rows.extend(table::ended(&fresh_up));
-    rows.extend(quiet::rows(&stage, &ours, "fresh", plane.folder()).await?);
-    rows.extend(table::idle(&ours::idle(&stage, &ours).await?));
+        let granted = ours::grants(&stage, &ours, &scene).await.with_context(|| what.to_owned())?;
+        rows.extend(table::grants(what, &alone, &granted));
+    }
+    Ok(rows)
+}
+
+/// When nothing happens, and when the leader dies.
+pub(crate) async fn calm(plane: &ControlPlane, bin: &Path) -> Result<Vec<Row>> {
+    let stage = Stage::new(plane, NODES).await?;
+    let ranges = [Range::new("fresh", "10.3.0.0/16")];
+    let ours = Arc::new(system::allotment(&stage, bin, &ranges, system::own_network()).await?);
+    let mut rows = quiet::rows(&stage, &ours, "fresh", plane.folder()).await?;
+    eprintln!("a minute of nothing …");
+    rows.extend(table::idle(&ours::idle(&stage, &ours, "fresh").await?));
+    eprintln!("the leader is killed …");
     rows.extend(leader::rows(&stage, &ours, "fresh").await?);
     Ok(rows)
+}
+
+/// Of 1024 addresses, network, broadcast and gateway are nobody's.
+fn exact() -> Range {
+    Range { exclude: "10.4.0.2-10.4.0.22".to_owned(), ..Range::new("exact", "10.4.0.0/22") }
+}
+
+/// The crowd with ADDs on one of our subnets, and the time until nothing of it is held any more.
+async fn of_subnet(stage: &Stage<'_>, ours: &Arc<System>, subnet: &str) -> Result<(Done, Duration)> {
+    let templates = ours::of_subnet(stage.templates(subnet, PODS, NODES), subnet);
+    let done = crowd(stage, ours, templates).await?;
+    released(stage, ours, done, subnet).await
 }
 
 /// Waits until nothing is held any more: how long after the last pod, and what all of the ending cost.

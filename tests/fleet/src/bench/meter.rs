@@ -83,7 +83,7 @@ impl Reading {
     #[expect(clippy::cast_precision_loss, reason = "some thousand")]
     pub(crate) fn without_leases(&self) -> f64 {
         let rest = self.requests.iter().filter(|(name, _)| !name.ends_with(" leases"));
-        rest.map(|(_, count)| *count as f64).sum()
+        rest.map(|(_, count)| *count).sum::<u64>() as f64
     }
 
     /// Every kind of request with how often, the most frequent first; leases aside.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use allotment_fleet::Template;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use kube::core::{DynamicObject, GroupVersionKind};
 use kube::discovery::ApiResource;
 use kube::{Api, Client};
@@ -32,19 +32,13 @@ pub(crate) struct Granted {
     pub(crate) cost: Reading,
 }
 
-/// Pods of this subnet get their grants, and go again.
-pub(crate) async fn grants(
-    stage: &Stage<'_>,
-    system: &Arc<System>,
-    scene: &Scene<'_>,
-    subnet: &str,
-) -> Result<Granted> {
+/// The pods get their grants, and go again.
+pub(crate) async fn grants(stage: &Stage<'_>, system: &Arc<System>, scene: &Scene<'_>) -> Result<Granted> {
     let grants = Grants::watch(stage.client.clone()).await?;
     let before = stage.read(&system.servers()).await?;
     let (took, made) = scene.grants_only(&grants).await?;
     let cost = stage.read(&system.servers()).await?.since(&before);
     scene::remove(&stage.pods, &made).await?;
-    released(&stage.client, subnet).await?;
     Ok(Granted { took, cost })
 }
 
@@ -55,28 +49,31 @@ pub(crate) fn of_subnet(templates: Vec<Template>, subnet: &str) -> Vec<Template>
 
 /// Waits until nothing of the subnet is held any more: when that was seen.
 pub(crate) async fn released(client: &Client, subnet: &str) -> Result<Instant> {
+    gone(client, subnet, &["held"]).await
+}
+
+/// Waits until all of the subnet is free: none of these is other than 0 in its status.
+async fn gone(client: &Client, subnet: &str, states: &[&str]) -> Result<Instant> {
     let kind = GroupVersionKind::gvk("allotment.dev", "v1alpha1", "Subnet");
     let api: Api<DynamicObject> =
         Api::all_with(client.clone(), &ApiResource::from_gvk_with_plural(&kind, "subnets"));
     let deadline = Instant::now() + LIMIT;
     loop {
         let object = api.get(subnet).await?;
-        let held = object.data["status"]["usage"][0]["held"]
-            .as_str()
-            .context("a subnet says what is held")?
-            .to_owned();
-        if held == "0" {
+        let usage = &object.data["status"]["usage"][0];
+        if states.iter().all(|state| usage[state] == "0") {
             return Ok(Instant::now());
         }
         if Instant::now() > deadline {
-            bail!("{held} addresses of {subnet} are still held after {} s", LIMIT.as_secs());
+            bail!("{subnet} after {} s: {usage}", LIMIT.as_secs());
         }
         sleep(POLL).await;
     }
 }
 
 /// Everything runs and nothing happens: what that costs.
-pub(crate) async fn idle(stage: &Stage<'_>, system: &System) -> Result<(Duration, Reading)> {
+pub(crate) async fn idle(stage: &Stage<'_>, system: &System, subnet: &str) -> Result<(Duration, Reading)> {
+    gone(&stage.client, subnet, &["held", "cooling"]).await?;
     let before = stage.read(&system.servers()).await?;
     sleep(IDLE).await;
     Ok((IDLE, stage.read(&system.servers()).await?.since(&before)))

@@ -72,6 +72,8 @@ impl Row {
     fn missed_by(&self) -> Option<f64> {
         let peer = self.peer.map_or(0.0, |peer| peer.value);
         Some(match self.bar? {
+            // Of nothing, anything is infinitely more.
+            Bar::Most(most) if self.ours <= most => self.ours - most,
             Bar::Most(most) => self.ours / most - 1.0,
             Bar::MostAbove(most) => (self.ours - peer) / most - 1.0,
             Bar::MostTimes(most) => self.ours / peer / most - 1.0,
@@ -96,6 +98,7 @@ impl Row {
         match self.missed_by() {
             None => String::new(),
             Some(by) if by <= 0.0 => "met".to_owned(),
+            Some(by) if by.is_infinite() => "missed".to_owned(),
             Some(by) => format!("missed by {:.0} %", (by * 100.0).max(1.0)),
         }
     }
@@ -183,6 +186,8 @@ mod tests {
             assert!(missed == "missed by 25 %" || missed == "missed by 20 %", "{bar:?}: {missed}");
         }
         assert_eq!(verdict(Bar::Most(1000.0), 1000.1, 0.0), "missed by 1 %");
+        assert_eq!(verdict(Bar::Most(0.0), 0.0, 0.0), "met");
+        assert_eq!(verdict(Bar::Most(0.0), 1.0, 0.0), "missed");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use allotment_api::annotation::{GRANT, PodGrant};
-use allotment_api::v1alpha1::{NodeAttachmentsStatus, Still};
+use allotment_api::v1alpha1::Still;
 use allotment_cluster::Pod;
 use allotment_core::{Allocation, AllocationState};
 use allotment_wire::{Finding, OwnerRow};
@@ -24,16 +24,11 @@ pub(super) fn examine(look: &Look) -> Vec<Found> {
     shown(look, &records, &mut found);
     let bound: HashSet<&str> = look.pods.iter().filter(|pod| !pod.is_finished()).flat_map(uids).collect();
     for record in look.seen.allocations.iter().filter(|record| record.state == AllocationState::Active) {
-        for holder in &record.attachments {
-            if !bound.contains(holder.holder.as_str()) {
-                let text = format!(
-                    "{} has it on node `{}`, and its pod has ended: {}",
-                    record.owner,
-                    holder.node,
-                    keeps(look, record, &holder.node)
-                );
-                found.push(about(record, &code::ENDING, text, code::ENDING.remedy));
-            }
+        for holder in record.attachments.iter().filter(|holder| !bound.contains(holder.holder.as_str())) {
+            let Some(keeps) = look.keeping.why(record, holder) else { continue };
+            let text =
+                format!("{} has it on node `{}`, and its pod has ended: {keeps}", record.owner, holder.node);
+            found.push(about(record, &code::ENDING, text, code::ENDING.remedy));
         }
     }
     for node in &look.nodes {
@@ -68,9 +63,9 @@ fn shown(look: &Look, records: &HashMap<(&str, IpAddr), &Allocation>, found: &mu
             let finding = |code: &FindingCode, text: String| {
                 let owner = OwnerRow {
                     kind: "Pod".to_owned(),
-                    namespace: pod.namespace().unwrap_or_default(),
+                    namespace: pod.namespace(),
                     name: pod.name_any(),
-                    uid: grant.pod.clone(),
+                    uid: Some(grant.pod.clone()),
                 };
                 found_at(code, &ip.vrf, ip.address, Some(owner), text)
             };
@@ -101,32 +96,6 @@ fn shown(look: &Look, records: &HashMap<(&str, IpAddr), &Allocation>, found: &mu
 
 fn name(pod: &Pod) -> String {
     format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any())
-}
-
-/// What keeps the address of a pod that has ended.
-fn keeps(look: &Look, record: &Allocation, node: &str) -> String {
-    let object = look.nodes.iter().find(|object| object.name_any() == node);
-    let Some(status) = object.and_then(|object| object.status.as_ref()) else {
-        return format!("no agent has published for node `{node}`");
-    };
-    if !look.node_uids.contains(&status.node_uid) {
-        return format!("node `{node}` is gone, and nobody can say that nothing uses it there");
-    }
-    if lists(status, record) {
-        return format!(
-            "the agent of node `{node}` says it is still in use: no DEL came, or the address is still on an interface"
-        );
-    }
-    format!(
-        "the agent of node `{node}` does not list it as of {}; the controller releases it once it has seen as much",
-        status.as_of
-    )
-}
-
-fn lists(status: &NodeAttachmentsStatus, record: &Allocation) -> bool {
-    let is_it =
-        |used: &Still| used.address == record.address && (used.vrf.is_empty() || used.vrf == record.vrf);
-    status.still.iter().any(is_it)
 }
 
 /// What an agent says is in use and the ledger gives to nobody.

@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 use super::{patched, plane, sent};
 
 /// Longer than anything here takes on a machine that is busy with other things.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 const ROUNDS: usize = 8;
 const PODS: usize = 6;
@@ -105,14 +105,14 @@ impl World {
         let entry = json!({"interface": "net1", "network": "default/lan", "config": "lan", "ips": ips});
         let grant = json!({"pod": pod.uid, "nodeUID": self.node_uid, "attachments": [entry]}).to_string();
         let patch = json!({"metadata": {"annotations": {"allotment.dev/grant": grant}}});
-        let path = format!("/api/v1/namespaces/default/pods/{name}");
-        patched(&self.client, &path, &patch).await.unwrap();
+        let place = format!("/api/v1/namespaces/default/pods/{name}");
+        patched(&self.client, &place, &patch).await.unwrap();
         pod
     }
 
     async fn status(&self) -> Value {
-        let path = format!("/apis/allotment.dev/v1alpha1/nodeattachments/{NODE}");
-        let object = sent(&self.client, "GET", &path, "application/json", &json!({})).await;
+        let place = format!("/apis/allotment.dev/v1alpha1/nodeattachments/{NODE}");
+        let object = sent(&self.client, "GET", &place, "application/json", &json!({})).await;
         object.map(|object| object["status"].clone()).unwrap_or_default()
     }
 

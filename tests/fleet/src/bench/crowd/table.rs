@@ -13,19 +13,24 @@ use crate::bench::ours::Granted;
 /// Parts of a million bytes.
 const MB: f64 = 1e6;
 
-pub(super) fn grants(alone: &Times, fresh: &Granted) -> Vec<Row> {
+pub(super) fn alone(alone: &Times) -> Vec<Row> {
     let seconds = alone.median() / 1e3;
-    let cost = &fresh.cost;
     vec![
         Row::new(format!("{PODS} pods on 10 nodes, made with nobody watching"), seconds, "s")
             .detail(alone.spread()),
-        Row::new("a fresh /16: first create → last grant", fresh.took.as_secs_f64(), "s")
-            .beside("the pods alone", seconds)
-            .bar(Bar::MostTimes(3.0))
-            .detail(cost.summary()),
+    ]
+}
+
+pub(super) fn grants(what: &str, alone: &Times, granted: &Granted) -> Vec<Row> {
+    let cost = &granted.cost;
+    vec![
+        Row::new(format!("{what}: first create → last grant"), granted.took.as_secs_f64(), "s")
+            .beside("the pods alone", alone.median() / 1e3)
+            .bar(Bar::MostTimes(3.0)),
         Row::new("… pod patches per pod", per_pod(cost.count("PATCH pods")), "").bar(Bar::Most(1.0)),
         Row::new("… block writes per NIC", per_pod(blocks(cost)), "").bar(Bar::Most(0.2)),
-        Row::new("… written to etcd per pod", cost.written as f64 / 1e3 / PODS as f64, "kB"),
+        Row::new("… written to etcd per pod", cost.written as f64 / 1e3 / PODS as f64, "kB")
+            .detail(cost.summary()),
     ]
 }
 
@@ -132,7 +137,7 @@ fn blocks(cost: &Reading) -> u64 {
 fn requests(cost: &Reading) -> f64 {
     let driver = ["POST pods", "DELETE pods"];
     let rest = cost.requests.iter().filter(|(name, _)| !driver.contains(&name.as_str()));
-    rest.map(|(_, count)| *count as f64).sum()
+    rest.map(|(_, count)| *count).sum::<u64>() as f64
 }
 
 fn per_pod(count: u64) -> f64 {

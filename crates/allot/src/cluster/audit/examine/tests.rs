@@ -1,4 +1,6 @@
-use allotment_api::v1alpha1::{NodeAttachments, NodeAttachmentsSpec};
+use allotment_api::v1alpha1::{NodeAttachments, NodeAttachmentsSpec, NodeAttachmentsStatus};
+use allotment_cluster::Node;
+use allotment_controller::Keeping;
 use allotment_core::{Attachment, Choice, Owner, Pick, Rule, Timestamp};
 use serde_json::{Value, json};
 
@@ -46,7 +48,9 @@ fn pod(uid: &str, shows: &[u8], more: &Value) -> Pod {
 }
 
 fn node(name: &str, uid: &str, still: &[(&str, u8)]) -> NodeAttachments {
-    let mut node = NodeAttachments::new(name, NodeAttachmentsSpec::default());
+    let spec = NodeAttachmentsSpec { node_uid: uid.to_owned(), ..NodeAttachmentsSpec::default() };
+    let mut node = NodeAttachments::new(name, spec);
+    node.metadata.resource_version = Some("95".to_owned());
     let still = still.iter().map(|&(pod, last)| Still {
         pod: pod.to_owned(),
         vrf: "default".to_owned(),
@@ -62,9 +66,12 @@ fn node(name: &str, uid: &str, still: &[(&str, u8)]) -> NodeAttachments {
 }
 
 fn look(records: Vec<Allocation>, pods: Vec<Pod>, nodes: Vec<NodeAttachments>) -> Look {
+    let object: Node = serde_json::from_value(json!({"metadata": {"name": "n1", "uid": "node-1"}})).unwrap();
+    let version = "90".parse().unwrap();
+    let keeping = Keeping::new(&pods, version, vec![object], nodes.clone(), &records);
     let seen =
         Seen { atlas: Atlas::default(), allocations: records, live: Live::default(), clock: Timestamp(0) };
-    Look { seen, pods, nodes, node_uids: ["node-1".to_owned()].into() }
+    Look { seen, pods, nodes, keeping }
 }
 
 /// Code, last byte and the beginning of the text of each finding.
@@ -133,14 +140,23 @@ fn what_keeps_the_address_of_a_pod_that_is_gone() {
     let says = |nodes: Vec<NodeAttachments>| {
         let found = found(&look(vec![record(2, &[("gone", "n1")])], vec![], nodes));
         assert_eq!(found.len(), 1, "{found:?}");
-        found[0].clone()
+        let begin = "ending 10.0.0.2: Pod shop/p2 has it on node `n1`, and its pod has ended: ";
+        found[0].strip_prefix(begin).unwrap_or_else(|| panic!("{found:?}")).to_owned()
     };
-    let begin = "ending 10.0.0.2: Pod shop/p2 has it on node `n1`, and its pod has ended: ";
-    assert_eq!(says(vec![]), format!("{begin}no agent has published for node `n1`"));
-    assert!(says(vec![node("n1", "node-0", &[])]).contains("node `n1` is gone"));
-    assert!(says(vec![node("n1", "node-1", &[("gone", 2)])]).contains("says it is still in use"));
-    assert!(says(vec![node("n1", "node-1", &[])]).contains("does not list it as of 77"));
-    let finished = vec![pod("u1", &[], &json!({"status": {"phase": "Failed"}}))];
+    assert_eq!(says(vec![]), "no agent has published for node `n1`");
+    assert!(says(vec![node("n1", "node-0", &[])]).contains("(uid node-0), which is gone"));
+    let later = |still| {
+        let mut later = node("n1", "node-1", still);
+        later.status.as_mut().unwrap().as_of = "90".to_owned();
+        later
+    };
+    assert!(says(vec![later(&[("gone", 2)])]).contains("says it is still in use"));
+    assert!(
+        says(vec![node("n1", "node-1", &[])]).contains("has published as of 77, and the pod ended at 90")
+    );
+    assert_eq!(says(vec![later(&[])]), "its end is proved, and the controller releases it");
+    let finished =
+        vec![pod("u1", &[], &json!({"metadata": {"resourceVersion": "50"}, "status": {"phase": "Failed"}}))];
     assert_eq!(found(&look(vec![record(2, &[("u1", "n1")])], finished, vec![])).len(), 1);
 }
 

@@ -1,0 +1,207 @@
+//! After the ledger was set back (L6): every node says what it uses, and what the ledger has lost is taken over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use allotment_api::annotation::GrantedAttachment;
+use allotment_cluster::Pod;
+use allotment_core::{Allocation, AllocationState, Attachment, Choice, Owner, Pick, Rule, Timestamp};
+use allotment_proof::{Ends, Report, Use};
+
+use super::{Action, read};
+use crate::events::{Regarding, Saying};
+use crate::patch::Shown;
+use crate::request::{PodView, Settings, owner};
+
+/// How far a recovery is.
+#[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own, and under way or not")]
+pub(super) struct Recovery {
+    /// The epoch that is open; nothing most of the time.
+    open: Option<u64>,
+    /// A look at the engine's epoch is under way.
+    looking: bool,
+    /// The API server was set back, or an earlier leader has begun what cannot be taken up: a new epoch is to begin.
+    is_wanted: bool,
+    is_asked: bool,
+    /// Inventories to be taken over.
+    inventories: BTreeMap<String, BTreeSet<Use>>,
+    /// Nodes whose inventory is being taken over.
+    adopting: BTreeSet<String>,
+    /// The pods have been listed since the epoch began.
+    is_listed: bool,
+    is_settling: bool,
+    pub(super) sayings: Vec<Saying>,
+}
+
+impl Recovery {
+    pub(super) fn begin(&mut self) {
+        *self = Recovery { is_wanted: self.is_wanted, ..Recovery::default() };
+    }
+
+    /// The API server shows less than it did: a new epoch is to begin.
+    pub(super) fn suspect(&mut self) {
+        self.is_wanted = true;
+    }
+
+    pub(super) fn round(&mut self, ends: &Ends) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if !std::mem::replace(&mut self.looking, true) {
+            actions.push(Action::LookAtEpoch);
+        }
+        if self.is_wanted && !std::mem::replace(&mut self.is_asked, true) {
+            actions.push(Action::Raise);
+        }
+        let Some(epoch) = self.open else { return actions };
+        if !self.is_listed {
+            actions.push(Action::List);
+        }
+        for (node, uses) in std::mem::take(&mut self.inventories) {
+            if self.adopting.insert(node.clone()) {
+                actions.push(Action::Inventory { node, uses });
+            } else {
+                self.inventories.insert(node, uses);
+            }
+        }
+        let is_done = self.is_listed && self.inventories.is_empty() && self.adopting.is_empty();
+        if is_done && !self.is_settling && ends.recovering().next().is_none() {
+            self.is_settling = true;
+            actions.push(Action::Settle(epoch));
+        }
+        actions
+    }
+
+    /// The engine's epoch, as far as it is open. Returns one that begins now.
+    #[expect(clippy::option_option, reason = "an epoch that could not be read is not one that is closed")]
+    pub(super) fn looked(&mut self, open: Option<Option<u64>>, is_first: bool) -> Option<u64> {
+        self.looking = false;
+        let open = open?;
+        if open == self.open {
+            return None;
+        }
+        self.open = open;
+        (self.is_listed, self.is_settling, self.is_asked) = (false, false, false);
+        self.inventories.clear();
+        self.adopting.clear();
+        if let Some(epoch) = open {
+            // What an earlier leader was told it has not passed on: everybody is asked again.
+            self.is_wanted = is_first;
+            tracing::warn!(
+                epoch,
+                "the ledger was set back: what is free in it stays so until every node has said what it uses"
+            );
+        } else {
+            tracing::info!("the ledger has recovered: every node has said what it uses");
+        }
+        open
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    pub(super) fn raised(&mut self, is_done: bool) {
+        if is_done {
+            self.is_wanted = false;
+        }
+        self.is_asked = false;
+    }
+
+    pub(super) fn listed(&mut self) {
+        self.is_listed = true;
+    }
+
+    pub(super) fn settled(&mut self, is_done: bool) {
+        self.is_settling = is_done;
+    }
+
+    /// An agent's report under the open epoch.
+    pub(super) fn reported(&mut self, node: &str, report: &Report) {
+        if self.open == Some(report.epoch) && !report.inventory.is_empty() {
+            self.inventories.insert(node.to_owned(), report.inventory.clone());
+        }
+    }
+
+    /// What a node uses was compared with the ledger. `doubled`: what others have there.
+    pub(super) fn adopted(&mut self, node: &str, uid: &str, left: BTreeSet<Use>, doubled: &[(Use, String)]) {
+        self.adopting.remove(node);
+        if !left.is_empty() {
+            self.inventories.entry(node.to_owned()).or_insert(left);
+        }
+        for (used, why) in doubled {
+            let address = used.address.address;
+            tracing::error!(node, %address, pod = used.pod, why, "an address in use is not its pod's in the ledger");
+            self.sayings.push(Saying {
+                regarding: Regarding {
+                    api_version: "v1",
+                    kind: "Node",
+                    namespace: String::new(),
+                    name: node.to_owned(),
+                    uid: uid.to_owned(),
+                },
+                reason: "AddressDoubled",
+                action: "Recover",
+                about: address.to_string(),
+                note: format!(
+                    "pod {} uses {address} here, and the ledger has it otherwise: {why}; delete one of the two pods",
+                    used.pod
+                ),
+            });
+        }
+    }
+}
+
+/// What the ledger is to say about addresses that a node uses, from what its pods show. Of a pod that is gone only its UID is
+/// known.
+pub(super) fn allocations(
+    node: &str,
+    uses: &BTreeSet<Use>,
+    pods: &[Pod],
+    settings: &Settings,
+) -> Vec<(Use, Allocation)> {
+    let by_uid: BTreeMap<&str, &Pod> =
+        pods.iter().filter_map(|pod| Some((pod.metadata.uid.as_deref()?, pod))).collect();
+    let one = |used: &Use| {
+        let pod = by_uid.get(used.pod.as_str());
+        let owner = pod.map_or_else(
+            || Owner {
+                kind: "Pod".to_owned(),
+                uid: used.pod.clone(),
+                name: used.pod.clone(),
+                ..Owner::default()
+            },
+            |pod| owner(&PodView::new(&pod.metadata, &pod.spec.node_name), settings),
+        );
+        let shown = pod.and_then(|pod| granted(pod, &used.pod, used.address.address)).unwrap_or_default();
+        let attachment = Attachment {
+            holder: used.pod.clone(),
+            network: shown.network,
+            interface: shown.interface,
+            node: node.to_owned(),
+            ..Attachment::default()
+        };
+        let allocation = Allocation {
+            vrf: used.address.vrf.clone(),
+            address: used.address.address,
+            state: AllocationState::Active,
+            owner,
+            attachments: vec![attachment],
+            mac: shown.mac,
+            rule: Rule { choice: Choice::Address, pick: Pick::Asked },
+            // The time of the ledger is the engine's to know.
+            since: Timestamp(u64::MAX),
+        };
+        (used.clone(), allocation)
+    };
+    uses.iter().map(one).collect()
+}
+
+fn granted(pod: &Pod, uid: &str, address: IpAddr) -> Option<GrantedAttachment> {
+    let grant = Shown::on(pod).grant(uid)?;
+    grant.attachments.into_iter().find(|given| given.ips.iter().any(|ip| ip.address == address))
+}
+
+/// The pods of a list, in the words of the release protocol.
+pub(super) fn seen(pods: &[Pod]) -> Vec<(String, allotment_proof::PodSeen)> {
+    pods.iter().filter_map(read::pod).map(|(uid, _, seen)| (uid.to_owned(), seen)).collect()
+}

@@ -173,3 +173,21 @@ fn a_log_that_nobody_reads_is_no_reason_to_end() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn a_webhook_needs_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cert.pem");
+    fs::write(&file, "no certificate").unwrap();
+    let allot = || Command::new(env!("CARGO_BIN_EXE_allot"));
+    let (code, said) = fails(allot().args(["controller", "--webhook", "127.0.0.1:0"]));
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("--webhook-cert") && said.contains("--webhook-key"), "{said}");
+    let given = ["controller", "--webhook", "127.0.0.1:0", "--webhook-cert"];
+    let (code, said) = fails(allot().args(given).arg(&file).arg("--webhook-key").arg(&file));
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("cert.pem") && said.contains("as PEM"), "{said}");
+    let (code, said) = fails(allot().args(["policies", "--webhook", "a/b", "--webhook-ca"]).arg(&file));
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("cert.pem cannot be used: it has no certificate"), "{said}");
+}

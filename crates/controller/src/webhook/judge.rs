@@ -5,7 +5,7 @@ use allotment_core::{Object, ObjectError, ObjectKey, ObjectKind, State};
 /// What somebody wants.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Wish {
-    Write(Object),
+    Write(Box<Object>),
     Delete(ObjectKey),
 }
 
@@ -75,7 +75,7 @@ mod tests {
     }
 
     fn written(objects: &[Object], new: Object) -> Opinion {
-        judge(&in_force(objects), &Wish::Write(new))
+        judge(&in_force(objects), &Wish::Write(Box::new(new)))
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl Request {
         };
         match read {
             Ok((key, _)) if deletes => Ok(Some(Wish::Delete(key))),
-            Ok((_, object)) => Ok(Some(Wish::Write(object))),
+            Ok((_, object)) => Ok(Some(Wish::Write(Box::new(object)))),
             // What is there has to be able to go.
             Err(_) if deletes => Ok(None),
             Err(text) => Err(text),

@@ -199,7 +199,7 @@ fn l6_what_a_node_uses_and_the_ledger_lacks_is_taken_over() {
         let epoch = allotment_controller::ledger::raise(cluster.client()).await.unwrap();
         let controller = cluster.controller();
         let asked = cluster
-            .until("the agent is asked for its inventory", async || {
+            .wait_until("the agent is asked for its inventory", async || {
                 Some(cluster.spec().await.epoch).filter(|asked| *asked > epoch)
             })
             .await;
@@ -214,7 +214,7 @@ fn l6_what_a_node_uses_and_the_ledger_lacks_is_taken_over() {
         cluster.say(status).await;
         cluster.pod("second").await;
         cluster
-            .until("the ledger has recovered, and the address is taken", async || {
+            .wait_until("the ledger has recovered, and the address is taken", async || {
                 let refusal = cluster.refusal("default", "second").await;
                 (refusal.code == "full").then_some(())
             })

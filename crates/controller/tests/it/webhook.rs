@@ -31,7 +31,8 @@ impl Cluster {
         let ca = std::fs::read_to_string(file("ca.crt")).unwrap();
         self.apply(&allotment_api::webhook_yaml(&at, Some(&ca))).await;
         // It is asked a moment after it is made known.
-        self.until("the webhook is asked", async || self.tried("probe", "10.70.0.0/24").await.err()).await;
+        self.wait_until("the webhook is asked", async || self.tried("probe", "10.70.0.0/24").await.err())
+            .await;
         Webhook { serving }
     }
 
@@ -100,7 +101,7 @@ fn what_contradicts_others_or_holders_is_refused_at_once() {
         let pool = IPPool::new("right-after", spec);
         cluster.api::<IPPool>().create(&PostParams::default(), &pool).await.unwrap();
         cluster
-            .until("deleting the subnet is answered with what it waits for", async || {
+            .wait_until("deleting the subnet is answered with what it waits for", async || {
                 let warnings = warned(&cluster.client(), "rack-w").await;
                 warnings.iter().any(|text| text.contains("1 pool is part of it, `right-after`")).then_some(())
             })

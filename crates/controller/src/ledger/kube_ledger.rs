@@ -33,6 +33,8 @@ pub struct KubeLedger {
     /// is written over unseen.
     behind: Behind,
     client: Client,
+    /// Whether nothing may be written.
+    read_only: bool,
     loaded: bool,
     /// The API server was set back, and not every object has been looked at since.
     pub(super) set_back: bool,
@@ -58,10 +60,16 @@ impl KubeLedger {
             copies: Copies::default(),
             behind: Behind::default(),
             client,
+            read_only: false,
             loaded: false,
             set_back: false,
             rest: None,
         }
+    }
+
+    /// The ledger to be looked at: nothing is begun where there is none, nothing made good, and every commit fails.
+    pub fn read_only(client: Client, runtime: Handle) -> KubeLedger {
+        KubeLedger { read_only: true, ..KubeLedger::new(client, runtime) }
     }
 
     /// What watches over the ledger while an engine has it.
@@ -112,7 +120,9 @@ impl KubeLedger {
             enter(state, &copy.of, content);
             self.keep(name, copy);
         }
-        self.begin(is_new)?;
+        if !self.read_only {
+            self.begin(is_new)?;
+        }
         state.recover(self.epochs().open());
         Ok(())
     }
@@ -169,6 +179,10 @@ impl KubeLedger {
 
     /// Whether a batch may be written.
     fn check(&mut self, state: &State, batch: &Batch) -> Result<(), CommitError> {
+        if self.read_only {
+            let why = "it was opened to be looked at, and only the controller writes it".to_owned();
+            return Err(unwritten(&Of::Ledger, &Failure::new(why)).into());
+        }
         if let Some(left) = self.rest.and_then(|until| until.checked_duration_since(Instant::now())) {
             let why = format!("the API server asks to be left alone for another {} ms", left.as_millis());
             return Err(unwritten(&Of::Ledger, &Failure::new(why)).into());
@@ -253,7 +267,8 @@ impl Ledger for KubeLedger {
         self.check(state, batch)?;
         let writes = write::plan(state, batch, &self.copies).map_err(|(of, why)| unreadable(&of, why))?;
         let before = self.shared.heard().newest();
-        let outcomes = self.runtime.block_on(write::perform(&self.api, writes));
+        let performed = self.runtime.block_on(write::perform(&self.api, writes));
+        let outcomes = performed.map_err(|failure| unwritten(&Of::Ledger, &failure))?;
         let is_older = |(_, outcome): &(Write, Outcome)| matches!(outcome, Outcome::Written(copy) if copy.stamp.version <= before);
         if outcomes.iter().any(is_older) {
             self.shared.suspect();
@@ -274,7 +289,9 @@ impl Ledger for KubeLedger {
     }
 
     fn refresh(&mut self) -> Result<Stale, LedgerError> {
-        self.look()?;
+        if !self.read_only {
+            self.look()?;
+        }
         if self.behind.everything {
             return Ok(Stale::Everything);
         }

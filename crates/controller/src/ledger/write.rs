@@ -1,10 +1,9 @@
 //! One commit: which objects it writes with what, and how one of them is written.
 
-use std::sync::Arc;
-
 use allotment_core::{BlockId, State};
 use allotment_engine::Batch;
 use futures_util::stream::{self, StreamExt};
+use tokio::task::JoinError;
 
 use super::api::{Api, Failure, Item, Refused, Sent, Stamp};
 use super::content::{Body, Content, Records};
@@ -175,23 +174,26 @@ impl Write {
     }
 }
 
-/// Writes all of them at once. One that fails keeps no other from being written.
-pub(super) async fn perform(api: &Api, writes: Vec<Write>) -> Vec<(Write, Outcome)> {
-    let api = Arc::new(api.clone());
+/// Writes all of them at once. One that fails keeps no other from being written. Fails when the program is about to end, and
+/// nothing is known of any of them.
+pub(super) async fn perform(api: &Api, writes: Vec<Write>) -> Result<Vec<(Write, Outcome)>, Failure> {
     // Each in a task of its own, so that they are also packed at once.
     let task = |write: Write| {
-        let api = Arc::clone(&api);
+        let api = api.clone();
         tokio::spawn(async move {
             let outcome = write.perform(&api).await;
             (write, outcome)
         })
     };
-    let written: Vec<_> = stream::iter(writes).map(task).buffer_unordered(AT_ONCE).collect().await;
-    let ended = |task: Result<_, tokio::task::JoinError>| match task {
-        Ok(done) => done,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    };
-    written.into_iter().map(ended).collect()
+    let ended: Vec<_> = stream::iter(writes).map(task).buffer_unordered(AT_ONCE).collect().await;
+    ended.into_iter().map(|ended| ended.map_err(broken_off)).collect()
+}
+
+fn broken_off(error: JoinError) -> Failure {
+    match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => Failure { why: "this program is ending".to_owned(), in_doubt: true, retry_after: None },
+    }
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ impl Turn {
     }
 
     /// Waits until something is so.
-    fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    fn wait_for<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         let end = Instant::now() + PATIENCE;
         loop {
             if let Some(found) = look() {
@@ -121,7 +121,7 @@ impl Engaged {
 
     /// Asks until the ledger can be written.
     fn granted(&self, turn: &Turn, n: u64) -> IpAddr {
-        let grant = turn.until("the ledger is written", || match self.ask(turn, pod(n, "a")) {
+        let grant = turn.wait_for("the ledger is written", || match self.ask(turn, pod(n, "a")) {
             Ok(grant) => Some(grant),
             Err(EngineError::Ledger(_)) => None,
             Err(error) => panic!("{error}"),

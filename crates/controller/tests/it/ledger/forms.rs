@@ -1,9 +1,10 @@
 //! What is in which object: names (L1), content that cannot be read (L2), conditional writes (L3).
 
+use allotment_controller::ledger::KubeLedger;
 use allotment_core::{Code, Object, ObjectKey, ObjectKind, SubnetSpec};
 use allotment_engine::conformance::{World, ended, pod, subnet};
 use allotment_engine::{CommitError, EngineError, LedgerError};
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
 use super::{PATIENCE, restarted};
@@ -47,7 +48,7 @@ fn l1_a_block_is_one_object_whatever_the_subnets() {
 }
 
 /// Two blocks with 300 pods.
-fn two_blocks(turn: &Turn) -> World<allotment_controller::ledger::KubeLedger> {
+fn two_blocks(turn: &Turn) -> World<KubeLedger> {
     let mut world = turn.begun(&["10.0.0.0/23"]);
     let requests: Vec<_> = (0..300).map(|n| pod(n, "a")).collect();
     assert!(world.allocate(&requests).unwrap().iter().all(Result::is_ok));
@@ -86,7 +87,7 @@ fn l2_a_block_that_becomes_unreadable_is_closed_and_opened_again() {
     let engaged = turn.engaged();
     let good = data(&turn, "default.10-0-0-0");
     let closed = |count| {
-        turn.until(&format!("{count} closed blocks"), || {
+        turn.wait_for(&format!("{count} closed blocks"), || {
             let closed =
                 turn.runtime.block_on(engaged.engine.read(|state, _| state.closed().count())).unwrap();
             (closed == count).then_some(())
@@ -111,10 +112,10 @@ fn l2_what_somebody_spoils_is_written_again() {
     for spoiled in ["spoiled", ""] {
         for name in ["default.10-0-0-0", "ledger"] {
             edit(&turn, name, spoiled);
-            turn.until("it is whole again", || (data(&turn, name) != spoiled).then_some(()));
+            turn.wait_for("it is whole again", || (data(&turn, name) != spoiled).then_some(()));
         }
     }
-    turn.until("it is believed", || (engaged.keeper.counts().lost.get() == 4).then_some(()));
+    turn.wait_for("it is believed", || (engaged.keeper.counts().lost.get() == 4).then_some(()));
     engaged.content(&turn).assert_same(&before, "in memory");
     restarted(&turn).assert_same(&before, "after a restart");
     assert_eq!(engaged.keeper.counts().set_back.get(), 0);
@@ -179,6 +180,21 @@ fn l3_a_field_that_the_api_server_does_not_know_is_refused() {
     assert!(request("").is_ok());
     let error = request("?fieldValidation=Strict").unwrap_err().to_string();
     assert!(error.contains("unknown field \"spec.more\""), "{error}");
+}
+
+#[test]
+fn whoever_only_looks_writes_nothing() {
+    let turn = turn();
+    let look = || KubeLedger::read_only(turn.client(), turn.runtime.handle().clone());
+    let world = World::load(look()).unwrap();
+    assert_eq!((world.content().objects.len(), turn.names().len()), (0, 0), "nothing is begun");
+    let written = two_blocks(&turn);
+    turn.runtime.block_on(turn.blocks().delete("ledger", &DeleteParams::default())).unwrap();
+    let names = turn.names();
+    let mut world = World::load(look()).unwrap();
+    world.content().assert_same(&written.content(), "as it is");
+    assert!(matches!(world.allocate(&[pod(300, "a")]), Err(CommitError::Failed(LedgerError::Write { .. }))));
+    assert_eq!(turn.names(), names);
 }
 
 #[test]

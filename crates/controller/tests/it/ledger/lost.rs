@@ -41,11 +41,11 @@ fn l6_deleted_blocks_are_written_again() {
     let (names, content) = (turn.names(), engaged.content(&turn));
     // One, then all of them.
     delete(&turn, "default.10-0-1-0");
-    turn.until("it is there again", || (turn.names() == names).then_some(()));
+    turn.wait_for("it is there again", || (turn.names() == names).then_some(()));
     turn.empty_once();
-    turn.until("they are there again", || (turn.names() == names).then_some(()));
+    turn.wait_for("they are there again", || (turn.names() == names).then_some(()));
     restarted(&turn).assert_same(&content, "after a restart");
-    turn.until("they are counted", || {
+    turn.wait_for("they are counted", || {
         (engaged.keeper.counts().lost.get() == 1 + names.len() as u64).then_some(())
     });
     // And they can be written on.
@@ -75,10 +75,10 @@ fn l6_a_definition_that_is_deleted_and_comes_back_brings_everything_back() {
     let definitions: Api<CustomResourceDefinition> = Api::all(turn.client());
     let name = "addressblocks.allotment.dev";
     turn.runtime.block_on(definitions.delete(name, &DeleteParams::default())).unwrap();
-    turn.until("it is gone", || {
+    turn.wait_for("it is gone", || {
         turn.runtime.block_on(definitions.get_opt(name)).unwrap().is_none().then_some(())
     });
-    let error = turn.until("it is noticed", || match engaged.ask(&turn, pod(600, "a")) {
+    let error = turn.wait_for("it is noticed", || match engaged.ask(&turn, pod(600, "a")) {
         Err(EngineError::Ledger(why)) => Some(why),
         Err(error) => panic!("{error}"),
         Ok(_) => None,
@@ -86,7 +86,7 @@ fn l6_a_definition_that_is_deleted_and_comes_back_brings_everything_back() {
     assert!(error.contains("the ledger on the API server"), "{error}");
     engaged.content(&turn).assert_same(&content, "it is still known");
     turn.define();
-    turn.until("all of it is there again", || (turn.names() == names).then_some(()));
+    turn.wait_for("all of it is there again", || (turn.names() == names).then_some(()));
     engaged.granted(&turn, 600);
     restarted(&turn).assert_same(&engaged.content(&turn), "after a restart");
     assert_eq!(recovering(&turn, &engaged), None);
@@ -116,7 +116,7 @@ fn l6_an_epoch_holds_everything_new_back_until_it_is_settled() {
     engaged.put(&turn, &["10.0.0.0/24"]);
     let first = engaged.granted(&turn, 1);
     let epoch = turn.runtime.block_on(ledger::raise(turn.client())).unwrap();
-    turn.until("the engine has heard of it", || recovering(&turn, &engaged));
+    turn.wait_for("the engine has heard of it", || recovering(&turn, &engaged));
     let withheld = |engaged: &Engaged, n| match engaged.ask(&turn, pod(n, "a")) {
         Err(EngineError::Refused(refusal)) => assert_eq!(refusal.code, Code::Withheld),
         other => panic!("{other:?}"),
@@ -133,7 +133,7 @@ fn l6_an_epoch_holds_everything_new_back_until_it_is_settled() {
     assert!(newer > epoch);
     assert!(!turn.runtime.block_on(ledger::settle(turn.client(), epoch)).unwrap());
     assert!(turn.runtime.block_on(ledger::settle(turn.client(), newer)).unwrap());
-    turn.until("it is over", || recovering(&turn, &engaged).is_none().then_some(()));
+    turn.wait_for("it is over", || recovering(&turn, &engaged).is_none().then_some(()));
     engaged.granted(&turn, 2);
 }
 
@@ -187,22 +187,22 @@ fn l6_an_etcd_that_was_set_back_doubles_nothing() {
     fill(&turn, &engaged, 0..300);
     with_stopped(&turn, copy);
     // An hour's work: new pods, and a subnet.
-    turn.until("the engine writes again", || engaged.ask(&turn, pod(300, "a")).ok());
+    turn.wait_for("the engine writes again", || engaged.ask(&turn, pod(300, "a")).ok());
     fill(&turn, &engaged, 301..600);
     turn.runtime.block_on(engaged.engine.put(subnet("b", "default", &["10.1.0.0/24"]))).unwrap();
     let (names, content) = (turn.names(), engaged.content(&turn));
     with_stopped(&turn, |data, before| copy(before, data));
     // Whoever has the memory of it brings it back, and believes nothing free that others may have been given.
-    turn.until("it is noticed", || recovering(&turn, &engaged));
-    turn.until("all of it is there again", || (turn.names() == names).then_some(()));
-    turn.until("it is as it was", || (restarted_or_not(&turn)? == content).then_some(()));
+    turn.wait_for("it is noticed", || recovering(&turn, &engaged));
+    turn.wait_for("all of it is there again", || (turn.names() == names).then_some(()));
+    turn.wait_for("it is as it was", || (restarted_or_not(&turn)? == content).then_some(()));
     engaged.content(&turn).assert_same(&content, "in memory");
     assert!(
         matches!(engaged.ask(&turn, pod(700, "a")), Err(EngineError::Refused(refusal)) if refusal.code == Code::Withheld)
     );
     let epoch = recovering(&turn, &engaged).unwrap();
     assert!(turn.runtime.block_on(ledger::settle(turn.client(), epoch)).unwrap());
-    let address = turn.until("it is over", || engaged.ask(&turn, pod(700, "a")).ok());
+    let address = turn.wait_for("it is over", || engaged.ask(&turn, pod(700, "a")).ok());
     let address = address.entries[0].ips[0].address;
     assert!(content.allocations.iter().all(|known| known.address != address), "{address}");
     assert_eq!(engaged.keeper.counts().set_back.get(), 1);
@@ -227,10 +227,10 @@ fn l6_a_set_back_that_a_commit_notices_is_heard_of() {
     let content = engaged.content(&turn);
     with_stopped(&turn, |data, before| copy(before, data));
     // The block is not there at all now, and what is written next brings it back.
-    turn.until("it writes again", || engaged.ask(&turn, pod(3, "a")).ok());
-    turn.until("it is noticed", || recovering(&turn, &engaged));
+    turn.wait_for("it writes again", || engaged.ask(&turn, pod(3, "a")).ok());
+    turn.wait_for("it is noticed", || recovering(&turn, &engaged));
     assert_eq!(engaged.content(&turn).allocations.len(), content.allocations.len() + 1);
-    turn.until("it is written", || (restarted_or_not(&turn)? == engaged.content(&turn)).then_some(()));
+    turn.wait_for("it is written", || (restarted_or_not(&turn)? == engaged.content(&turn)).then_some(()));
 }
 
 #[test]
@@ -244,11 +244,11 @@ fn l6_a_block_from_a_backup_is_not_believed() {
     let content = engaged.content(&turn);
     // Somebody means well.
     backup.metadata = kube::core::ObjectMeta { name: backup.metadata.name, ..Default::default() };
-    turn.until("it is put in its place", || {
+    turn.wait_for("it is put in its place", || {
         let _ = turn.runtime.block_on(turn.blocks().delete("default.10-0-0-0", &DeleteParams::default()));
         turn.runtime.block_on(turn.blocks().create(&kube::api::PostParams::default(), &backup)).ok()
     });
-    turn.until("it is noticed", || recovering(&turn, &engaged));
-    turn.until("nothing is lost", || (restarted(&turn) == content).then_some(()));
+    turn.wait_for("it is noticed", || recovering(&turn, &engaged));
+    turn.wait_for("nothing is lost", || (restarted(&turn) == content).then_some(()));
     engaged.content(&turn).assert_same(&content, "in memory");
 }

@@ -107,7 +107,7 @@ fn l4_two_leaders_at_once_double_nothing_and_both_get_on() {
         assert!(known.state.is_held() && known.owner == pod(*n, "a").owner, "{address} of {n}: {known:?}");
     }
     for engaged in &engines {
-        turn.until("each side knows all", || (engaged.content(&turn) == content).then_some(()));
+        turn.wait_for("each side knows all", || (engaged.content(&turn) == content).then_some(()));
         assert_eq!(engaged.keeper.counts().set_back.get(), 0);
     }
 }
@@ -158,7 +158,9 @@ fn others_changes_are_taken_over() {
     let mut other = turn.world();
     other.put(subnet("b", "blue", &["10.0.0.0/24"])).unwrap();
     other.allocate(&[pod(2, "a"), pod(3, "b")]).unwrap();
-    turn.until("what the other wrote is there", || (engaged.content(&turn) == other.content()).then_some(()));
+    turn.wait_for("what the other wrote is there", || {
+        (engaged.content(&turn) == other.content()).then_some(())
+    });
     // And the other way round, where nobody keeps watch: by the conflict.
     engaged.granted(&turn, 4);
     assert!(other.allocate(&[pod(5, "a")]).is_err());
@@ -191,7 +193,7 @@ fn its_own_writes_are_not_looked_at_again() {
         let which = allotment_fleet::proxy::Which::any().verb(verb).resource("addressblocks");
         proxy.count(&which)
     };
-    turn.until("the watch is up", || (blocks("watch") == 1).then_some(()));
+    turn.wait_for("the watch is up", || (blocks("watch") == 1).then_some(()));
     assert_eq!((blocks("create"), blocks("update")), (1, 29), "one write each");
     // One for the object of the ledger as a whole, at most.
     assert!(blocks("get") <= 1, "{:?}", proxy.requests());

@@ -87,6 +87,7 @@ impl KubeLedger {
 
     /// The copy of this has changed, and the state has not.
     pub(super) fn outdate(&mut self, of: &Of) {
+        self.shared.news.notify_one();
         match of {
             Of::Block { vrf, base } => {
                 self.behind.blocks.insert((vrf.clone(), *base));

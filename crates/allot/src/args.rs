@@ -73,6 +73,19 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Says what happened to an address or an owner: every change that the daemon remembers, oldest first.
+    ///
+    /// In a cluster the controller's audit log has every change.
+    History {
+        /// An address; or an owner as in `why`.
+        #[arg(value_name = "ADDRESS|OWNER")]
+        of: String,
+        /// Only in this VRF.
+        #[arg(long)]
+        vrf: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Compares the ledger with itself and with the live network namespaces.
     Audit {
         #[command(flatten)]
@@ -240,6 +253,9 @@ pub(crate) struct StandaloneArgs {
     /// The folder of the ledger.
     #[arg(long, default_value = "/var/lib/allotment", value_name = "DIR")]
     pub(crate) data: PathBuf,
+    /// How long changes of addresses are remembered for `allot history`, as long as they are not very many; `0s`: not at all.
+    #[arg(long, default_value = "720h", value_parser = duration, value_name = "DURATION")]
+    pub(crate) history: Duration,
     /// Serves /metrics, /healthz and /readyz here; off when not given.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) metrics: Option<SocketAddr>,

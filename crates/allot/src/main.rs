@@ -88,6 +88,7 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
             commands::who_has(&client()?, address, vrf, output.format).await
         }
         Command::Why { owner, output } => commands::why(&client()?, owner, output.format).await,
+        Command::History { of, vrf, output } => commands::history(&daemon(), of, vrf, output.format).await,
         Command::Audit { output } => commands::audit(&client()?, output.format).await,
         Command::Check { files, output } => commands::check(&client()?, &files, output.format).await,
         Command::Reserve(args) => commands::reserve(&daemon(), args).await,

@@ -7,6 +7,7 @@ pub(crate) mod atlas;
 pub(crate) mod audit;
 pub(crate) mod check;
 mod copy;
+mod history;
 mod ips;
 mod objects;
 pub(crate) mod owners;
@@ -26,7 +27,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use allotment_core::Timestamp;
 use allotment_engine::Handle;
 use allotment_wire::{
-    CheckFile, CheckRow, Finding, ImportRow, PoolRow, ReservationRow, SubnetRow, WhoHasRow, WhyRow,
+    CheckFile, CheckRow, Finding, HistoryRow, ImportRow, PoolRow, ReservationRow, SubnetRow, WhoHasRow,
+    WhyRow,
 };
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Query, State};
@@ -74,6 +76,7 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
     let own = Router::new()
         .route("/v1/ready", get(ready))
         .route("/v1/why", get(why))
+        .route("/v1/history", get(history))
         .route("/v1/audit", get(audit))
         .route("/v1/import", post(import))
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -141,6 +144,16 @@ struct Why {
 async fn why(State(daemon): State<Arc<Daemon>>, Query(asked): Query<Why>) -> Answer<Vec<WhyRow>> {
     let owner = Trouble::owner(&asked.owner)?;
     Ok(Json(why::why(&daemon.handle, &daemon.refusals, owner).await?))
+}
+
+#[derive(Deserialize)]
+struct History {
+    of: String,
+    vrf: Option<String>,
+}
+
+async fn history(State(daemon): State<Arc<Daemon>>, Query(asked): Query<History>) -> Answer<Vec<HistoryRow>> {
+    Ok(Json(history::history(&daemon.handle, &asked.of, asked.vrf).await?))
 }
 
 async fn audit(State(daemon): State<Arc<Daemon>>) -> Answer<Vec<Finding>> {

@@ -39,7 +39,7 @@ pub(crate) async fn run(args: StandaloneArgs, socket: &Path) -> Result<Verdict, 
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let handle = open(&args.data).await?;
+    let handle = open(&args.data, args.history).await?;
     let verdict = match Standalone::assemble(&args, &handle, &socket) {
         Ok(standalone) => standalone.serve(socket, page, signals).await,
         Err(failure) => Err(failure),
@@ -170,7 +170,7 @@ fn ended(result: Result<io::Result<()>, tokio::task::JoinError>) -> Failure {
 }
 
 /// Opens the data folder, which is made where it is missing.
-async fn open(data: &Path) -> Result<Handle, Failure> {
+async fn open(data: &Path, history: Duration) -> Result<Handle, Failure> {
     DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(|error| {
         Failure::unable(
             format!("the data folder {} cannot be made: {error}", data.display()),
@@ -179,8 +179,8 @@ async fn open(data: &Path) -> Result<Handle, Failure> {
     })?;
     let folder = data.to_owned();
     // Reading a large ledger takes a second.
-    let opened =
-        tokio::task::spawn_blocking(move || EmbeddedLedger::open(&folder).and_then(Engine::open)).await;
+    let open = move || Engine::open(EmbeddedLedger::open(&folder)?.with_history(history));
+    let opened = tokio::task::spawn_blocking(open).await;
     let refused = |error: LedgerError| Failure::unable(error.to_string(), error.hint());
     opened
         .map_err(|error| Failure::unable(format!("opening the ledger broke off: {error}"), ""))?

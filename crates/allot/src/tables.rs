@@ -1,7 +1,8 @@
 //! What the tables show of each kind of row.
 
 use allotment_wire::{
-    CheckRow, Finding, IpRow, OwnerRow, PoolRow, ReservationRow, Severity, SubnetRow, WhoHasRow, WhyRow,
+    CheckRow, Finding, HistoryRow, IpRow, OwnerRow, PoolRow, ReservationRow, Severity, SubnetRow, WhoHasRow,
+    WhyRow,
 };
 
 use crate::output::Tabular;
@@ -160,6 +161,26 @@ impl Tabular for WhyRow {
             text(self.code.as_ref()),
             self.why.clone(),
             text(self.hint.as_ref()),
+        ]
+    }
+}
+
+impl Tabular for HistoryRow {
+    const HEAD: &'static [&'static str] =
+        &["AT", "ADDRESS", "VRF", "STATE", "OWNER", "INTERFACE", "NETWORK", "MAC", "NODE"];
+
+    fn cells(&self) -> Vec<String> {
+        let attachment = self.attachment.as_ref();
+        vec![
+            self.at.clone(),
+            self.address.clone(),
+            self.vrf.clone(),
+            self.state.clone(),
+            self.owner.as_ref().map(owner).unwrap_or_default(),
+            text(attachment.map(|attachment| &attachment.interface)),
+            text(attachment.map(|attachment| &attachment.network)),
+            text(self.mac.as_ref()),
+            text(self.node.as_ref()),
         ]
     }
 }

@@ -179,6 +179,10 @@ impl<L: Ledger + 'static> Engine<L> {
                 // Whoever went away meanwhile does not need to know.
                 let _ = answer.send(self.refresh().map_err(EngineError::Ledger));
             }
+            Item::History(from, only, answer) => {
+                let history = self.ledger.history(from, only);
+                let _ = answer.send(history.map_err(|error| EngineError::Ledger(error.to_string())));
+            }
         }
     }
 

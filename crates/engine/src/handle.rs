@@ -1,5 +1,6 @@
 //! How others talk to the engine.
 
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -10,6 +11,7 @@ use allotment_core::{
 };
 use tokio::sync::{oneshot, watch};
 
+use crate::History;
 use crate::draft::Draft;
 use crate::metrics::Metrics;
 use crate::task::{Ask, Item, Look, Subject};
@@ -114,6 +116,13 @@ impl Handle {
     pub async fn refresh(&self) -> Result<(), EngineError> {
         let (answer, answered) = oneshot::channel();
         self.send(Item::Refresh(answer))?;
+        answered.await.unwrap_or(Err(EngineError::Stopped))
+    }
+
+    /// Changes that the ledger remembers, oldest first, of one address or of all, from `from` on: a page of them. Begin with 0.
+    pub async fn history(&self, from: u64, only: Option<IpAddr>) -> Result<History, EngineError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Item::History(from, only, answer))?;
         answered.await.unwrap_or(Err(EngineError::Stopped))
     }
 

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use allotment_core::{BlockId, Object, ObjectKey, Place, State, Timestamp};
 
+use crate::History;
+
 /// What one commit changes; the new content is in the state.
 #[derive(Default)]
 pub struct Batch {
@@ -50,6 +52,12 @@ pub trait Ledger: Send {
     /// that has been told of such a thing looks; one that nobody else can write to never is.
     fn refresh(&mut self) -> Result<Stale, LedgerError> {
         Ok(Stale::Blocks(Vec::new()))
+    }
+
+    /// Changes that are still remembered, of one address or of all, from `from` on: a page of them. Begin with 0. A ledger that
+    /// remembers none has none.
+    fn history(&mut self, _from: u64, _only: Option<IpAddr>) -> Result<History, LedgerError> {
+        Ok(History::default())
     }
 }
 

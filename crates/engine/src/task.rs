@@ -1,19 +1,22 @@
 //! What waits in the queue.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use allotment_core::{Allocation, Object, ObjectKey, Release, Request, State, Timestamp};
 use tokio::sync::oneshot;
 
-use crate::EngineError;
 use crate::draft::Draft;
 use crate::metrics::Metrics;
+use crate::{EngineError, History};
 
 pub(crate) enum Item {
     Change(Box<dyn Task>),
     Read(Box<dyn Read>),
     /// Somebody else has written to the ledger.
     Refresh(oneshot::Sender<Result<(), EngineError>>),
+    /// What is remembered, from a place on, of an address or of all.
+    History(u64, Option<IpAddr>, oneshot::Sender<Result<History, EngineError>>),
 }
 
 /// One change that somebody asked for: decided in a batch, perhaps again in another, and answered once.

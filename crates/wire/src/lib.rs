@@ -8,6 +8,7 @@
 //! | `GET /v1/subnets`, `/v1/pools`, `/v1/reservations` | | arrays of [`SubnetRow`], [`PoolRow`], [`ReservationRow`] |
 //! | `GET /v1/who-has?address=&vrf=` | | [`WhoHasRow`]s, one a VRF |
 //! | `GET /v1/why?owner=` | | [`WhyRow`]s |
+//! | `GET /v1/history?of=&vrf=` | | [`HistoryRow`]s, oldest first |
 //! | `GET /v1/audit` | | [`Finding`]s |
 //! | `GET /v1/export` | | JSON lines |
 //! | `POST /v1/import` | JSON lines | an [`ImportRow`]; 409 with the conflicts when nothing was taken |
@@ -22,8 +23,8 @@ mod rows;
 
 pub use call::{CniCall, Command};
 pub use rows::{
-    AttachmentRow, CheckFile, CheckRow, CountRow, ErrorBody, Finding, ImportRow, IpRow, OwnerRow, PoolRow,
-    ReservationRow, Severity, SubnetRow, WhoHasRow, WhyRow,
+    AttachmentRow, CheckFile, CheckRow, CountRow, ErrorBody, Finding, HistoryRow, ImportRow, IpRow, OwnerRow,
+    PoolRow, ReservationRow, Severity, SubnetRow, WhoHasRow, WhyRow,
 };
 
 /// Where the daemon listens when nobody says otherwise (O1).

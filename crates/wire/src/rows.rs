@@ -157,6 +157,24 @@ pub struct WhoHasRow {
     pub text: String,
 }
 
+/// One change of an address, as it was afterwards (O10).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryRow {
+    /// RFC 3339, UTC.
+    pub at: String,
+    pub address: String,
+    pub vrf: String,
+    /// `active`, `reserved` or `cooling`, which is what a release begins.
+    pub state: String,
+    pub owner: Option<OwnerRow>,
+    pub attachment: Option<AttachmentRow>,
+    pub mac: Option<String>,
+    pub node: Option<String>,
+    /// How subnet and address were chosen.
+    pub rule: Option<String>,
+}
+
 /// What `audit` found.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]

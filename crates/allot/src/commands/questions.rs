@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use allotment_wire::{Finding, Severity, WhoHasRow, WhyRow};
+use allotment_wire::{Finding, HistoryRow, Severity, WhoHasRow, WhyRow};
 
 use crate::args::Format;
 use crate::client::Client;
@@ -56,6 +56,26 @@ pub(crate) async fn why(client: &Client, owner: String, format: Format) -> Resul
     }
     let refused = rows.iter().any(|row| row.code.is_some());
     Ok(if refused { Verdict::Found } else { Verdict::Done })
+}
+
+/// Says what happened to an address or an owner; `Found` when nothing is remembered.
+pub(crate) async fn history(
+    client: &Client,
+    of: String,
+    vrf: Option<String>,
+    format: Format,
+) -> Result<Verdict, Failure> {
+    let mut query = vec![("of", of.clone())];
+    query.extend(vrf.map(|vrf| ("vrf", vrf)));
+    let rows: Vec<HistoryRow> = client.get("/v1/history", &query).await?;
+    output::print(&rows, format)?;
+    if !rows.is_empty() {
+        return Ok(Verdict::Done);
+    }
+    if format == Format::Table {
+        output::note(&format!("nothing is remembered of `{of}`; `allot standalone --history` says how long"));
+    }
+    Ok(Verdict::Found)
 }
 
 /// Compares the ledger with itself and with what is live; `Found` when something is wrong.

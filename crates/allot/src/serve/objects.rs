@@ -23,7 +23,7 @@ pub(crate) async fn subnets(daemon: &Daemon) -> Result<Vec<SubnetRow>, EngineErr
         let (kept, region) = (&kept, atlas.region(&spec.name));
         usage.iter().map(move |usage| {
             let aside = region.map_or(0, |region| region.set_aside(usage.family, None));
-            subnet_row(daemon, spec, usage, Beside { kept: kept.in_subnet(&spec.name, usage.family), aside })
+            subnet_row(daemon, spec, usage, &Beside { kept: kept.in_subnet(&spec.name, usage.family), aside })
         })
     });
     Ok(rows.collect())
@@ -50,9 +50,9 @@ struct Beside {
     aside: u128,
 }
 
-fn subnet_row(daemon: &Daemon, spec: &SubnetSpec, usage: &Usage, beside: Beside) -> SubnetRow {
+fn subnet_row(daemon: &Daemon, spec: &SubnetSpec, usage: &Usage, beside: &Beside) -> SubnetRow {
     let family = usage.family;
-    let Beside { kept, aside } = beside;
+    let Beside { kept, aside } = *beside;
     SubnetRow {
         name: spec.name.clone(),
         vrf: spec.vrf.clone(),
@@ -98,14 +98,14 @@ pub(crate) async fn pools(daemon: &Daemon) -> Result<Vec<PoolRow>, EngineError> 
         let (kept, region) = (&kept, atlas.region(&spec.subnet));
         usage.iter().map(move |usage| {
             let aside = region.map_or(0, |region| region.set_aside(usage.family, Some(spec)));
-            pool_row(daemon, spec, usage, Beside { kept: kept.in_pool(&spec.name, usage.family), aside })
+            pool_row(daemon, spec, usage, &Beside { kept: kept.in_pool(&spec.name, usage.family), aside })
         })
     });
     Ok(rows.collect())
 }
 
-fn pool_row(daemon: &Daemon, spec: &PoolSpec, usage: &Usage, beside: Beside) -> PoolRow {
-    let Beside { kept, aside } = beside;
+fn pool_row(daemon: &Daemon, spec: &PoolSpec, usage: &Usage, beside: &Beside) -> PoolRow {
+    let Beside { kept, aside } = *beside;
     PoolRow {
         name: spec.name.clone(),
         subnet: spec.subnet.clone(),

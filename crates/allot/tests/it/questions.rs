@@ -101,3 +101,37 @@ fn a_refusal_is_forgotten_once_the_owner_is_served() {
     let done = daemon.tool(&["why", "a"]);
     assert_eq!(done.code, 0, "{done:?}");
 }
+
+#[test]
+fn what_happened_is_remembered_across_a_restart() {
+    let mut daemon = rack();
+    daemon.add("a", "lan");
+    daemon.del("a");
+    daemon.add("a", "lan");
+    daemon.cni("ADD", "b", &json!({"subnets": ["blue"]}));
+    daemon.stop();
+    daemon.start();
+    let states = |args: &[&str]| -> Vec<String> {
+        let rows = daemon.rows(&[&["history"], args].concat());
+        let text = |row: &serde_json::Value, key: &str| row[key].as_str().unwrap().to_owned();
+        assert!(rows.is_sorted_by_key(|row| text(row, "at")));
+        rows.iter().map(|row| format!("{} {}", text(row, "address"), text(row, "state"))).collect()
+    };
+    let of_a = ["10.0.0.2 active", "10.0.0.2 cooling", "10.0.0.2 active"];
+    assert_eq!(states(&["shop/a"]), of_a);
+    assert_eq!(states(&["10.0.0.2"]), [&of_a[..], &["10.0.0.2 active"]].concat(), "in both VRFs");
+    assert_eq!(states(&["10.0.0.2", "--vrf", "default"]), of_a);
+    let table = daemon.tool(&["history", "a"]);
+    assert!(
+        table.code == 0 && table.out.lines().count() == 4 && table.out.contains("Pod shop/a"),
+        "{table:?}"
+    );
+    let none = daemon.tool(&["history", "10.0.0.3"]);
+    assert_eq!(none.code, 1);
+    assert!(none.err.contains("nothing is remembered of `10.0.0.3`"), "{none:?}");
+    daemon.stop();
+    daemon.args = ["--history", "0s"].map(str::to_owned).to_vec();
+    daemon.start();
+    daemon.del("a");
+    assert_eq!(daemon.tool(&["history", "a"]).code, 0, "what a load needs is there still");
+}

@@ -225,14 +225,14 @@ impl<'a> Snapshot<'a> {
         Ok(oldest.map(|&(sequence, before)| DirtyBlock { vrf: vrf.to_owned(), base, sequence, before }))
     }
 
-    fn table(
+    pub(super) fn table(
         &self,
         table: redb::TableDefinition<'static, &'static [u8], &'static [u8]>,
     ) -> Result<redb::ReadOnlyTable<&'static [u8], &'static [u8]>, LedgerError> {
         self.txn.open_table(table).map_err(|error| self.failed(error))
     }
 
-    fn bad(&self, what: impl std::fmt::Display, error: RowError) -> LedgerError {
+    pub(super) fn bad(&self, what: impl std::fmt::Display, error: RowError) -> LedgerError {
         self.damaged(format!("{what}: {error}"))
     }
 
@@ -240,7 +240,7 @@ impl<'a> Snapshot<'a> {
         LedgerError::Damaged { place: self.place.to_owned(), why }
     }
 
-    fn failed(&self, error: impl Into<redb::Error>) -> LedgerError {
+    pub(super) fn failed(&self, error: impl Into<redb::Error>) -> LedgerError {
         read_error(self.place, error)
     }
 }

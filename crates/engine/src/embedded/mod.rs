@@ -10,6 +10,7 @@
 //! * [`EmbeddedLedger`]: the [`Ledger`](crate::Ledger) of a data folder (`store`); how it is read (`load`) and
 //!   committed (`write`).
 //! * `row`, `format`: the bytes; drawn in `docs/internals/ledger-format.md`.
+//! * `past`: the journal's older rows, which say what happened.
 //! * `dirty`: which blocks have changes that only the journal has, and when they are folded.
 //! * `room`: whether the disk has any left.
 //! * `folder`: the lock on the data folder, and how a new ledger comes into being.
@@ -23,6 +24,7 @@ mod format;
 mod hold;
 mod load;
 mod open;
+mod past;
 mod room;
 mod row;
 mod store;

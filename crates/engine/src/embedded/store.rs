@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use allotment_core::{BlockId, State};
 
 use crate::panics::panic_text;
-use crate::{Batch, CommitError, Ledger, LedgerError};
+use crate::{Batch, CommitError, History, Ledger, LedgerError};
 
 use super::dirty::{Dirty, JOURNAL_BUDGET, Position};
 use super::disk::Disk;
@@ -16,6 +17,7 @@ use super::folder::{self, Lock};
 use super::format::{Head, JournalWriter};
 use super::load::{Loaded, Newest, Snapshot};
 use super::open::{self, Open, guarded};
+use super::past::Kept;
 use super::write::{Step, journal_row, write};
 
 /// The ledger of one machine: a file in its data folder.
@@ -27,6 +29,8 @@ pub struct EmbeddedLedger {
     open: Option<Open>,
     newest: Newest,
     dirty: Dirty<BlockId>,
+    /// How long changes are remembered, in milliseconds.
+    keep_ms: u64,
     /// A commit that failed: it may have reached the disk all the same.
     doubt: Option<Step>,
     _lock: Option<Lock>,
@@ -59,10 +63,17 @@ impl EmbeddedLedger {
         self
     }
 
+    /// Remembers what happened for this long, instead of not at all. It costs no sync: rows of the journal stay that long.
+    #[must_use]
+    pub fn with_history(mut self, keep: Duration) -> EmbeddedLedger {
+        self.keep_ms = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+        self
+    }
+
     fn on(disk: Arc<dyn Disk>, place: String, lock: Option<Lock>) -> Result<EmbeddedLedger, LedgerError> {
         let open = Some(Open::new(&disk, &place)?);
         let (newest, dirty) = (Newest::default(), Dirty::new(JOURNAL_BUDGET));
-        Ok(EmbeddedLedger { place, disk, open, newest, dirty, doubt: None, _lock: lock })
+        Ok(EmbeddedLedger { place, disk, open, newest, dirty, keep_ms: 0, doubt: None, _lock: lock })
     }
 
     /// What the commit of `batch` will be.
@@ -75,7 +86,8 @@ impl EmbeddedLedger {
         let touched = batch.blocks();
         let folds = self.dirty.folds(at, touched.len());
         let tail = self.dirty.tail_after(&folds, &touched, at);
-        Step { at, tail, touched, folds }
+        let kept = Kept::at(batch.at, self.keep_ms, at.before + at.length);
+        Step { at, tail, touched, folds, kept }
     }
 
     fn committed(&mut self, step: &Step) {
@@ -166,5 +178,11 @@ impl Ledger for EmbeddedLedger {
         self.reopen()?;
         let read = || Snapshot::new(&self.database().database, &self.place)?.reload(state, blocks);
         guarded(&self.place, read).inspect_err(|_| self.give_up())
+    }
+
+    fn history(&mut self, from: u64, only: Option<IpAddr>) -> Result<History, LedgerError> {
+        self.reopen()?;
+        let read = || Snapshot::new(&self.database().database, &self.place)?.history(from, only);
+        guarded(&self.place, read)
     }
 }

@@ -9,6 +9,7 @@ use crate::Batch;
 use super::dirty::{Folds, Position};
 use super::format::{self, BLOCKS, BlockWriter, JOURNAL, JournalWriter, OBJECTS};
 use super::open::Open;
+use super::past::Kept;
 
 /// Journal rows that one commit removes at most: more than it adds, so that the journal shrinks again after a burst.
 const TRIMS: u64 = 4;
@@ -20,6 +21,8 @@ pub(super) struct Step {
     pub(super) tail: u64,
     pub(super) touched: Vec<BlockId>,
     pub(super) folds: Folds<BlockId>,
+    /// Rows before the tail that are not removed yet.
+    pub(super) kept: Option<Kept>,
 }
 
 /// The records that a batch changed, as they are now.
@@ -70,7 +73,7 @@ pub(super) fn write(
         let mut journal = txn.open_table(JOURNAL)?;
         journal.insert(format::journal_key(step.at.sequence).as_slice(), row)?;
         // The newest row stays: it says where the ledger stands.
-        trim(&mut journal, step.tail.min(step.at.sequence))?;
+        trim(&mut journal, step.tail.min(step.at.sequence), step.kept)?;
     }
     fold(&txn, state, step)?;
     if !batch.objects.is_empty() {
@@ -89,12 +92,19 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Removes a few of the journal's oldest rows, as far as every change in them is in its block's row.
-fn trim(journal: &mut Table<'_, &'static [u8], &'static [u8]>, first_kept: u64) -> Result<(), redb::Error> {
-    let first_kept = format::journal_key(first_kept);
+/// Removes a few of the journal's oldest rows, as far as every change in them is in its block's row and nobody wants to know
+/// of them any more.
+fn trim(
+    journal: &mut Table<'_, &'static [u8], &'static [u8]>,
+    tail: u64,
+    kept: Option<Kept>,
+) -> Result<(), redb::Error> {
+    let tail = format::journal_key(tail);
+    let is_kept =
+        |row: &[u8]| kept.is_some_and(|kept| format::head(row).is_some_and(|head| kept.keeps(head)));
     for _ in 0..TRIMS {
         match journal.first()? {
-            Some((key, _)) if key.value() < first_kept.as_slice() => {}
+            Some((key, row)) if key.value() < tail.as_slice() && !is_kept(row.value()) => {}
             _ => break,
         }
         journal.pop_first()?;

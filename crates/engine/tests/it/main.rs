@@ -8,6 +8,7 @@ mod engine;
 mod failing;
 mod faults;
 mod gate;
+mod history;
 mod opening;
 mod shared;
 mod sim_disk;

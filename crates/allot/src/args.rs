@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use allotment_api::Principal;
+use allotment_api::{Principal, WebhookAddress};
 use allotment_controller::request::{MULTUS_NAMESPACE, OwnerKind};
 use allotment_core::IpRange;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -120,6 +120,16 @@ pub(crate) enum Command {
         /// The user that all agents are, or a group that they are in.
         #[arg(long, default_value = allotment_api::AGENTS, value_name = "GROUP")]
         agents: Principal,
+        /// Where the API server finds the webhook of `allot controller --webhook`: its service as NAMESPACE/NAME[:PORT], or
+        /// <https://HOST:PORT>.
+        ///
+        /// Prints its configuration too: the API server then asks it about subnets, pools and reservations, and takes
+        /// everything while it is away.
+        #[arg(long, value_name = "WHERE")]
+        webhook: Option<WebhookAddress>,
+        /// Certificates, PEM, of those who signed the webhook's certificate; without them the API server asks the system's.
+        #[arg(long, value_name = "FILE", requires = "webhook")]
+        webhook_ca: Option<PathBuf>,
     },
     /// Prints a page of the reference.
     #[command(hide = true)]
@@ -148,15 +158,23 @@ pub(crate) struct ReserveArgs {
     pub(crate) addresses: Vec<IpRange>,
     #[arg(long)]
     pub(crate) subnet: String,
+    #[command(flatten)]
+    pub(crate) purpose: Purpose,
+    /// The daemon's folder of objects.
+    #[arg(long, default_value = OBJECTS, value_name = "DIR")]
+    pub(crate) objects: PathBuf,
+}
+
+/// At least one of them.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct Purpose {
     /// Whom they are for: `Kind/namespace/name`. Without it, nobody.
-    #[arg(long, required_unless_present = "reason")]
+    #[arg(long)]
     pub(crate) owner: Option<String>,
     /// Why nobody else gets them.
     #[arg(long)]
     pub(crate) reason: Option<String>,
-    /// The daemon's folder of objects.
-    #[arg(long, default_value = OBJECTS, value_name = "DIR")]
-    pub(crate) objects: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -202,6 +220,16 @@ pub(crate) struct ControllerArgs {
     /// Where Multus looks for the networks of `v1.multus-cni.io/default-network`.
     #[arg(long, default_value = MULTUS_NAMESPACE, value_name = "NAMESPACE")]
     pub(crate) multus_namespace: String,
+    /// Serves an admission webhook for subnets, pools and reservations here, which refuses what contradicts others or holders
+    /// at once; off when not given. Without it the object's condition says so.
+    #[arg(long, value_name = "ADDR:PORT", requires = "webhook_cert", requires = "webhook_key")]
+    pub(crate) webhook: Option<SocketAddr>,
+    /// The webhook's certificate, PEM, with those between it and its authority; read anew for each connection.
+    #[arg(long, value_name = "FILE", requires = "webhook")]
+    pub(crate) webhook_cert: Option<PathBuf>,
+    /// The certificate's key, PEM.
+    #[arg(long, value_name = "FILE", requires = "webhook")]
+    pub(crate) webhook_key: Option<PathBuf>,
     /// Serves /metrics, /healthz and /readyz here; off when not given.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) metrics: Option<SocketAddr>,
@@ -269,8 +297,9 @@ pub(crate) struct IpArgs {
     /// As in `why`.
     #[arg(long)]
     pub(crate) owner: Option<String>,
-    /// Only these states; `free` lists addresses that cooled and still remember their last owner.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "active,reserved,cooling")]
+    /// Only these states, instead of active, reserved and cooling; `free` lists addresses that cooled and still remember
+    /// their last owner.
+    #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) state: Vec<StateFilter>,
     #[arg(long)]
     pub(crate) node: Option<String>,

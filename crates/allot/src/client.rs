@@ -53,19 +53,22 @@ impl Client {
         self.read(answer).await
     }
 
-    /// Asks and copies the answer to `out` as it comes.
+    /// Asks and copies the answer to `out` as it comes; returns how many bytes it had.
     pub(crate) async fn copy(
         &self,
         path: &str,
         query: &[(&str, String)],
         out: &mut dyn Write,
-    ) -> Result<(), Failure> {
+    ) -> Result<usize, Failure> {
         let answer = self.ask(Method::GET, path, query, None).await?;
         let mut body = answer.into_body();
+        let mut length = 0;
         while let Some(bytes) = self.frame(&mut body).await? {
+            length += bytes.len();
             out.write_all(&bytes).map_err(|error| Failure::output(&error))?;
         }
-        out.flush().map_err(|error| Failure::output(&error))
+        out.flush().map_err(|error| Failure::output(&error))?;
+        Ok(length)
     }
 
     /// Sends a body and reads the answer as JSON.

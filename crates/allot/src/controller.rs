@@ -1,9 +1,10 @@
 //! `allot controller`: a cluster's controller, put together.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use allotment_controller::{Health, Settings};
+use allotment_controller::{Certificate, Health, Settings};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
@@ -25,6 +26,10 @@ pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Resu
         None => None,
     };
     let settings = settings(&args)?;
+    let webhook = match webhook(&args)? {
+        Some((address, certificate)) => Some((listen(address).await?, certificate)),
+        None => None,
+    };
     let client = allotment_cluster::connect(kubeconfig).await.map_err(|error| {
         Failure::unable(error.to_string(), "give a kubeconfig with --kubeconfig, or run it as a pod")
     })?;
@@ -32,6 +37,10 @@ pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Resu
     if let Some(listener) = listener {
         let router = page(Arc::clone(&health)).router();
         tokio::spawn(axum::serve(listener, router).into_future());
+    }
+    if let Some((listener, certificate)) = webhook {
+        let health = Arc::clone(&health);
+        tokio::spawn(allotment_controller::webhook(listener, certificate, health));
     }
     let (stop, stopping) = watch::channel(false);
     let mut controller = tokio::spawn(allotment_controller::run(client, settings, health, stopping));
@@ -70,6 +79,22 @@ fn settings(args: &ControllerArgs) -> Result<Settings, Failure> {
         settings.set_primary(&config).map_err(|error| wrong(error.to_string()))?;
     }
     Ok(settings)
+}
+
+/// Where the webhook is to listen, and as whom.
+fn webhook(args: &ControllerArgs) -> Result<Option<(SocketAddr, Certificate)>, Failure> {
+    let (Some(address), Some(chain), Some(key)) = (args.webhook, &args.webhook_cert, &args.webhook_key)
+    else {
+        return Ok(None);
+    };
+    let certificate = Certificate { chain: chain.clone(), key: key.clone() };
+    certificate.check().map_err(|error| {
+        Failure::unable(
+            error.to_string(),
+            "give files that hold the webhook's certificate and its key as PEM",
+        )
+    })?;
+    Ok(Some((address, certificate)))
 }
 
 fn page(health: Arc<Health>) -> Page {

@@ -92,7 +92,9 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::Unreserve(args) => commands::unreserve(&daemon(), args).await,
         Command::Reference { page } => reference::print(page),
         Command::Crds => commands::crds(),
-        Command::Policies { controller, agents } => commands::policies(&controller, &agents),
+        Command::Policies { controller, agents, webhook, webhook_ca } => {
+            commands::policies(&controller, &agents, webhook.as_ref(), webhook_ca.as_deref())
+        }
         Command::Export => commands::export(&client()?).await,
         Command::Import { file } => commands::import(&daemon(), &file).await,
     }

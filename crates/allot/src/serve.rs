@@ -28,7 +28,7 @@ use allotment_engine::Handle;
 use allotment_wire::{
     CheckFile, CheckRow, Finding, ImportRow, PoolRow, ReservationRow, SubnetRow, WhoHasRow, WhyRow,
 };
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -42,8 +42,8 @@ pub(crate) use self::refusals::Refusals;
 pub(crate) use self::reply::Trouble;
 use crate::objects::{Problems, Sources, row};
 
-/// An import of a million addresses has about 500 bytes for each.
-const MAX_BODY: usize = 1 << 30;
+/// Bytes of the files that are to be checked: a hundred thousand objects. An import is read as it comes, whatever its length.
+const MAX_BODY: usize = 64 << 20;
 
 /// What the endpoints need.
 pub(crate) struct Daemon {
@@ -163,6 +163,6 @@ async fn export(State(daemon): State<Arc<Daemon>>) -> Result<Response, Trouble> 
     transfer::export(&daemon.handle).await
 }
 
-async fn import(State(daemon): State<Arc<Daemon>>, lines: Bytes) -> Answer<ImportRow> {
-    Ok(Json(transfer::import(&daemon.handle, &lines).await?))
+async fn import(State(daemon): State<Arc<Daemon>>, lines: Body) -> Answer<ImportRow> {
+    Ok(Json(transfer::import(&daemon.handle, lines).await?))
 }

@@ -50,6 +50,7 @@ impl Tabular for SubnetRow {
         "RESERVED",
         "COOLING",
         "FREE",
+        "SET ASIDE",
         "ORDER",
         "DEFAULT",
         "NAMESPACES",
@@ -68,6 +69,7 @@ impl Tabular for SubnetRow {
             self.reserved.clone(),
             self.cooling.clone(),
             self.free.clone(),
+            count(&self.set_aside),
             self.order.clone(),
             if self.default { "yes".to_owned() } else { String::new() },
             self.namespaces.join(","),
@@ -88,6 +90,7 @@ impl Tabular for PoolRow {
         "RESERVED",
         "COOLING",
         "FREE",
+        "SET ASIDE",
         "CONDITION",
     ];
 
@@ -102,6 +105,7 @@ impl Tabular for PoolRow {
             self.reserved.clone(),
             self.cooling.clone(),
             self.free.clone(),
+            count(&self.set_aside),
             text(self.condition.as_ref()),
         ]
     }
@@ -118,7 +122,7 @@ impl Tabular for ReservationRow {
             self.addresses.join(","),
             self.owner.as_ref().map(owner).unwrap_or_default(),
             self.active.clone(),
-            self.reason.clone(),
+            self.reason.split_whitespace().collect::<Vec<_>>().join(" "),
             text(self.condition.as_ref()),
         ]
     }
@@ -197,11 +201,15 @@ impl Tabular for CheckRow {
 
 /// `Pod shop/cart-7`, as [`allotment_core::Owner`] prints it.
 pub(crate) fn owner(row: &OwnerRow) -> String {
-    if row.namespace.is_empty() {
-        format!("{} {}", row.kind, row.name)
-    } else {
-        format!("{} {}/{}", row.kind, row.namespace, row.name)
+    match &row.namespace {
+        None => format!("{} {}", row.kind, row.name),
+        Some(namespace) => format!("{} {namespace}/{}", row.kind, row.name),
     }
+}
+
+/// Nothing for none: the column is left out where there are no Reservations.
+fn count(count: &str) -> String {
+    if count == "0" { String::new() } else { count.to_owned() }
 }
 
 fn text(value: Option<&String>) -> String {

@@ -9,7 +9,7 @@
 //!   field, beside the objects that are right.
 //! * [`to_yaml`] writes an object that `kubectl apply` takes and that reads back as the same object.
 //! * With the feature `kube`, [`crds`] has the objects as an API server takes them: `schema` says the rules of core in
-//!   CEL, as far as CEL can. [`policies_yaml`] has who may write what there.
+//!   CEL, as far as CEL can. [`policies_yaml`] has who may write what there, [`webhook_yaml`] who is asked before.
 //! * [`v1alpha1`] is the form of the objects; their meaning is core's. [`reference()`] and its neighbours describe it to
 //!   people.
 //!
@@ -28,6 +28,7 @@ mod scalar;
 #[cfg(feature = "kube")]
 mod schema;
 pub mod v1alpha1;
+mod webhook;
 mod write;
 
 #[cfg(feature = "kube")]
@@ -38,6 +39,7 @@ pub use problem::{Located, Parsed, Problem};
 pub use read::{MAX_FILE_BYTES, parse};
 pub use reference::{annotation_reference, internal_reference, reference};
 pub use scalar::{Address, Duration};
+pub use webhook::{ParseWebhookAddressError, WebhookAddress, webhook_yaml};
 pub use write::to_yaml;
 
 /// The `apiVersion` of every object here.

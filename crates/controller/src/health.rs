@@ -61,6 +61,12 @@ impl Health {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The engine, where this process leads and everything declared was tried.
+    pub(crate) fn serving(&self) -> Option<Handle> {
+        let (engine, _) = self.engine()?;
+        (self.seen().stage == Stage::Serving).then_some(engine)
+    }
+
     pub(crate) fn report(&self, world: &mut World, leading: bool, elected: bool) {
         self.metrics.report(world, leading);
         let stage = match (leading, elected) {

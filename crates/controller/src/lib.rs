@@ -11,6 +11,7 @@
 //!   force, `surroundings` what pods are read against.
 //! * [`request`]: what a pod wants, and what it is told. `patch`: how it is shown.
 //! * [`ledger`]: what remembers.
+//! * [`webhook`](fn@webhook): refuses at once what an object's condition would say later.
 //!
 //! What is absent and must stay so: a decision in `execute` or `feed`, and I/O anywhere in `world`.
 
@@ -33,6 +34,7 @@ pub mod request;
 mod run;
 mod surroundings;
 mod waiting;
+mod webhook;
 mod world;
 
 pub use events::{EVENTS, EventDoc};
@@ -40,3 +42,4 @@ pub use health::Health;
 pub use release::Keeping;
 pub use request::Settings;
 pub use run::run;
+pub use webhook::{Certificate, CertificateError, webhook};

@@ -94,6 +94,7 @@ pub(crate) enum Outcome {
     Released(Vec<(Freed, bool)>),
     Removed,
     /// The open epoch; nothing if it could not be read.
+    #[expect(clippy::option_option, reason = "an epoch that could not be read is not one that is closed")]
     Epoch(Option<Option<u64>>),
     Raised(bool),
     Listed(Option<(Vec<Pod>, Version)>),
@@ -148,6 +149,8 @@ pub(crate) struct Releases {
     leading: bool,
     surveying: bool,
     survey_at: Option<Instant>,
+    /// The walk under way may have passed what somebody else has written since.
+    walk_again: bool,
     round_at: Option<Instant>,
     /// Holders that were granted something, or released of it, since the walk began.
     busy: BTreeSet<String>,
@@ -175,6 +178,7 @@ impl Releases {
             leading: false,
             surveying: false,
             survey_at: None,
+            walk_again: false,
             round_at: None,
             busy: BTreeSet::new(),
             unsettled: Vec::new(),
@@ -260,6 +264,14 @@ impl Releases {
         }
     }
 
+    /// Somebody else has written to the ledger, such as the leader before, who did not know yet: what it holds has to be
+    /// looked through again, or the ends of those holders would be missed until the next walk.
+    pub(crate) fn others_wrote(&mut self, now: Instant) {
+        self.walk_again = self.surveying;
+        let soon = now + ROUND;
+        self.survey_at = self.survey_at.map(|at| at.min(soon));
+    }
+
     /// What is to be done now. `owners` knows whose addresses are kept.
     pub(crate) fn next(&mut self, owners: &Owners, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
@@ -327,12 +339,13 @@ impl Releases {
         survey.into_iter().chain(self.round_at).min()
     }
 
-    /// Takes in what became of an action. `true`: addresses were freed, so that waiters may have their turn.
+    /// Takes in what became of an action. `true`: there are more addresses to be had, so that waiters may have their turn.
     pub(crate) fn outcome(&mut self, outcome: Outcome, now: Instant) -> bool {
         match outcome {
             Outcome::Surveyed(survey) => {
                 self.surveying = false;
-                self.survey_at = Some(now + if survey.is_some() { SURVEY } else { ROUND });
+                let is_done = survey.is_some() && !std::mem::take(&mut self.walk_again);
+                self.survey_at = Some(now + if is_done { SURVEY } else { ROUND });
                 if let Some(Survey { held, version }) = survey {
                     self.ends.surveyed(held, version, &self.busy);
                 }
@@ -365,15 +378,13 @@ impl Releases {
                 false
             }
             Outcome::Removed => false,
-            outcome => {
-                self.recovering(outcome, now);
-                false
-            }
+            outcome => self.recovering(outcome, now),
         }
     }
 
-    /// What became of the steps of a recovery (L6).
-    fn recovering(&mut self, outcome: Outcome, now: Instant) {
+    /// What became of the steps of a recovery (L6). `true`: it is over, and what was withheld can be had.
+    fn recovering(&mut self, outcome: Outcome, now: Instant) -> bool {
+        let was_open = self.recovery.is_open();
         match outcome {
             Outcome::Epoch(open) => {
                 let is_first = !self.is_epoch_known && open.is_some();
@@ -385,7 +396,8 @@ impl Releases {
             }
             Outcome::Raised(is_done) => self.recovery.raised(is_done),
             Outcome::Listed(Some((pods, version))) => {
-                if self.ends.listed(version, recover::seen(&pods)) {
+                let is_news = self.ends.listed(version, recover::seen(&pods));
+                if is_news {
                     self.recovery.listed();
                 }
             }
@@ -404,6 +416,7 @@ impl Releases {
             Outcome::Settled(is_done) => self.recovery.settled(is_done),
             _ => {}
         }
+        was_open && !self.recovery.is_open()
     }
 
     /// Addresses of ended holders whose node is gone and whose proof is missing (R4).

@@ -120,6 +120,7 @@ enum Unopened {
 struct Term {
     executor: Executor,
     outcomes: mpsc::UnboundedReceiver<Outcome>,
+    keeper: Keeper,
     _keeping: Keeping,
 }
 
@@ -138,6 +139,8 @@ enum Woken {
     Outcomes,
     Opened(Result<Opened, Unopened>),
     EngineEnded,
+    /// Somebody else has written to the ledger, and the state has it.
+    News,
     Time,
 }
 
@@ -230,11 +233,12 @@ impl Controller {
                 self.backoff.reset();
                 let (sender, outcomes) = mpsc::unbounded_channel();
                 self.health.opened(&handle, &keeper);
-                let (engine, is_new) = (handle.clone(), keeper.is_new());
-                let keeping = tokio::spawn(async move { keeper.run(&engine).await });
+                let (engine, is_new, watching) = (handle.clone(), keeper.is_new(), keeper.clone());
+                let keeping = tokio::spawn(async move { watching.run(&engine).await });
                 let metrics = Arc::clone(self.health.metrics());
                 let executor = Executor::new(self.client.clone(), handle, sender, metrics);
-                self.lead = Lead::Leading(Box::new(Term { executor, outcomes, _keeping: Keeping(keeping) }));
+                self.lead =
+                    Lead::Leading(Box::new(Term { executor, outcomes, keeper, _keeping: Keeping(keeping) }));
                 self.world.begin(in_force, is_new);
             }
             Woken::Opened(Err(error)) => {
@@ -245,6 +249,7 @@ impl Controller {
                 tracing::error!("the engine has ended; the ledger is read anew");
                 self.lead = Lead::Failed(tokio::time::Instant::now() + self.backoff.failed());
             }
+            Woken::News => self.world.releases.others_wrote(Instant::now()),
             Woken::Time => {
                 if let Lead::Failed(until) = self.lead
                     && until <= tokio::time::Instant::now()
@@ -277,6 +282,7 @@ impl Controller {
     /// Ends what is under way, as far as that goes in short time.
     async fn farewell(&mut self) {
         if let Lead::Leading(term) = std::mem::replace(&mut self.lead, Lead::None) {
+            self.report();
             let Term { executor, .. } = *term;
             if timeout(FAREWELL, executor.finish()).await.is_err() {
                 tracing::warn!("not everything under way has ended; it is found by whoever leads next");
@@ -298,6 +304,7 @@ async fn led(lead: &mut Lead, outcomes: &mut Vec<Outcome>) -> Woken {
             tokio::select! {
                 _ = term.outcomes.recv_many(outcomes, OUTCOMES) => Woken::Outcomes,
                 _ = handle.ended() => Woken::EngineEnded,
+                () = term.keeper.news() => Woken::News,
             }
         }
     }

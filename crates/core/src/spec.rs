@@ -145,6 +145,13 @@ pub struct ReservationSpec {
     pub reason: String,
 }
 
+impl ReservationSpec {
+    /// The reason on one line, as messages and tables show it; YAML's block scalars bring line breaks.
+    pub fn reason_line(&self) -> String {
+        self.reason.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// Any of the objects that people declare.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "spec")]

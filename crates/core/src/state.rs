@@ -38,6 +38,7 @@ mod store;
 mod table;
 mod targets;
 mod text;
+mod torn;
 mod warm;
 mod withheld;
 

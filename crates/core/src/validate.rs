@@ -156,7 +156,7 @@ fn check_selector(field: &str, selector: Option<&Selector>) -> Checked {
             )?,
             Exists | DoesNotExist if !line.values.is_empty() => fault(
                 format!("{field}.values"),
-                format!("has {} values, and `{:?}` looks at none", line.values.len(), line.operator),
+                format!("is not empty, and `{:?}` looks at no values", line.operator),
                 "remove the values, or use In or NotIn",
             )?,
             In | NotIn | Exists | DoesNotExist => {}

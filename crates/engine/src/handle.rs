@@ -44,7 +44,7 @@ pub enum EngineError {
     #[error(transparent)]
     Object(#[from] ObjectError),
     /// The queue is full; try again later.
-    #[error("{waiting} requests are waiting already")]
+    #[error("as many requests as may wait are waiting already ({waiting})")]
     Busy { waiting: usize },
     /// The deadline passed before the request was planned: nothing was changed.
     #[error("the deadline passed before the request's turn came")]

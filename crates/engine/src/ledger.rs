@@ -88,7 +88,7 @@ impl LedgerError {
         match self {
             LedgerError::InUse { .. } => "stop the other one, or give this one a data folder of its own",
             LedgerError::Unavailable { .. } => {
-                "see that the folder exists, and that this user may read and write it"
+                "see that it is there and can be reached, and that this user may read and write it"
             }
             LedgerError::Foreign { .. } => {
                 "nothing was changed; move the file away to begin with an empty ledger, or restore a backup in its place"
@@ -99,7 +99,9 @@ impl LedgerError {
             LedgerError::Damaged { .. } => {
                 "nothing was changed; keep a copy of the file, then restore a backup of it, or move it away and import an export"
             }
-            LedgerError::Write { .. } => "free space on the disk or repair it; the engine goes on by itself",
+            LedgerError::Write { .. } => {
+                "mend what it names, such as a full disk or an API server that does not answer; the engine goes on by itself"
+            }
         }
     }
 }

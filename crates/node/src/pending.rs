@@ -35,9 +35,9 @@ pub(crate) struct Pending {
 pub(crate) enum ReplayError {
     #[error("the folder {} cannot be read: {source}", .folder.display())]
     Folder { folder: PathBuf, source: io::Error },
-    #[error("{waiting} releases that came while nobody could do them are still waiting: {}", .why.msg)]
+    #[error("releases that came while nobody could do them are still waiting ({waiting}): {}", .why.msg)]
     Release { waiting: usize, why: Error },
-    #[error("{waiting} releases that came while nobody could do them are still waiting")]
+    #[error("releases that came while nobody could do them are still waiting ({waiting})")]
     Unfinished { waiting: usize },
     /// It would be done again later, when the same container may have an address again.
     #[error("the release in {} is done, but the file cannot be removed: {source}", .file.display())]

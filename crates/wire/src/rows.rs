@@ -27,15 +27,18 @@ pub struct IpRow {
 #[serde(rename_all = "camelCase")]
 pub struct OwnerRow {
     pub kind: String,
-    pub namespace: String,
+    /// Null for owners whose kind has none, such as a container.
+    pub namespace: Option<String>,
     pub name: String,
-    pub uid: String,
+    /// Null where it is not known, as in a reservation for an owner that does not exist yet.
+    pub uid: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AttachmentRow {
-    pub container_id: String,
+    /// Null while no runtime has asked.
+    pub container_id: Option<String>,
     pub interface: String,
     pub network: String,
 }
@@ -53,10 +56,13 @@ pub struct SubnetRow {
     pub total: String,
     /// In use; also those asked for by name that are not in `total`.
     pub active: String,
-    /// Kept for an owner, in use by nobody.
+    /// In state `reserved`: kept for an owner that outlives its holders, in use by nobody. Not what Reservations set aside.
     pub reserved: String,
     pub cooling: String,
     pub free: String,
+    /// What Reservations set aside, in use or not; left out of `total`.
+    #[serde(default)]
+    pub set_aside: String,
     pub order: String,
     pub default: bool,
     pub namespaces: Vec<String>,
@@ -78,10 +84,13 @@ pub struct PoolRow {
     pub total: String,
     /// In use; also those asked for by name that are not in `total`.
     pub active: String,
-    /// Kept for an owner, in use by nobody.
+    /// In state `reserved`: kept for an owner that outlives its holders, in use by nobody. Not what Reservations set aside.
     pub reserved: String,
     pub cooling: String,
     pub free: String,
+    /// What Reservations set aside, in use or not; left out of `total`.
+    #[serde(default)]
+    pub set_aside: String,
     /// What keeps the declared object from being in force, where something does: this row is then the last accepted
     /// one (O6).
     #[serde(default)]

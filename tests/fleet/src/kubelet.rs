@@ -115,10 +115,21 @@ impl Kubelet {
 
     /// One attempt: ADDs in order; when one fails, DELs from that one back to the first, as Multus does.
     pub async fn attempt(&self, pod: &Pod, netns: &std::path::Path) -> Result<Sandbox> {
+        self.attempt_with(pod, netns, |_| ()).await
+    }
+
+    /// The same; `see` is shown the sandbox after each ADD, before anything else is called.
+    pub async fn attempt_with(
+        &self,
+        pod: &Pod,
+        netns: &std::path::Path,
+        mut see: impl FnMut(&Sandbox),
+    ) -> Result<Sandbox> {
         let mut sandbox = Sandbox::new(pod, netns);
         for attachment in self.networks.attachments(&pod.namespace, &pod.annotations)? {
             let answered = self.call(&sandbox, Verb::Add, &attachment).await?;
             sandbox.adds.push(Added { attachment, answered });
+            see(&sandbox);
             if !sandbox.is_up() {
                 self.del(&sandbox).await?;
                 break;

@@ -121,6 +121,13 @@ impl Pods {
         Pod::of(self.api(&namespace).create(&PostParams::default(), &object).await?)
     }
 
+    /// The pod that was made of a template.
+    pub async fn find(&self, template: &Template) -> Result<Pod> {
+        let text = |value: &Value| value.as_str().unwrap_or("default").to_owned();
+        let metadata = &template.0["metadata"];
+        Pod::of(self.api(&text(&metadata["namespace"])).get(&text(&metadata["name"])).await?)
+    }
+
     /// Makes all of them, some at once; the answer has their order.
     pub async fn create_all(&self, templates: &[Template]) -> Result<Vec<Pod>> {
         stream::iter(templates)

@@ -65,9 +65,10 @@ fn has_record(answer: &[WhyRow], pod: &Pod) -> bool {
         .collect();
     let uid = pod.metadata.uid.as_deref().unwrap_or_default();
     let address = |row: &WhyRow| row.address.as_ref().map(|at| at.address.clone());
-    answer
-        .iter()
-        .any(|row| row.owner.uid == uid || address(row).is_some_and(|address| addresses.contains(&address)))
+    answer.iter().any(|row| {
+        row.owner.uid.as_deref() == Some(uid)
+            || address(row).is_some_and(|address| addresses.contains(&address))
+    })
 }
 
 fn annotation<T: DeserializeOwned>(pod: &Pod, key: &str) -> Option<T> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter};
+use std::net::IpAddr;
 
 use allotment_wire::{CheckRow, IpRow, PoolRow, ReservationRow, SubnetRow};
 use serde::de::DeserializeOwned;
@@ -88,7 +89,10 @@ fn listed(names: &BTreeSet<String>) -> String {
     }
 }
 
-/// Lists addresses.
+/// The daemon's list without a row.
+const NO_ROW: &str = "[]\n";
+
+/// Lists addresses; `Found` where one that is named is not among them, or where nothing passes the filters.
 pub(crate) async fn ips(client: &Client, args: &IpArgs) -> Result<Verdict, Failure> {
     let mut query = Vec::new();
     for address in &args.addresses {
@@ -110,18 +114,30 @@ pub(crate) async fn ips(client: &Client, args: &IpArgs) -> Result<Verdict, Failu
             query.push((key, value.clone()));
         }
     }
-    if args.output.format == Format::Json {
+    let asks_for_all = query.is_empty();
+    let is_empty = if args.output.format == Format::Json && args.addresses.is_empty() {
         // A million rows pass through without being kept.
         let mut out = BufWriter::new(io::stdout().lock());
-        client.copy("/v1/ips", &query, &mut out).await?;
-        return Ok(Verdict::Done);
-    }
-    let rows: Vec<IpRow> = client.get("/v1/ips", &query).await?;
-    output::print(&rows, args.output.format)?;
-    if rows.is_empty() && args.output.format == Format::Table {
+        client.copy("/v1/ips", &query, &mut out).await? <= NO_ROW.len()
+    } else {
+        let rows: Vec<IpRow> = client.get("/v1/ips", &query).await?;
+        output::print(&rows, args.output.format)?;
+        let known: BTreeSet<IpAddr> = rows.iter().filter_map(|row| row.address.parse().ok()).collect();
+        let missing = args.addresses.iter().filter(|address| !known.contains(&address.to_canonical()));
+        let missing: Vec<String> = missing.map(ToString::to_string).collect();
+        if !missing.is_empty() {
+            output::note(&format!(
+                "not in use: {}; `allot who-has ADDRESS` says what it is",
+                missing.join(", ")
+            ));
+            return Ok(Verdict::Found);
+        }
+        rows.is_empty()
+    };
+    if is_empty && args.output.format == Format::Table {
         output::note("no such address is in use");
     }
-    Ok(Verdict::Done)
+    Ok(if is_empty && !asks_for_all { Verdict::Found } else { Verdict::Done })
 }
 
 #[cfg(test)]

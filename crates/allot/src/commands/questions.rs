@@ -7,6 +7,7 @@ use allotment_wire::{Finding, Severity, WhoHasRow, WhyRow};
 use crate::args::Format;
 use crate::client::Client;
 use crate::failure::{Failure, Verdict};
+use crate::words::counted;
 use crate::{output, tables};
 
 /// Says who has an address; `Found` when nobody does.
@@ -63,7 +64,8 @@ pub(crate) async fn audit(client: &Client, format: Format) -> Result<Verdict, Fa
     output::print(&findings, format)?;
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
     if format == Format::Table {
-        output::note(&format!("{errors} errors, {} warnings", findings.len() - errors));
+        let warnings = counted((findings.len() - errors) as u64, "warning");
+        output::note(&format!("{}, {warnings}", counted(errors as u64, "error")));
     }
     Ok(if errors > 0 { Verdict::Found } else { Verdict::Done })
 }

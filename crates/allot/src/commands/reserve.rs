@@ -25,8 +25,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Sets addresses aside. Refused while a file of that name is there, or when the reservation would be wrong.
 pub(crate) async fn reserve(client: &Client, args: ReserveArgs) -> Result<Verdict, Failure> {
     let file = file_of(&args.objects, &args.name);
-    let owner = args.owner.as_deref().map(owner).transpose()?;
-    let reason = args.reason.unwrap_or_default();
+    let owner = args.purpose.owner.as_deref().map(owner).transpose()?;
+    let reason = args.purpose.reason.unwrap_or_default();
     let spec = ReservationSpec {
         name: args.name.clone(),
         subnet: args.subnet,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use allotment_core::{Family, Object, PoolSpec, ReservationSpec, SubnetSpec};
+use allotment_core::{Family, IpRange, Object, PoolSpec, ReservationSpec, SubnetSpec};
 use allotment_engine::{EngineError, Handle};
 
 #[derive(Default)]
@@ -97,6 +97,16 @@ impl Region {
         self.pools.iter().find(|pool| pool.ranges.iter().any(|range| range.contains(address)))
     }
 
+    /// How many addresses of a family Reservations set aside; of a pool's, where one is given.
+    pub(crate) fn set_aside(&self, family: Family, pool: Option<&PoolSpec>) -> u128 {
+        let reserved = self.reservations.iter().flat_map(|reservation| &reservation.addresses);
+        let parts = reserved.filter(|range| range.family() == family).flat_map(|range| match pool {
+            None => vec![*range],
+            Some(pool) => pool.ranges.iter().filter_map(|part| common(part, range)).collect(),
+        });
+        parts.fold(0, |sum, range| sum.saturating_add(range.count()))
+    }
+
     /// What an address of this subnet is while nobody has it.
     pub(crate) fn ground(&self, address: IpAddr) -> Ground<'_> {
         let subnet = &self.subnet;
@@ -122,9 +132,29 @@ impl Region {
     }
 }
 
+/// The addresses that are in both.
+fn common(a: &IpRange, b: &IpRange) -> Option<IpRange> {
+    let first = a.first().max(b.first());
+    IpRange::new(first, a.last().min(b.last())).ok().filter(|both| a.contains(both.first()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_set_aside_is_counted() {
+        let atlas = atlas();
+        let rack = atlas.region("rack-a").unwrap();
+        assert_eq!(rack.set_aside(Family::V4, None), 1);
+        assert_eq!(rack.set_aside(Family::V6, None), 0);
+        assert_eq!(rack.set_aside(Family::V4, rack.pools.first()), 1, "10.40.0.77 is in the pool");
+        let mut pool = rack.pools[0].clone();
+        for (range, count) in [("10.40.0.64/29", 0), ("10.40.0.77-10.40.0.99", 1), ("fd00::/64", 0)] {
+            pool.ranges = vec![range.parse().unwrap()];
+            assert_eq!(rack.set_aside(Family::V4, Some(&pool)), count, "{range}");
+        }
+    }
 
     fn atlas() -> Atlas {
         let mut rack =

@@ -37,9 +37,9 @@ impl Filter {
         for (key, value) in query {
             match key.as_str() {
                 "address" => {
-                    let address =
+                    let address: IpAddr =
                         value.parse().map_err(|_| Trouble::usage(format!("`{value}` is no address")))?;
-                    filter.addresses.insert(address);
+                    filter.addresses.insert(address.to_canonical());
                 }
                 "state" => {
                     filter.states.insert(value);

@@ -16,13 +16,15 @@ use super::rows;
 
 /// One row a subnet and family.
 pub(crate) async fn subnets(daemon: &Daemon) -> Result<Vec<SubnetRow>, EngineError> {
-    let kept = Kept::count(&daemon.handle).await?;
+    let atlas = Atlas::read(&daemon.handle).await?;
+    let kept = Kept::count(&daemon.handle, &atlas).await?;
     let used = daemon.handle.read(subnet_usage).await?;
     let rows = used.iter().flat_map(|(spec, usage)| {
-        let kept = &kept;
-        usage
-            .iter()
-            .map(move |usage| subnet_row(daemon, spec, usage, kept.in_subnet(&spec.name, usage.family)))
+        let (kept, region) = (&kept, atlas.region(&spec.name));
+        usage.iter().map(move |usage| {
+            let aside = region.map_or(0, |region| region.set_aside(usage.family, None));
+            subnet_row(daemon, spec, usage, Beside { kept: kept.in_subnet(&spec.name, usage.family), aside })
+        })
     });
     Ok(rows.collect())
 }
@@ -40,8 +42,17 @@ pub(crate) fn subnet_usage(state: &State, now: Timestamp) -> Vec<(SubnetSpec, Ve
     subnets.map(used).collect()
 }
 
-fn subnet_row(daemon: &Daemon, spec: &SubnetSpec, usage: &Usage, kept: u64) -> SubnetRow {
+/// Numbers that core does not count apart.
+struct Beside {
+    /// In state `reserved`.
+    kept: u64,
+    /// Of Reservations.
+    aside: u128,
+}
+
+fn subnet_row(daemon: &Daemon, spec: &SubnetSpec, usage: &Usage, beside: Beside) -> SubnetRow {
     let family = usage.family;
+    let Beside { kept, aside } = beside;
     SubnetRow {
         name: spec.name.clone(),
         vrf: spec.vrf.clone(),
@@ -53,6 +64,7 @@ fn subnet_row(daemon: &Daemon, spec: &SubnetSpec, usage: &Usage, kept: u64) -> S
         reserved: kept.to_string(),
         cooling: usage.cooling.to_string(),
         free: usage.free().to_string(),
+        set_aside: aside.to_string(),
         order: order(spec.order).to_owned(),
         default: spec.default,
         namespaces: spec.namespaces.clone(),
@@ -72,7 +84,8 @@ fn order(order: Order) -> &'static str {
 
 /// One row a pool and family.
 pub(crate) async fn pools(daemon: &Daemon) -> Result<Vec<PoolRow>, EngineError> {
-    let kept = Kept::count(&daemon.handle).await?;
+    let atlas = Atlas::read(&daemon.handle).await?;
+    let kept = Kept::count(&daemon.handle, &atlas).await?;
     let used = daemon.handle.read(|state, now| {
         let pools = state.objects().filter_map(|object| match object {
             Object::IPPool(spec) => Some((state.pool_usage(&spec.name, now), spec)),
@@ -82,13 +95,17 @@ pub(crate) async fn pools(daemon: &Daemon) -> Result<Vec<PoolRow>, EngineError> 
     });
     let used = used.await?;
     let rows = used.iter().flat_map(|(usage, spec)| {
-        let kept = &kept;
-        usage.iter().map(move |usage| pool_row(daemon, spec, usage, kept.in_pool(&spec.name, usage.family)))
+        let (kept, region) = (&kept, atlas.region(&spec.subnet));
+        usage.iter().map(move |usage| {
+            let aside = region.map_or(0, |region| region.set_aside(usage.family, Some(spec)));
+            pool_row(daemon, spec, usage, Beside { kept: kept.in_pool(&spec.name, usage.family), aside })
+        })
     });
     Ok(rows.collect())
 }
 
-fn pool_row(daemon: &Daemon, spec: &PoolSpec, usage: &Usage, kept: u64) -> PoolRow {
+fn pool_row(daemon: &Daemon, spec: &PoolSpec, usage: &Usage, beside: Beside) -> PoolRow {
+    let Beside { kept, aside } = beside;
     PoolRow {
         name: spec.name.clone(),
         subnet: spec.subnet.clone(),
@@ -99,6 +116,7 @@ fn pool_row(daemon: &Daemon, spec: &PoolSpec, usage: &Usage, kept: u64) -> PoolR
         reserved: kept.to_string(),
         cooling: usage.cooling.to_string(),
         free: usage.free().to_string(),
+        set_aside: aside.to_string(),
         condition: condition(daemon, ObjectKind::IPPool, &spec.name),
     }
 }
@@ -155,8 +173,7 @@ struct Kept {
 }
 
 impl Kept {
-    async fn count(handle: &Handle) -> Result<Kept, EngineError> {
-        let atlas = Atlas::read(handle).await?;
+    async fn count(handle: &Handle, atlas: &Atlas) -> Result<Kept, EngineError> {
         let is_kept = |allocation: &Allocation| allocation.state == AllocationState::Reserved;
         let mut pages = Pages::new(handle, |_, _| true, move |state, place| state.at(place).filter(is_kept));
         let mut kept = Kept::default();

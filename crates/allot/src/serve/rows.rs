@@ -18,7 +18,7 @@ pub(crate) fn ip_row(allocation: &Allocation, atlas: &Atlas, now: Timestamp) -> 
         mac: allocation.mac.map(|mac| mac.to_string()),
         owner: Some(owner_row(&allocation.owner)),
         attachment: holder.map(attachment_row),
-        node: holder.map(|holder| holder.node.clone()).filter(|node| !node.is_empty()),
+        node: holder.and_then(|holder| known(&holder.node)),
         since: Some(time(allocation.since)),
         rule: Some(rule(allocation.rule)),
     }
@@ -44,15 +44,20 @@ pub(crate) fn cooling_left(allocation: &Allocation, region: Option<&Region>, now
 pub(crate) fn owner_row(owner: &Owner) -> OwnerRow {
     OwnerRow {
         kind: owner.kind.clone(),
-        namespace: owner.namespace.clone(),
+        namespace: known(&owner.namespace),
         name: owner.name.clone(),
-        uid: owner.uid.clone(),
+        uid: known(&owner.uid),
     }
+}
+
+/// Core writes nothing where nothing is known; a row is null there (O7).
+fn known(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 fn attachment_row(attachment: &Attachment) -> AttachmentRow {
     AttachmentRow {
-        container_id: attachment.container_id.clone(),
+        container_id: known(&attachment.container_id),
         interface: attachment.interface.clone(),
         network: attachment.network.clone(),
     }
@@ -145,7 +150,9 @@ mod tests {
         }
         assert_eq!(json["since"], "2023-11-14T22:13:20.000Z");
         assert_eq!(json["rule"], "network/fresh");
-        assert_eq!(json["owner"]["namespace"], "");
+        for key in ["namespace", "uid"] {
+            assert_eq!(json["owner"].get(key), Some(&serde_json::Value::Null), "{key}");
+        }
     }
 
     #[test]

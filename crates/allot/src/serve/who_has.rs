@@ -25,6 +25,8 @@ pub(crate) async fn who_has(
     address: IpAddr,
     only: Option<String>,
 ) -> Result<Vec<WhoHasRow>, Trouble> {
+    // Some programs show IPv4 in its IPv4-mapped form, `::ffff:10.0.0.2`.
+    let address = address.to_canonical();
     let atlas = Atlas::read(handle).await?;
     let wanted = only.clone();
     let (mut known, now) =
@@ -45,7 +47,7 @@ fn known(state: &State, address: IpAddr, only: Option<&str>) -> Vec<Known> {
         let reserved = key.and_then(|key| state.object(&key)).and_then(|object| match object {
             Object::Reservation(spec) => Some(match spec.owner {
                 Some(owner) => format!("reservation `{}` keeps it for {owner}", spec.name),
-                None => format!("reservation `{}` sets it aside: {}", spec.name, spec.reason),
+                None => format!("reservation `{}` sets it aside: {}", spec.name, spec.reason_line()),
             }),
             _ => None,
         });

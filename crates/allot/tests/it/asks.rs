@@ -203,6 +203,7 @@ async fn lists_and_questions(cluster: &Cluster) {
     assert_eq!(cluster.tool(&["who-has", "10.40.0.99"]).code, 1, "nobody has it");
     let why = cluster.tool(&["why", "shop/cart"]);
     assert!(why.code == 0 && why.out.contains("on eth0 of the default network"), "{why:?}");
+    assert!(why.code == 0 && why.out.contains("because the request named it"), "{why:?}");
     let check = cluster.tool(&["check", "/nonexistent"]);
     assert_eq!(check.code, 2, "{check:?}");
 }

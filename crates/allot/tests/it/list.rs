@@ -137,3 +137,57 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{format}");
     }
 }
+
+#[test]
+fn what_is_not_found_exits_with_1() {
+    let daemon = lived_in();
+    let check = |args: &[&str], code: i32, err: &str| {
+        for format in ["table", "json", "yaml"] {
+            let done = daemon.tool(&[&["ip", "-o", format], args].concat());
+            assert_eq!(done.code, code, "{args:?} {done:?}");
+            assert!(format != "table" || done.err.contains(err), "{done:?}");
+        }
+    };
+    check(&["10.0.0.2"], 0, "");
+    check(&["::ffff:10.0.0.2"], 0, "");
+    check(
+        &["10.0.0.2", "10.0.0.250", "fd00::9"],
+        1,
+        "not in use: 10.0.0.250, fd00::9; `allot who-has ADDRESS`",
+    );
+    check(&["--owner", "shop/a"], 0, "");
+    check(&["--owner", "nobody"], 1, "no such address is in use");
+    check(&["--state", "reserved"], 1, "no such address is in use");
+    let empty = Daemon::with(&[]);
+    for format in ["table", "json", "yaml"] {
+        assert_eq!(empty.tool(&["ip", "-o", format]).code, 0, "nothing was asked for in particular");
+    }
+}
+
+#[test]
+fn who_a_container_is_and_what_a_reservation_says_are_shown_on_one_line_and_unknown_as_null() {
+    let lan = object("Subnet", "lan", "cidrs: [10.0.0.0/24]");
+    let door = object(
+        "Reservation",
+        "door",
+        "subnet: lan, addresses: [10.0.0.8/29], reason: \"the door,\\n  below\\n\"",
+    );
+    let daemon = Daemon::with(&[("lan.yaml", &(lan + &door))]);
+    let call = json!({
+        "command": "ADD", "containerId": "c1", "netns": "", "ifname": "eth0", "args": "",
+        "config": {"cniVersion": "1.1.0", "name": "lan", "type": "bridge", "ipam": {"type": "allotment", "subnets": ["lan"]}},
+    });
+    assert_eq!(daemon.http("POST", "/v1/cni", &call.to_string()).0, 200);
+    let owner = json!({"kind": "Container", "namespace": null, "name": "c1", "uid": "c1"});
+    assert_eq!(daemon.rows(&["ip"])[0]["owner"], owner);
+    assert!(daemon.tool(&["ip"]).out.contains("Container c1"));
+    let table = daemon.tool(&["reservation"]).out;
+    assert!(table.lines().count() == 2 && table.contains("the door, below"), "{table}");
+    let said = daemon.tool(&["who-has", "10.0.0.9"]).out;
+    assert!(said.lines().count() == 1 && said.contains("sets it aside: the door, below"), "{said}");
+    // What is set aside is neither reserved nor free.
+    let row = &daemon.rows(&["subnet"])[0];
+    let counts = ["total", "active", "reserved", "free", "setAside"].map(|key| row[key].as_str().unwrap());
+    assert_eq!(counts, ["245", "1", "0", "244", "8"]);
+    assert!(daemon.tool(&["subnet"]).out.contains("SET ASIDE"));
+}

@@ -23,6 +23,8 @@ fn who_has_an_address() {
     assert_eq!((&rows[0]["vrf"], &rows[1]["vrf"]), (&json!("blue"), &json!("default")));
     assert_eq!(rows[1]["allocation"]["owner"]["name"], "a");
     assert!(rows[0]["allocation"].is_null());
+    let mapped = daemon.rows(&["who-has", "::ffff:10.0.0.2"]);
+    assert_eq!(mapped, rows, "IPv4 in its IPv4-mapped form is IPv4");
 }
 
 #[test]

@@ -44,3 +44,11 @@ fn what_others_wrote_is_left_alone() {
     assert!(done.code == 1 && done.err.contains("others edit their own files"), "{done:?}");
     assert_eq!(daemon.rows(&["reservation"]).len(), 1);
 }
+
+#[test]
+fn for_whom_or_why_has_to_be_said() {
+    let daemon = Daemon::stopped(&[]);
+    let done = daemon.tool(&["reserve", "x", "10.0.0.9", "--subnet", "lan", "--objects", "objects"]);
+    assert_eq!(done.code, 2);
+    assert!(done.err.contains("<--owner <OWNER>|--reason <REASON>>"), "either will do: {done:?}");
+}

@@ -87,7 +87,15 @@ fn cidrs(subnet: &mut Value) {
                  !cidr(self).containsCIDR(multicast) && !cidr(multicast).containsCIDR(self))"
             ),
             "'`' + self + '` has multicast addresses in it, which no interface can have'",
-            "give a network of unicast addresses",
+            "give a network that is yours to hand out, such as 10.40.0.0/16 or fd00:40::/64",
+        )
+        .rule(
+            &format!(
+                "!({network}) || ['127.0.0.0/8', '::1/128', '169.254.0.0/16', 'fe80::/10'].all(local, \
+                 !cidr(self).containsCIDR(local) && !cidr(local).containsCIDR(self))"
+            ),
+            "'`' + self + '` has loopback or link-local addresses in it, which machines and links have for themselves'",
+            "give a network that is yours to hand out, such as 10.40.0.0/16 or fd00:40::/64",
         )
         // Elsewhere the first and the last address are nobody's.
         .rule(

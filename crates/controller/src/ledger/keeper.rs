@@ -25,6 +25,8 @@ pub(super) struct Shared {
     heard: Mutex<Heard>,
     /// Wakes the keeper where it is not the watch that tells.
     alarm: Notify,
+    /// Told whenever the state gets something that this process has not written.
+    pub(super) news: Notify,
     is_new: AtomicBool,
     pub(super) counts: Counts,
 }
@@ -83,6 +85,12 @@ impl Keeper {
                 () = look => due = self.look(engine, &mut backoff).await,
             }
         }
+    }
+
+    /// Waits until the state has got something that somebody else wrote: a deposed leader's last grants, or what a person
+    /// has set right. Nothing is missed between two calls.
+    pub async fn news(&self) {
+        self.shared.news.notified().await;
     }
 
     /// Has the engine look, if there is still anything to look at; returns when to do so again.

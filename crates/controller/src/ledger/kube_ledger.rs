@@ -11,7 +11,7 @@ use kube::Client;
 use tokio::runtime::Handle;
 
 use super::api::{Api, Failure, Item};
-use super::content::{Body, Content, at};
+use super::content::{Body, Content, Epochs, at};
 use super::copies::{Copies, Copy};
 use super::epoch;
 use super::errors::{unavailable, unreadable, unwritten};
@@ -87,6 +87,7 @@ impl KubeLedger {
 
     /// The copy of this has changed, and the state has not.
     pub(super) fn outdate(&mut self, of: &Of) {
+        self.shared.news.notify_one();
         match of {
             Of::Block { vrf, base } => {
                 self.behind.blocks.insert((vrf.clone(), *base));
@@ -111,7 +112,18 @@ impl KubeLedger {
             enter(state, &copy.of, content);
             self.keep(name, copy);
         }
-        self.begin(is_new)
+        self.begin(is_new)?;
+        state.recover(self.epochs().open());
+        Ok(())
+    }
+
+    /// What the copy of the object of the ledger as a whole says.
+    fn epochs(&self) -> Epochs {
+        let name = Of::Ledger.name();
+        match self.copies.get(&name).and_then(|copy| copy.content(&name).ok()) {
+            Some(Content { body: Body::Ledger(epochs), .. }) => epochs,
+            _ => Epochs::default(),
+        }
     }
 
     /// Sees to the object of the ledger as a whole.
@@ -134,12 +146,7 @@ impl KubeLedger {
 
     /// Begins a new epoch: the ledger was set back.
     pub(super) fn raise(&mut self) -> Result<(), LedgerError> {
-        let name = Of::Ledger.name();
-        let known = self.copies.get(&name).and_then(|copy| copy.content(&name).ok());
-        let before = known.map_or(0, |content| match content.body {
-            Body::Ledger(epochs) => epochs.epoch,
-            Body::Block { .. } | Body::Object(_) => 0,
-        });
+        let before = self.epochs().epoch;
         let (copy, epochs) = self.runtime.block_on(epoch::raise_on(&self.api, before))?;
         tracing::error!(
             epoch = epochs.epoch,
@@ -147,7 +154,7 @@ impl KubeLedger {
         );
         self.shared.counts.set_back.add(1);
         self.outdate(&Of::Ledger);
-        self.keep(name, copy);
+        self.keep(Of::Ledger.name(), copy);
         Ok(())
     }
 

@@ -15,6 +15,7 @@
 //!   what becomes of it.
 //! * `copies`: the objects as they were read or written last. `heard`: what the watch tells, `judge`: who is right,
 //!   `refresh`: what is done about it (L6). [`raise`], [`settle`]: the epoch.
+//! * [`doubled`](fn@doubled): what two leaders have given to one attachment (L4).
 //!
 //! What is absent and must stay so: rules about addresses, unconditional writes, and a cache that is believed where the
 //! API server says otherwise.
@@ -23,6 +24,7 @@ mod api;
 mod content;
 mod copies;
 mod counts;
+mod doubled;
 mod epoch;
 mod errors;
 mod heard;
@@ -35,6 +37,7 @@ mod refresh;
 mod write;
 
 pub use counts::{Count, Counts};
+pub use doubled::doubled;
 pub use epoch::{raise, settle};
 pub use keeper::Keeper;
 pub use kube_ledger::KubeLedger;

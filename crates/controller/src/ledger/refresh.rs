@@ -103,9 +103,14 @@ impl KubeLedger {
                 }
             }
         }
-        if set_back {
+        if set_back && !self.set_back {
             self.raise()?;
-            // That has written it.
+            // Whoever lost this has lost more.
+            self.set_back = true;
+            self.shared.suspect();
+        }
+        if self.set_back {
+            // Raising the epoch has written it.
             rewrites.retain(|rewrite| rewrite.copy.of != Of::Ledger);
         }
         self.rewrite(rewrites)

@@ -15,6 +15,7 @@ use crate::request::{PodView, Settings, owner};
 
 /// How far a recovery is.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own, and under way or not")]
 pub(super) struct Recovery {
     /// The epoch that is open; nothing most of the time.
     open: Option<u64>,
@@ -71,6 +72,7 @@ impl Recovery {
     }
 
     /// The engine's epoch, as far as it is open. Returns one that begins now.
+    #[expect(clippy::option_option, reason = "an epoch that could not be read is not one that is closed")]
     pub(super) fn looked(&mut self, open: Option<Option<u64>>, is_first: bool) -> Option<u64> {
         self.looking = false;
         let open = open?;
@@ -81,18 +83,21 @@ impl Recovery {
         (self.is_listed, self.is_settling, self.is_asked) = (false, false, false);
         self.inventories.clear();
         self.adopting.clear();
-        match open {
-            Some(epoch) => {
-                // What an earlier leader was told it has not passed on: everybody is asked again.
-                self.is_wanted = is_first;
-                tracing::warn!(
-                    epoch,
-                    "the ledger was set back: what is free in it stays so until every node has said what it uses"
-                );
-            }
-            None => tracing::info!("the ledger has recovered: every node has said what it uses"),
+        if let Some(epoch) = open {
+            // What an earlier leader was told it has not passed on: everybody is asked again.
+            self.is_wanted = is_first;
+            tracing::warn!(
+                epoch,
+                "the ledger was set back: what is free in it stays so until every node has said what it uses"
+            );
+        } else {
+            tracing::info!("the ledger has recovered: every node has said what it uses");
         }
         open
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
     }
 
     pub(super) fn raised(&mut self, is_done: bool) {

@@ -174,6 +174,22 @@ fn a_new_term_takes_up_what_the_last_one_left() {
 }
 
 #[test]
+fn what_another_leader_wrote_is_looked_through_soon() {
+    let mut scene = Scene::new();
+    scene.releases.others_wrote(scene.now);
+    assert!(scene.next().is_empty(), "writes of a burst share one walk");
+    scene.now += ROUND;
+    assert!(matches!(scene.next()[..], [Action::Survey]));
+    // What is written while the walk goes on, it may have passed.
+    scene.releases.others_wrote(scene.now);
+    let survey = Survey { held: vec![held()], version: Version(10) };
+    scene.outcome(Outcome::Surveyed(Some(survey)));
+    assert!(scene.next().is_empty());
+    scene.now += ROUND;
+    assert!(matches!(scene.next()[..], [Action::Survey]));
+}
+
+#[test]
 fn a_walk_that_failed_is_made_again_and_releases_wait_for_it() {
     let mut releases = Releases::new(Settings::default());
     let (owners, now) = (Owners::new(Vec::new()), Instant::now());
@@ -345,7 +361,7 @@ mod recovery {
         scene.outcome(Outcome::Adopted { node: "n1".to_owned(), left, doubled });
         let actions = scene.round();
         assert!(actions.iter().any(|action| matches!(action, Action::Settle(7))), "{actions:?}");
-        scene.epoch(None);
+        assert!(scene.outcome(Outcome::Epoch(Some(None))), "waiters have their turn");
     }
 
     #[test]

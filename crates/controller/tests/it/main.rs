@@ -11,3 +11,4 @@ mod ledger;
 mod objects;
 mod plane;
 mod releases;
+mod webhook;

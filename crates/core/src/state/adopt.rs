@@ -32,11 +32,12 @@ impl State {
             mac: allocation.mac,
             state: allocation.state,
             rule: allocation.rule,
+            others: 0,
             since: allocation.since.min(now),
         };
         let index = self.store.enter(place, &entry);
         if let Some(second) = allocation.attachments.get(1) {
-            self.store.set_second(index, second.clone());
+            self.store.set_second(index, second.clone(), 0);
         }
         changed.push(place);
         Ok(true)

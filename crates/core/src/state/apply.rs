@@ -18,8 +18,8 @@ impl State {
         for (want, entry) in plan.request.wants.iter().zip(&plan.entries) {
             for picked in &entry.picks {
                 match picked.how {
-                    How::Enter => self.give(plan, &want.attachment, entry.mac, picked),
-                    How::Join => self.join(picked.place, &want.attachment),
+                    How::Enter => self.give(plan, &want.attachment, entry, picked),
+                    How::Join => self.join(picked.place, &want.attachment, others(entry)),
                     How::Keep if !self.refresh(plan, &want.attachment, entry.mac, picked.place) => continue,
                     How::Keep => {}
                 }
@@ -28,7 +28,7 @@ impl State {
         }
     }
 
-    fn give(&mut self, plan: &Plan<'_>, attachment: &Attachment, mac: Option<Mac>, picked: &Picked) {
+    fn give(&mut self, plan: &Plan<'_>, attachment: &Attachment, planned: &Planned, picked: &Picked) {
         let place = picked.place;
         let (block, record) = match picked.record {
             Some(record) => (self.store.records.get(record).block, picked.record),
@@ -43,9 +43,10 @@ impl State {
             owner: &plan.request.owner,
             owner_tag: plan.probe.tag,
             attachment: Some(attachment),
-            mac,
+            mac: planned.mac,
             state: AllocationState::Active,
             rule: picked.rule,
+            others: others(planned),
             since: plan.now,
         };
         self.store.enter_in(block, place.offset(), record, &entry);
@@ -86,9 +87,9 @@ impl State {
         }
     }
 
-    fn join(&mut self, place: Place, attachment: &Attachment) {
+    fn join(&mut self, place: Place, attachment: &Attachment, others: u8) {
         let index = self.store.record_at(place).expect("planned on a record that is there");
-        self.store.set_second(index, attachment.clone());
+        self.store.set_second(index, attachment.clone(), others);
     }
 
     /// The same attachment again: its sandbox, namespace or MAC may be new. `false`: nothing is.
@@ -100,13 +101,15 @@ impl State {
         if known.attachments[at] == *attachment && same_rest {
             return false;
         }
+        let second_others =
+            known.attachments.get(1).map_or(0, |second| self.store.others(index, &second.holder));
         if at == 1 {
-            self.store.set_second(index, attachment.clone());
+            self.store.set_second(index, attachment.clone(), second_others);
             return true;
         }
         self.rewrite(place, &plan.request.owner, attachment, mac, known.rule, known.since);
         if let Some(second) = known.attachments.into_iter().nth(1) {
-            self.store.set_second(index, second);
+            self.store.set_second(index, second, second_others);
         }
         true
     }
@@ -123,7 +126,8 @@ impl State {
     ) {
         let owner_tag = self.store.seed.owner(owner.key());
         let state = AllocationState::Active;
-        let entry = Entry { owner, owner_tag, attachment: Some(attachment), mac, state, rule, since };
+        let others = self.store.record_at(place).map_or(0, |index| self.store.records.get(index).others());
+        let entry = Entry { owner, owner_tag, attachment: Some(attachment), mac, state, rule, others, since };
         self.store.enter(place, &entry);
     }
 
@@ -180,6 +184,11 @@ impl State {
             rule: picked.rule,
         }
     }
+}
+
+/// How many other addresses come with each of an entry's.
+fn others(planned: &Planned) -> u8 {
+    u8::try_from(planned.picks.len() - 1).unwrap_or(u8::MAX)
 }
 
 /// The first subnet's DNS settings count; a second one adds what the first leaves out.

@@ -5,15 +5,20 @@
 //!   kind namespace network interface node                strings of `text`
 //!   uid name holder container                            the record's text in memory, byte for byte
 //!   netns: 0, or 1 device (8) inode (8) cookie (8; 0: not known) boot path
-//!   (flag 4) second holder: holder container network interface node netns
+//!   (flag 4) second holder: holder container network interface node netns others
 //! ```
+//!
+//! Flag 2: somebody uses it, or used it last. Bits 3 to 5 of the flags, and `others`: how many other addresses the holder's
+//! want was given with it.
 
+use super::record::OTHERS_MAX;
 use super::text::{self, Reader};
 use crate::{AllocationState, Attachment, Choice, Mac, Netns, Owner, Pick, Rule, Timestamp};
 
 pub(super) const FLAG_MAC: u8 = 1;
 pub(super) const FLAG_ATTACHMENT: u8 = 2;
 pub(super) const FLAG_SECOND: u8 = 4;
+const OTHERS_SHIFT: u32 = 3;
 
 const STATES: [AllocationState; 3] =
     [AllocationState::Reserved, AllocationState::Active, AllocationState::Cooling];
@@ -37,6 +42,7 @@ pub(super) struct Head {
     pub(super) state: AllocationState,
     pub(super) rule: Rule,
     pub(super) flags: u8,
+    pub(super) others: u8,
     pub(super) since: Timestamp,
     pub(super) mac: Option<Mac>,
 }
@@ -44,6 +50,7 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let flags = self.flags & !FLAG_MAC | if self.mac.is_some() { FLAG_MAC } else { 0 };
+        let flags = flags | self.others << OTHERS_SHIFT;
         out.extend_from_slice(&[self.state as u8, self.rule.choice as u8, self.rule.pick as u8, flags]);
         out.extend_from_slice(&self.since.0.to_le_bytes());
         out.extend_from_slice(self.mac.as_ref().map_or(&[], |mac| &mac.0));
@@ -51,6 +58,8 @@ impl Head {
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Head> {
         let [state, choice, pick, flags] = reader.array()?;
+        let others = flags >> OTHERS_SHIFT & OTHERS_MAX;
+        let flags = flags & !(OTHERS_MAX << OTHERS_SHIFT);
         let known = FLAG_MAC | FLAG_ATTACHMENT | FLAG_SECOND;
         if flags & !known != 0 || flags & (FLAG_ATTACHMENT | FLAG_SECOND) == FLAG_SECOND {
             return None;
@@ -61,6 +70,7 @@ impl Head {
             state: *STATES.get(usize::from(state))?,
             rule: Rule { choice: *CHOICES.get(usize::from(choice))?, pick: *PICKS.get(usize::from(pick))? },
             flags,
+            others,
             since,
             mac,
         })
@@ -139,19 +149,22 @@ pub(super) fn skip_text<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
     Some(&before[..before.len() - reader.rest().len()])
 }
 
-pub(super) fn push_second(out: &mut Vec<u8>, second: &Attachment) {
+pub(super) fn push_second(out: &mut Vec<u8>, second: &Attachment, others: u8) {
     for part in [&second.holder, &second.container_id, &second.network, &second.interface, &second.node] {
         text::push(out, part);
     }
     push_netns(out, second.netns.as_ref());
+    out.push(others);
 }
 
-pub(super) fn read_second(reader: &mut Reader<'_>) -> Option<Attachment> {
+/// The second holder, and how many other addresses it was given.
+pub(super) fn read_second(reader: &mut Reader<'_>) -> Option<(Attachment, u8)> {
     let mut next = || reader.string()?.to_text();
     let (holder, container_id, network, interface, node) = (next()?, next()?, next()?, next()?, next()?);
     let mut netns = None;
     read_netns(reader, &mut netns)?;
-    Some(Attachment { holder, container_id, network, interface, node, netns })
+    let [others] = reader.array()?;
+    Some((Attachment { holder, container_id, network, interface, node, netns }, others))
 }
 
 #[cfg(test)]

@@ -191,7 +191,7 @@ impl State {
 
     fn remove_subnet(&mut self, key: &ObjectKey) -> Result<bool, ObjectError> {
         let Some(number) = self.objects.subnets.find(&key.name) else { return Ok(false) };
-        self.check_removal(key, self.objects.subnets.get(number))?;
+        self.check_removal(key)?;
         self.drop_regions(number);
         self.objects.unindex_subnet(number);
         self.objects.subnets.remove(&key.name);

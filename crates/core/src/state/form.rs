@@ -66,12 +66,26 @@ fn check_texts<'a, I>(owner: &'a Owner, attachments: impl Fn() -> I) -> Result<(
 where
     I: Iterator<Item = &'a Attachment>,
 {
-    let owner_texts = [&owner.kind, &owner.namespace, &owner.name, &owner.uid];
-    let all = || owner_texts.into_iter().chain(attachments().flat_map(texts));
-    if all().map(String::len).sum::<usize>() > STRING_MAX && all().any(|text| text.len() > STRING_MAX) {
-        return Err(invalid(format!("a name of the request is longer than {STRING_MAX} bytes")));
+    let Owner { kind, namespace, name, uid } = owner;
+    let owner = [
+        ("owner's kind", kind),
+        ("owner's namespace", namespace),
+        ("owner's name", name),
+        ("owner's uid", uid),
+    ];
+    let all = || owner.into_iter().chain(attachments().flat_map(texts));
+    if all().map(|(_, text)| text.len()).sum::<usize>() <= STRING_MAX {
+        return Ok(());
     }
-    Ok(())
+    match all().find(|(_, text)| text.len() > STRING_MAX) {
+        None => Ok(()),
+        Some((what, text)) => {
+            let length = text.len();
+            Err(invalid(format!(
+                "the {what} has {length} bytes, and {STRING_MAX} are the most that is recorded"
+            )))
+        }
+    }
 }
 
 fn check_holder(owner: &Owner, attachment: &Attachment) -> Result<(), Refusal> {
@@ -81,8 +95,18 @@ fn check_holder(owner: &Owner, attachment: &Attachment) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn texts(attachment: &Attachment) -> impl Iterator<Item = &String> {
+/// What each is called, and its text.
+fn texts(attachment: &Attachment) -> impl Iterator<Item = (&'static str, &String)> {
     let Attachment { holder, container_id, network, interface, node, netns } = attachment;
-    let netns = netns.iter().flat_map(|netns| [&netns.boot, &netns.path]);
-    [holder, container_id, network, interface, node].into_iter().chain(netns)
+    let netns = netns.iter().flat_map(|netns| {
+        [("boot id of the network namespace", &netns.boot), ("path of the network namespace", &netns.path)]
+    });
+    let own = [
+        ("holder", holder),
+        ("container id", container_id),
+        ("network's name", network),
+        ("interface's name", interface),
+        ("node's name", node),
+    ];
+    own.into_iter().chain(netns)
 }

@@ -50,17 +50,21 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Draws the families that the addresses asked for leave open, from the subnets they lie in.
-    fn complete(&mut self, want: &Want, targets: &[Drawn], picks: &mut Picks) -> Result<(), Refusal> {
+    /// Draws the families that the addresses picked so far leave open, from the subnets they lie in.
+    pub(super) fn complete(
+        &mut self,
+        want: &Want,
+        targets: &[Drawn],
+        picks: &mut Picks,
+    ) -> Result<(), Refusal> {
         for family in Family::BOTH {
             let covered = |picked: &Picked| Family::of(picked.place.address()) == family;
             if picks.iter().any(covered) {
                 continue;
             }
-            let subnet = picks
-                .iter()
-                .map(|picked| picked.subnet)
-                .find(|&subnet| self.state.objects.subnets.get(subnet).spec.cidr(family).is_some());
+            let subnet = picks.iter().map(|picked| picked.subnet).find(|&subnet| {
+                subnet != NONE && self.state.objects.subnets.get(subnet).spec.cidr(family).is_some()
+            });
             let Some(subnet) = subnet else { continue };
             let implied = Drawn { subnet, pool: NONE, choice: Choice::Address };
             let target = targets.iter().find(|target| target.subnet == subnet).copied().unwrap_or(implied);

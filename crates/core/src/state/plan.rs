@@ -128,6 +128,9 @@ impl Planner<'_> {
         if !self.owned.is_empty() {
             *picks = self.present(want);
         }
+        if self.is_torn(want, picks) {
+            return self.mend(want, picks);
+        }
         if !picks.is_empty() {
             return self.keep(want, picks);
         }

@@ -40,6 +40,11 @@ const HAS_ATTACHMENT: u8 = 2;
 const HAS_SECOND: u8 = 4;
 const IN_SANDBOX_INDEX: u8 = 8;
 const IN_MAC_INDEX: u8 = 16;
+/// The upper three bits are a number.
+const OTHERS_SHIFT: u32 = 5;
+
+/// How many other addresses a record can remember.
+pub(super) const OTHERS_MAX: u8 = 7;
 
 impl Record {
     const EMPTY: Record = Record {
@@ -127,6 +132,17 @@ impl Record {
 
     pub(super) fn set_in_sandbox_index(&mut self, on: bool) {
         self.set(IN_SANDBOX_INDEX, on);
+    }
+
+    /// How many other addresses the same want was given with it: more than [`OTHERS_MAX`] count as so many. A ledger that
+    /// writes block by block may have lost them.
+    pub(super) fn others(&self) -> u8 {
+        self.flags >> OTHERS_SHIFT
+    }
+
+    pub(super) fn set_others(&mut self, others: u8) {
+        let rest = self.flags & ((1 << OTHERS_SHIFT) - 1);
+        self.flags = rest | others.min(OTHERS_MAX) << OTHERS_SHIFT;
     }
 
     pub(super) fn in_mac_index(&self) -> bool {

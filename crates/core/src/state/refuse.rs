@@ -220,7 +220,7 @@ pub(super) fn nobodys(request: &Request, spec: &SubnetSpec, ip: IpAddr, what: &s
 pub(super) fn reserved(request: &Request, reservation: &ReservationSpec, ip: IpAddr) -> Refusal {
     let whom = match &reservation.owner {
         Some(owner) => format!("for {owner}"),
-        None => format!("for nobody ({})", reservation.reason),
+        None => format!("for nobody ({})", reservation.reason_line()),
     };
     let text = format!(
         "{} asks for {ip}, which reservation `{}` sets aside {whom}",

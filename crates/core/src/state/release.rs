@@ -49,7 +49,10 @@ impl State {
             match left[..] {
                 [] => {}
                 [stays] => {
+                    self.part_if_alone(index, release, changed);
+                    let others = self.store.others(index, &stays.holder);
                     self.rewrite(place, &known.owner, stays, known.mac, known.rule, known.since);
+                    self.store.records.get_mut(index).set_others(others);
                     return changed.push(place);
                 }
                 _ => return,
@@ -57,12 +60,20 @@ impl State {
         } else if !self.means_only(index, release) {
             return;
         }
+        self.part_if_alone(index, release, changed);
         changed.push(place);
         let state = match mode {
             ReleaseMode::Cool => AllocationState::Cooling,
             ReleaseMode::Keep => AllocationState::Reserved,
         };
         self.vacate(place, index, segment, state, now);
+    }
+
+    /// A release of one address leaves the others of its holder; any other release ends all of them.
+    fn part_if_alone(&mut self, index: u32, release: &Release, changed: &mut Vec<Place>) {
+        if let Release::Address { holder, .. } = release {
+            self.part(index, holder, changed);
+        }
     }
 
     /// Whether a release means the only attachment of a record.

@@ -31,10 +31,16 @@ pub(super) struct Store {
     /// By container id; not where that is the owner's uid, as it is for a `Container`.
     by_sandbox: Table,
     /// Second holders, by record: there is one only during a live migration.
-    seconds: HashMap<u32, Attachment, foldhash::fast::FixedState>,
+    pub(super) seconds: HashMap<u32, Second, foldhash::fast::FixedState>,
     pub(super) newest: Timestamp,
     /// Where a record's text is put together.
     scratch: Vec<u8>,
+}
+
+/// A second holder, and how many other addresses it was given with this one.
+pub(super) struct Second {
+    pub(super) attachment: Attachment,
+    pub(super) others: u8,
 }
 
 /// What an address is to say from now on.
@@ -45,6 +51,8 @@ pub(super) struct Entry<'a> {
     pub(super) mac: Option<Mac>,
     pub(super) state: AllocationState,
     pub(super) rule: Rule,
+    /// How many other addresses come with it.
+    pub(super) others: u8,
     pub(super) since: Timestamp,
 }
 
@@ -150,7 +158,12 @@ impl Store {
     }
 
     pub(super) fn second(&self, index: u32) -> Option<&Attachment> {
-        self.records.get(index).has_second().then(|| self.seconds.get(&index)).flatten()
+        self.records
+            .get(index)
+            .has_second()
+            .then(|| self.seconds.get(&index))
+            .flatten()
+            .map(|s| &s.attachment)
     }
 
     /// Active records in whose first or second attachment a container id occurs.
@@ -246,6 +259,7 @@ impl Store {
         record.owner_tag = entry.owner_tag;
         (record.state, record.rule, record.since) = (entry.state, entry.rule, entry.since);
         record.set_attachment(entry.attachment.is_some());
+        record.set_others(entry.others);
         record.set_mac(entry.mac);
         self.newest = self.newest.max(entry.since);
         if old_tag != Some(entry.owner_tag) {
@@ -291,10 +305,10 @@ impl Store {
             self.by_sandbox.remove(record.sandbox_tag, index);
         }
         if record.has_second()
-            && let Some(second) = self.seconds.remove(&index)
-            && !second.container_id.is_empty()
+            && let Some(Second { attachment, .. }) = self.seconds.remove(&index)
+            && !attachment.container_id.is_empty()
         {
-            self.by_sandbox.remove(self.seed.word(&second.container_id), index);
+            self.by_sandbox.remove(self.seed.word(&attachment.container_id), index);
         }
         record.set_in_mac_index(false);
         record.set_in_sandbox_index(false);
@@ -306,6 +320,7 @@ impl Store {
         self.drop_indexes(index);
         let record = self.records.get_mut(index);
         (record.state, record.since) = (state, now);
+        record.set_others(0);
         if !state.is_held() {
             set_bit(&mut self.blocks.get_mut(record.block).held, record.offset, false);
         } else if let Some(mac) = record.mac() {
@@ -316,16 +331,16 @@ impl Store {
     }
 
     /// Adds a second holder, or replaces it.
-    pub(super) fn set_second(&mut self, index: u32, second: Attachment) {
-        if let Some(old) = self.seconds.remove(&index)
+    pub(super) fn set_second(&mut self, index: u32, attachment: Attachment, others: u8) {
+        if let Some(Second { attachment: old, .. }) = self.seconds.remove(&index)
             && !old.container_id.is_empty()
         {
             self.by_sandbox.remove(self.seed.word(&old.container_id), index);
         }
-        if !second.container_id.is_empty() {
-            self.by_sandbox.insert(self.seed.word(&second.container_id), index);
+        if !attachment.container_id.is_empty() {
+            self.by_sandbox.insert(self.seed.word(&attachment.container_id), index);
         }
-        self.seconds.insert(index, second);
+        self.seconds.insert(index, Second { attachment, others });
         self.records.get_mut(index).set_second(true);
     }
 
@@ -402,6 +417,7 @@ impl Store {
             state: record.state,
             rule: record.rule,
             flags,
+            others: record.others(),
             since: record.since,
             mac: record.mac(),
         };
@@ -414,8 +430,8 @@ impl Store {
         out.extend_from_slice(
             codec::skip_text(&mut self.text(record)).expect("a record's text was written by us"),
         );
-        if let Some(second) = self.second(index) {
-            codec::push_second(out, second);
+        if let Some(Second { attachment, others }) = self.seconds.get(&index) {
+            codec::push_second(out, attachment, *others);
         }
     }
 
@@ -448,11 +464,12 @@ impl Store {
             mac: head.mac,
             state: head.state,
             rule: head.rule,
+            others: head.others,
             since: head.since,
         };
         let index = self.enter(place, &entry);
-        if let Some(second) = second {
-            self.set_second(index, second);
+        if let Some((second, others)) = second {
+            self.set_second(index, second, others);
         }
         Some(index)
     }

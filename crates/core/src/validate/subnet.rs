@@ -16,10 +16,18 @@ const MAX_COOLING_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 /// Bytes; the names and VRFs of implied subnets carry folder names.
 const MAX_IMPLIED_NAME: usize = 1024;
 
-const MULTICAST: [(IpAddr, u8); 2] = [
-    (IpAddr::V4(Ipv4Addr::new(224, 0, 0, 0)), 4),
-    (IpAddr::V6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0)), 8),
+/// What nobody can hand out, whose addresses those are, and what to give instead.
+const NOBODYS: [(IpAddr, u8, &str, &str); 6] = [
+    (IpAddr::V4(Ipv4Addr::new(224, 0, 0, 0)), 4, "multicast addresses", NO_INTERFACE),
+    (IpAddr::V6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0)), 8, "multicast addresses", NO_INTERFACE),
+    (IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8, "loopback addresses", OF_EACH_MACHINE),
+    (IpAddr::V6(Ipv6Addr::LOCALHOST), 128, "the loopback address", OF_EACH_MACHINE),
+    (IpAddr::V4(Ipv4Addr::new(169, 254, 0, 0)), 16, "link-local addresses", OF_EACH_LINK),
+    (IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)), 10, "link-local addresses", OF_EACH_LINK),
 ];
+const NO_INTERFACE: &str = "which no interface can have";
+const OF_EACH_MACHINE: &str = "which each machine has for itself";
+const OF_EACH_LINK: &str = "which the interfaces of each link choose for themselves";
 
 impl SubnetSpec {
     /// Checks the subnet by itself; the error is about the first field that is wrong.
@@ -115,15 +123,15 @@ impl SubnetSpec {
                     "give a network that is yours, such as fd00:40::/64",
                 )?;
             }
-            let multicast = MULTICAST.map(|(address, prefix)| Cidr::containing(address, prefix));
-            if let Some(multicast) = multicast.iter().find(|multicast| multicast.overlaps(cidr)) {
-                fault(
-                    &field,
-                    format!(
-                        "`{cidr}` has multicast addresses in it ({multicast}), which no interface can have"
-                    ),
-                    "give a network of unicast addresses",
-                )?;
+            for (address, prefix, what, whose) in NOBODYS {
+                let nobodys = Cidr::containing(address, prefix);
+                if nobodys.overlaps(cidr) {
+                    fault(
+                        &field,
+                        format!("`{cidr}` has {what} in it ({nobodys}), {whose}"),
+                        "give a network that is yours to hand out, such as 10.40.0.0/16 or fd00:40::/64",
+                    )?;
+                }
             }
             if !cidr.has_edges() {
                 check_unicast(&field, cidr.first())?;

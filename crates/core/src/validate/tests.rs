@@ -105,27 +105,41 @@ fn cidrs() {
             "`fe00::/7` has multicast addresses in it (ff00::/8), which no interface can have",
         ),
         (
+            cidrs(&["0.0.0.0/1"]),
+            "spec.cidrs[0]",
+            "`0.0.0.0/1` has loopback addresses in it (127.0.0.0/8), which each machine has for itself",
+        ),
+        (
+            cidrs(&["::1/128"]),
+            "spec.cidrs[0]",
+            "`::1/128` has the loopback address in it (::1/128), which each machine has for itself",
+        ),
+        (
+            cidrs(&["169.254.7.0/24"]),
+            "spec.cidrs[0]",
+            "`169.254.7.0/24` has link-local addresses in it (169.254.0.0/16), which the interfaces of each link choose for \
+             themselves",
+        ),
+        (
+            cidrs(&["fe80::/64"]),
+            "spec.cidrs[0]",
+            "`fe80::/64` has link-local addresses in it (fe80::/10), which the interfaces of each link choose for themselves",
+        ),
+        (
             cidrs(&["::/64"]),
             "spec.cidrs[0]",
             "`::/64` has the IPv4-mapped addresses in it (::ffff:0:0/96), which are IPv4's",
         ),
-        (cidrs(&["::/127"]), "spec.cidrs[0]", "`::` is the unspecified address, which no interface can have"),
+        (cidrs(&["::/128"]), "spec.cidrs[0]", "`::` is the unspecified address, which no interface can have"),
         (
             cidrs(&["255.255.255.254/31"]),
             "spec.cidrs[0]",
             "`255.255.255.255` is the broadcast address, which no interface can have",
         ),
     ]);
-    for good in [
-        "0.0.0.0/1",
-        "10.0.0.1/32",
-        "10.0.0.0/31",
-        "127.0.0.0/8",
-        "240.0.0.0/4",
-        "fe80::/64",
-        "fd00::/48",
-        "2000::/3",
-    ] {
+    for good in
+        ["64.0.0.0/3", "10.0.0.1/32", "10.0.0.0/31", "240.0.0.0/4", "169.253.0.0/16", "fd00::/48", "2000::/3"]
+    {
         assert_eq!(cidrs(&[good]).validate(), Ok(()), "{good}");
     }
 }
@@ -333,7 +347,7 @@ fn selectors() {
         (
             with(line(Operator::Exists, &["a", "b"])),
             "spec.podSelector.matchExpressions[0].values",
-            "has 2 values, and `Exists` looks at none",
+            "is not empty, and `Exists` looks at no values",
         ),
         (
             with(line(Operator::NotIn, &["ok", "no way"])),

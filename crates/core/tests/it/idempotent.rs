@@ -3,6 +3,7 @@
 mod again;
 mod holders;
 mod retention;
+mod torn;
 
 use allotment_core::{
     Allocation, AllocationState, Attachment, Netns, Owner, Pick, Release, ReleaseMode, Request,

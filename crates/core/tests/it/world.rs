@@ -148,19 +148,25 @@ impl World {
 
     /// Proof came that the holder of an address has ended, and the address is kept for its owner.
     pub(crate) fn keep(&mut self, address: &str, holder: &str) {
-        let (vrf, address) = ("default".to_owned(), address.parse().unwrap());
-        let mode = ReleaseMode::Keep;
-        assert_eq!(
-            self.release(&Release::Address { vrf, address, holder: holder.into(), mode, since: None }),
-            1
-        );
+        let (vrf, mode, since) = ("default".to_owned(), ReleaseMode::Keep, None);
+        let release =
+            Release::Address { vrf, address: address.parse().unwrap(), holder: holder.into(), mode, since };
+        self.release(&release);
+        assert_eq!(self.state_of(address), Some(AllocationState::Reserved));
     }
 
+    /// Returns how many addresses changed, as people see them.
     pub(crate) fn release(&mut self, release: &Release) -> usize {
+        let before = check::all(&self.state);
         let mut changed = Vec::new();
         self.state.release(release, Timestamp(self.now), &mut changed);
         check::check(&self.state, Timestamp(self.now));
-        changed.len()
+        let all = check::all(&self.state);
+        let written =
+            |known: &&Allocation| changed.iter().any(|place| self.state.at(*place).as_ref() == Some(*known));
+        let others: Vec<&Allocation> = all.iter().filter(|known| !before.contains(known)).collect();
+        assert!(others.iter().all(written), "whatever changes is written");
+        others.len()
     }
 
     pub(crate) fn at(&self, address: &str) -> Option<Allocation> {

@@ -13,9 +13,10 @@ use super::format::{BLOCKS, FORMAT, HEADER_KEY, Header, JOURNAL, META, OBJECTS};
 use super::hold::{Backend, Hold};
 use super::load::{Snapshot, read_error};
 
-/// Bytes that redb may keep of the file. The engine never reads what it has in its state; this is for the inner pages
-/// that each commit walks through.
-const CACHE: usize = 32 << 20;
+/// Bytes that redb may keep of the file, a tenth of it for what a commit writes. The engine never reads what it has in its
+/// state; this is for the inner pages that each commit walks through, some hundred with a million allocations. What is
+/// beyond them would be a second copy of the ledger in memory.
+const CACHE: usize = 8 << 20;
 
 /// An open database. Nothing is written to its disk before the hold is released.
 #[derive(Debug)]

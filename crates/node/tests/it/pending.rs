@@ -81,7 +81,7 @@ async fn a_del_that_the_engine_cannot_do_is_kept() {
     assert_eq!(names(&world).len(), 1);
     let failure = world.call(add).await.unwrap_err();
     assert_eq!(failure.code, 11);
-    assert!(failure.msg.contains("1 releases"), "no ADD before what waits: {failure:?}");
+    assert!(failure.msg.contains("releases"), "no ADD before what waits: {failure:?}");
     drop(engine);
     let world = World::start(world.stop().await);
     let other = call("ADD", "c2").ipam("subnets", json!(["a"]));

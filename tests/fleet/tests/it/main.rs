@@ -10,9 +10,11 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 mod control_plane;
+mod faults;
 mod kubelet;
 mod proxy;
 mod whole;
+mod world;
 
 /// The one control plane of these tests.
 fn plane() -> &'static ControlPlane {

@@ -63,9 +63,9 @@ fn shown(look: &Look, records: &HashMap<(&str, IpAddr), &Allocation>, found: &mu
             let finding = |code: &FindingCode, text: String| {
                 let owner = OwnerRow {
                     kind: "Pod".to_owned(),
-                    namespace: pod.namespace().unwrap_or_default(),
+                    namespace: pod.namespace(),
                     name: pod.name_any(),
-                    uid: grant.pod.clone(),
+                    uid: Some(grant.pod.clone()),
                 };
                 found_at(code, &ip.vrf, ip.address, Some(owner), text)
             };

@@ -31,7 +31,7 @@ fn where_a_pod_is_on_its_way() {
         let row = around.explain(&pod(more), &Settings::default());
         assert_eq!(row.code.as_deref(), code, "{row:?}");
         assert!(row.why.contains(says), "{row:?}");
-        assert_eq!((row.owner.namespace.as_str(), row.owner.name.as_str()), ("shop", "cart-7"));
+        assert_eq!((row.owner.namespace.as_deref(), row.owner.name.as_str()), (Some("shop"), "cart-7"));
         assert!(row.code.is_none() || row.hint.is_some(), "what stands in the way has a next step: {row:?}");
     };
     let pending = Some("pending");

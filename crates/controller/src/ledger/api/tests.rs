@@ -127,19 +127,15 @@ async fn what_is_read_is_what_is_there() {
     );
 }
 
-fn status(code: u16, name: &str) -> Option<(u16, Value)> {
+fn status(code: u16, name: &str) -> (u16, Value) {
     let details = json!({"name": name, "group": "allotment.dev", "kind": "addressblocks"});
-    Some((
-        code,
-        json!({"kind": "Status", "status": "Failure", "message": "no", "code": code, "details": details}),
-    ))
+    (code, json!({"kind": "Status", "status": "Failure", "message": "no", "code": code, "details": details}))
 }
 
 #[tokio::test]
 async fn a_failure_says_what_is_known_of_it() {
-    let put = |answer: Option<(u16, Value)>| async move {
-        Scripted::new(answer).api().replace(SENT, &stamp()).await
-    };
+    let put =
+        |answer: (u16, Value)| async move { Scripted::new(Some(answer)).api().replace(SENT, &stamp()).await };
     assert_eq!(put(status(409, SENT.name)).await, Err(Refused::Conflict));
     assert_eq!(put(status(404, SENT.name)).await, Err(Refused::Missing));
     assert_eq!(put(status(410, "")).await, Err(Refused::Expired));
@@ -147,9 +143,9 @@ async fn a_failure_says_what_is_known_of_it() {
         (status(429, ""), "the API server answers 429: no", false),
         (status(403, SENT.name), "the API server answers 403: no", false),
         (status(500, ""), "the API server answers 500: no", true),
-        (Some((503, json!("gone\n"))), "the API server answers 503: gone", true),
+        ((503, json!("gone\n")), "the API server answers 503: gone", true),
         (
-            Some((404, json!("404 page not found\n"))),
+            (404, json!("404 page not found\n")),
             "the API server knows no AddressBlocks: apply what `allot crds` prints",
             false,
         ),
@@ -158,9 +154,7 @@ async fn a_failure_says_what_is_known_of_it() {
         let failure = Failure { why: why.to_owned(), in_doubt, retry_after };
         assert_eq!(put(answer).await, Err(Refused::Failed(failure)));
     }
-    let Err(Refused::Failed(failure)) = put(Some((200, json!("<html>")))).await else {
-        panic!("it was read")
-    };
+    let Err(Refused::Failed(failure)) = put((200, json!("<html>"))).await else { panic!("it was read") };
     assert!(failure.in_doubt && failure.why.starts_with("the API server's answer cannot be read: "));
 }
 

@@ -28,9 +28,9 @@ impl Random {
     }
 
     fn uuid(&mut self) -> String {
-        let (a, b) = (self.next(), self.next());
-        let [a, b, c, d, e] = [a >> 32, a >> 16 & 0xffff, a & 0xffff, b >> 48, b & 0xffff_ffff_ffff];
-        format!("{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
+        let (high, low) = (self.next(), self.next());
+        let [one, two, three] = [high >> 32, high >> 16 & 0xffff, high & 0xffff];
+        format!("{one:08x}-{two:04x}-{three:04x}-{:04x}-{:012x}", low >> 48, low & 0xffff_ffff_ffff)
     }
 
     /// As Kubernetes ends the names of pods.

@@ -180,10 +180,13 @@ fn requests_that_contradict_themselves() {
         "interface `eth0` of Container 1 has no holder"
     );
     let long = "x".repeat(4097);
-    assert_eq!(text(&|r| r.owner.name.clone_from(&long)), "a name of the request is longer than 4096 bytes");
+    assert_eq!(
+        text(&|r| r.owner.name.clone_from(&long)),
+        "the owner's name has 4097 bytes, and 4096 are the most that is recorded"
+    );
     assert_eq!(
         text(&|r| r.wants[0].attachment.node.clone_from(&long)),
-        "a name of the request is longer than 4096 bytes"
+        "the node's name has 4097 bytes, and 4096 are the most that is recorded"
     );
     let fits = "x".repeat(4096);
     let mut world = two();

@@ -112,6 +112,31 @@ fn pools_stay_inside_and_apart() {
 }
 
 #[test]
+fn what_nobody_gets_is_not_reserved_alone() {
+    let mut world = rack();
+    let put = |world: &mut World, addresses: &[&str]| {
+        world.put(Object::Reservation(reservation("r", "rack", addresses, None))).map_err(|error| error.text)
+    };
+    for (address, what) in [
+        ("10.0.0.1", "the gateway"),
+        ("10.0.0.0", "the network address"),
+        ("10.0.0.255", "the broadcast address"),
+    ] {
+        let expect = format!("{address} is {what} of subnet `rack`, which nobody gets anyway");
+        assert_eq!(put(&mut world, &["10.0.0.9", address]), Err(expect));
+    }
+    put(&mut world, &["10.0.0.0/28", "fd00::-fd00::9"]).unwrap();
+    // The gateway may come to lie in a reservation that was there before, also across a restart.
+    put(&mut world, &["10.0.0.200"]).unwrap();
+    let moved = SubnetSpec {
+        gateways: Some(vec!["10.0.0.200".parse().unwrap()]),
+        ..subnet("rack", &["10.0.0.0/24"])
+    };
+    world.put(Object::Subnet(moved)).unwrap();
+    world.restart();
+}
+
+#[test]
 fn reservations_stay_inside_and_apart() {
     let mut world = rack();
     world.put(Object::Reservation(reservation("a", "rack", &["10.0.0.16/28"], None))).unwrap();

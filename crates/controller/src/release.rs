@@ -12,6 +12,7 @@
 //!
 //! What is absent and must stay so: a rule of proof (they are all in `allotment-proof`), and a release by time.
 
+mod keeping;
 mod nodes;
 mod read;
 mod recover;
@@ -25,6 +26,7 @@ use allotment_cluster::{Event, Pod};
 use allotment_core::{Allocation, Attachment, Grant, Owner, ReleaseMode, Timestamp};
 use allotment_proof::{Ends, Freed, Held, Use, Version};
 
+pub use self::keeping::Keeping;
 use self::nodes::Nodes;
 pub(crate) use self::nodes::Spec;
 pub(crate) use self::read::held;
@@ -140,6 +142,7 @@ pub(crate) struct Order {
     pub(crate) since: Timestamp,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a step of its own, and under way or not")]
 pub(crate) struct Releases {
     settings: Settings,
     ends: Ends,
@@ -147,6 +150,8 @@ pub(crate) struct Releases {
     leading: bool,
     surveying: bool,
     survey_at: Option<Instant>,
+    /// The walk under way may have passed what somebody else has written since.
+    walk_again: bool,
     round_at: Option<Instant>,
     /// Holders that were granted something, or released of it, since the walk began.
     busy: BTreeSet<String>,
@@ -174,6 +179,7 @@ impl Releases {
             leading: false,
             surveying: false,
             survey_at: None,
+            walk_again: false,
             round_at: None,
             busy: BTreeSet::new(),
             unsettled: Vec::new(),
@@ -259,6 +265,14 @@ impl Releases {
         }
     }
 
+    /// Somebody else has written to the ledger, such as the leader before, who did not know yet: what it holds has to be
+    /// looked through again, or the ends of those holders would be missed until the next walk.
+    pub(crate) fn others_wrote(&mut self, now: Instant) {
+        self.walk_again = self.surveying;
+        let soon = now + ROUND;
+        self.survey_at = self.survey_at.map(|at| at.min(soon));
+    }
+
     /// What is to be done now. `owners` knows whose addresses are kept.
     pub(crate) fn next(&mut self, owners: &Owners, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
@@ -331,7 +345,8 @@ impl Releases {
         match outcome {
             Outcome::Surveyed(survey) => {
                 self.surveying = false;
-                self.survey_at = Some(now + if survey.is_some() { SURVEY } else { ROUND });
+                let is_done = survey.is_some() && !std::mem::take(&mut self.walk_again);
+                self.survey_at = Some(now + if is_done { SURVEY } else { ROUND });
                 if let Some(Survey { held, version }) = survey {
                     self.ends.surveyed(held, version, &self.busy);
                 }

@@ -15,7 +15,7 @@ use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-/// The one control plane of these tests, with the CustomResourceDefinitions in it.
+/// The one control plane of these tests, with the custom resource definitions in it.
 async fn plane() -> &'static ControlPlane {
     static PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
     PLANE
@@ -50,8 +50,8 @@ async fn created(client: &Client, path: &str, object: &Value) -> Answer {
 }
 
 /// Changes fields as a JSON merge patch (RFC 7396) says.
-async fn patched(client: &Client, path: &str, patch: &Value) -> Answer {
-    sent(client, "PATCH", path, "application/merge-patch+json", patch).await
+async fn patched(client: &Client, path: &str, change: &Value) -> Answer {
+    sent(client, "PATCH", path, "application/merge-patch+json", change).await
 }
 
 async fn deleted(client: &Client, path: &str) -> Answer {

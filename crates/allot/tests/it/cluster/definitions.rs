@@ -1,4 +1,4 @@
-//! The CustomResourceDefinitions: what they take, what they refuse and with which words, what people see of objects.
+//! The custom resource definitions: what they take, what they refuse and with which words, what people see of objects.
 
 use std::fs;
 

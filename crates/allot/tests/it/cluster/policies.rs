@@ -17,7 +17,7 @@ const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitio
 const BINDINGS: &str = "/apis/admissionregistration.k8s.io/v1";
 
 /// A policy is in force a moment after it is made.
-const IN_FORCE: Duration = Duration::from_secs(60);
+const IN_FORCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(50);
 
 /// Everybody, once the policies are in force.
@@ -56,7 +56,7 @@ async fn install(admin: &Client, user: &Client) {
     objects::apply(admin, include_str!("people.yaml")).await.unwrap();
     objects::apply(admin, &printed(&["policies"])).await.unwrap();
     let dry = |path: &str| format!("{path}?dryRun=All");
-    let binding = bound("probe", json!({"allotment.dev/grant": "{}"}));
+    let binding = bound("probe", &json!({"allotment.dev/grant": "{}"}));
     until(|| async { denied(&created(user, &dry(BOUND), &binding).await) }).await;
     until(|| async { denied(&created(user, &dry(BLOCKS), &block("probe")).await) }).await;
     until(|| async { denied(&created(user, &dry(NODES), &node("probe")).await) }).await;
@@ -93,14 +93,14 @@ fn granted(name: &str) -> Value {
     pod
 }
 
-fn bound(name: &str, annotations: Value) -> Value {
+fn bound(name: &str, annotations: &Value) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Binding", "metadata": {"name": name, "annotations": annotations},
         "target": {"apiVersion": "v1", "kind": "Node", "name": "node-a"},
     })
 }
 
-fn grant(value: Value) -> Value {
+fn grant(value: &Value) -> Value {
     json!({"metadata": {"annotations": {"allotment.dev/grant": value}}})
 }
 
@@ -138,16 +138,16 @@ async fn k2_the_controller_alone_writes_a_grant() {
     created(&people.user, PODS, &pod("guarded")).await.unwrap();
     let guarded = format!("{PODS}/guarded");
     for subresource in ["", "/status"] {
-        let answer = patched(&people.user, &format!("{guarded}{subresource}"), &grant("{}".into())).await;
+        let answer = patched(&people.user, &format!("{guarded}{subresource}"), &grant(&"{}".into())).await;
         refused(answer, says);
     }
     for subresource in ["/ephemeralcontainers", "/resize"] {
         // They take nothing but what they are for.
         let pod =
-            patched(&people.user, &format!("{guarded}{subresource}"), &grant("{}".into())).await.unwrap();
+            patched(&people.user, &format!("{guarded}{subresource}"), &grant(&"{}".into())).await.unwrap();
         assert_eq!(pod["metadata"]["annotations"], Value::Null, "{subresource}");
     }
-    let granting = bound("guarded", json!({"allotment.dev/grant": "{}"}));
+    let granting = bound("guarded", &json!({"allotment.dev/grant": "{}"}));
     refused(created(&people.user, &format!("{guarded}/binding"), &granting).await, says);
     refused(created(&people.user, BOUND, &granting).await, says);
     let refusal = json!({"metadata": {"annotations": {"allotment.dev/refusal": "{}"}}});
@@ -156,10 +156,10 @@ async fn k2_the_controller_alone_writes_a_grant() {
         "the annotation allotment.dev/refusal is written by",
     );
 
-    patched(&people.controller, &guarded, &grant("{}".into())).await.unwrap();
-    refused(patched(&people.user, &guarded, &grant(Value::Null)).await, says);
-    refused(patched(&people.agent_a, &guarded, &grant("[]".into())).await, says);
-    let plain = bound("guarded", Value::Null);
+    patched(&people.controller, &guarded, &grant(&"{}".into())).await.unwrap();
+    refused(patched(&people.user, &guarded, &grant(&Value::Null)).await, says);
+    refused(patched(&people.agent_a, &guarded, &grant(&"[]".into())).await, says);
+    let plain = bound("guarded", &Value::Null);
     created(&people.user, &format!("{guarded}/binding"), &plain).await.unwrap();
     let labelled =
         json!({"metadata": {"labels": {"a": "b"}, "annotations": {"allotment.dev/subnets": "rack-a"}}});
@@ -167,8 +167,8 @@ async fn k2_the_controller_alone_writes_a_grant() {
     let status = json!({"status": {"phase": "Running"}});
     let after = patched(&people.user, &format!("{guarded}/status"), &status).await.unwrap();
     assert_eq!(after["metadata"]["annotations"]["allotment.dev/grant"], "{}");
-    patched(&people.repairer, &guarded, &grant(Value::Null)).await.unwrap();
-    patched(&people.admin, &guarded, &grant("{}".into())).await.unwrap();
+    patched(&people.repairer, &guarded, &grant(&Value::Null)).await.unwrap();
+    patched(&people.admin, &guarded, &grant(&"{}".into())).await.unwrap();
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
     match command {
         Command::Standalone(args) => standalone::run(args, &given.socket()).await,
         Command::Controller(args) => controller::run(args, given.kubeconfig()).await,
-        Command::Agent(args) => agent::run(args, &given.socket(), given.kubeconfig()).await,
+        Command::Agent(args) => Box::pin(agent::run(args, &given.socket(), given.kubeconfig())).await,
         Command::Ready { timeout } => commands::ready(&daemon(), timeout).await,
         Command::Subnet(args) => commands::named::<SubnetRow>(&client()?, &args).await,
         Command::Pool(args) => commands::named::<PoolRow>(&client()?, &args).await,

@@ -3,7 +3,7 @@
 use allotment_api::annotation;
 use serde_json::{Value, json};
 
-use crate::world::{World, attachment, call, grant, until};
+use crate::world::{World, attachment, call, grant, wait_until};
 
 const NETWORKS: (&str, &str) = ("k8s.v1.cni.cncf.io/networks", "lan");
 
@@ -179,7 +179,7 @@ async fn a_del_ends_the_add_that_waits() {
     let world = World::new("overtaken").await;
     let pod = world.pod("a", &[NETWORKS]).await;
     let add = tokio::spawn(world.call(&call("ADD", &pod, "c1", "net1", "lan")));
-    let failure = until("the end of the ADD", async || {
+    let failure = wait_until("the end of the ADD", async || {
         world.call(&call("DEL", &pod, "c1", "net1", "lan")).await.unwrap();
         add.is_finished().then_some(())
     });

@@ -28,7 +28,7 @@ pub(crate) fn plane() -> &'static ControlPlane {
 }
 
 /// Waits for something that has to come.
-pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn wait_until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let found = async {
         loop {
             match look().await {
@@ -107,10 +107,11 @@ impl World {
     pub(crate) async fn start(&mut self) {
         let client = allotment_cluster::connect(Some(&self.kubeconfig)).await.unwrap();
         let settings = Settings { node: self.node.clone(), state: self.state() };
-        let agent = until("the state folder", async || Agent::open(&settings, client.clone()).ok()).await;
+        let agent =
+            wait_until("the state folder", async || Agent::open(&settings, client.clone()).ok()).await;
         let agent = Arc::new(agent);
         let path = self.socket();
-        let socket = until("the socket", async || match Socket::bind(&path) {
+        let socket = wait_until("the socket", async || match Socket::bind(&path) {
             Err(BindError::Taken(_)) => None,
             other => Some(other.unwrap()),
         });
@@ -127,7 +128,7 @@ impl World {
 
     pub(crate) async fn ready(&self) {
         let agent = &self.running.as_ref().unwrap().agent;
-        until("the first publication", async || agent.is_ready().then_some(())).await;
+        wait_until("the first publication", async || agent.is_ready().then_some(())).await;
     }
 
     /// Ends the agent, whatever it is about to do.
@@ -186,7 +187,7 @@ impl World {
         what: &str,
         is_it: impl Fn(&NodeAttachmentsStatus) -> bool,
     ) -> NodeAttachmentsStatus {
-        until(what, async || {
+        wait_until(what, async || {
             let status = self.status().await;
             is_it(&status).then_some(status)
         })

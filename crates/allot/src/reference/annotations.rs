@@ -69,7 +69,7 @@ const ENTRY: [(&str, &str, &str); 10] = [
     ),
 ];
 
-const EXAMPLE: &str = r#"metadata:
+const EXAMPLE: &str = r"metadata:
   annotations:
     allotment.dev/request: |
       - interface: net1
@@ -79,7 +79,7 @@ const EXAMPLE: &str = r#"metadata:
         pools: [media]
         family: IPv6
         keep: {onScaleDown: keep}
-"#;
+";
 
 pub(super) fn page() -> String {
     let mut page = "# Annotations\n\n\

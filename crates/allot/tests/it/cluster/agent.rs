@@ -34,7 +34,7 @@ async fn call(socket: &Path, body: &Value) -> Option<(u16, Value)> {
 }
 
 /// What an ADD is answered in the end.
-async fn address_of(socket: &Path, add: &Value) -> String {
+async fn wait_for_address(socket: &Path, add: &Value) -> String {
     let deadline = Instant::now() + LIMIT;
     loop {
         if let Some((200, answer)) = call(socket, add).await {
@@ -54,7 +54,7 @@ fn cni(command: &str, pod: &Pod, sandbox: &str) -> Value {
     })
 }
 
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+async fn wait_until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + LIMIT;
     loop {
         if let Some(found) = look().await {
@@ -135,11 +135,16 @@ async fn a_killed_agent_forgets_no_answer_and_loses_no_del() {
             let pod = world.pod(&format!("killed-{round}-{number}"), &address).await;
             let sandbox = format!("c{round}-{number}");
             let (socket, add) = (world.socket.clone(), cni("ADD", &pod, &sandbox));
-            calls.push((tokio::spawn(async move { address_of(&socket, &add).await }), pod, sandbox, address));
+            calls.push((
+                tokio::spawn(async move { wait_for_address(&socket, &add).await }),
+                pod,
+                sandbox,
+                address,
+            ));
         }
         // At a moment that is another one in each round.
         let answered = round * PODS / ROUNDS;
-        until("some answers", async || {
+        wait_until("some answers", async || {
             (calls.iter().filter(|(call, ..)| call.is_finished()).count() >= answered).then_some(())
         })
         .await;
@@ -157,17 +162,17 @@ async fn a_killed_agent_forgets_no_answer_and_loses_no_del() {
     }
     world.agent.kill().unwrap();
     world.agent.start().unwrap();
-    until("every answer is known", async || lives.is_subset(&world.still().await).then_some(())).await;
+    wait_until("every answer is known", async || lives.is_subset(&world.still().await).then_some(())).await;
     for (pod, sandbox) in &ends {
         let del = cni("DEL", pod, sandbox);
         if sandbox.ends_with('1') {
             world.agent.kill().unwrap();
             world.agent.start().unwrap();
         }
-        until("a DEL", async || matches!(call(&world.socket, &del).await, Some((200, _))).then_some(()))
+        wait_until("a DEL", async || matches!(call(&world.socket, &del).await, Some((200, _))).then_some(()))
             .await;
     }
     world.agent.kill().unwrap();
     world.agent.start().unwrap();
-    until("what lives, and nothing else", async || (world.still().await == lives).then_some(())).await;
+    wait_until("what lives, and nothing else", async || (world.still().await == lives).then_some(())).await;
 }

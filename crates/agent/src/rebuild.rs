@@ -88,6 +88,7 @@ fn is_adding(process: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
+    use std::time::Instant;
 
     use super::*;
 
@@ -95,14 +96,26 @@ mod tests {
     fn a_plugin_at_work_is_seen() {
         let mut plugin = Command::new("sleep").arg("60").env("CNI_COMMAND", "ADD").spawn().unwrap();
         let path = PathBuf::from(format!("/proc/{}", plugin.id()));
+        wait_until_started(&path);
         assert!(adding(Path::new("/proc")).contains(&path));
         plugin.kill().unwrap();
         plugin.wait().unwrap();
         assert!(!is_adding(&path));
         let mut other = Command::new("sleep").arg("60").env("CNI_COMMAND", "DEL").spawn().unwrap();
-        assert!(!is_adding(&PathBuf::from(format!("/proc/{}", other.id()))));
+        let path = PathBuf::from(format!("/proc/{}", other.id()));
+        wait_until_started(&path);
+        assert!(!is_adding(&path));
         other.kill().unwrap();
         other.wait().unwrap();
+    }
+
+    /// `spawn` returns before the kernel shows the new program's environment.
+    fn wait_until_started(process: &Path) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while fs::read(process.join("environ")).unwrap_or_default().is_empty() {
+            assert!(Instant::now() < deadline, "{} has no environment", process.display());
+            std::thread::yield_now();
+        }
     }
 
     #[test]

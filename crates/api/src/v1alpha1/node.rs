@@ -47,7 +47,9 @@ pub struct NodeAttachmentsSpec {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Former {
+    /// The VRF that the address is in.
     pub vrf: String,
+    /// Without prefix length.
     pub address: IpAddr,
     /// UID of that Node.
     #[serde(rename = "nodeUID")]

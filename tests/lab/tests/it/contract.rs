@@ -208,8 +208,8 @@ fn owners_are_pods_or_containers(world: &World) -> Result<()> {
     let mut owners: Vec<Value> = rows(&lab, "active")?.iter().map(|row| row["owner"].clone()).collect();
     owners.sort_by_key(|owner| owner["uid"].to_string());
     let expected = json!([
-        {"kind": "Container", "namespace": "", "name": "web", "uid": "c2"},
-        {"kind": "Container", "namespace": "", "name": "c3", "uid": "c3"},
+        {"kind": "Container", "namespace": null, "name": "web", "uid": "c2"},
+        {"kind": "Container", "namespace": null, "name": "c3", "uid": "c3"},
         {"kind": "Pod", "namespace": "shop", "name": "cart-0", "uid": "u1"},
     ]);
     ensure!(json!(owners) == expected, "{owners:?}");

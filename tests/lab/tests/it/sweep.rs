@@ -24,7 +24,7 @@ fn vanished(world: &World) -> Result<()> {
     })?;
     ensure!(found.len() == 1, "{found:?}");
     ensure!(
-        found[0]["owner"] == json!({"kind": "Container", "namespace": "", "name": "goes", "uid": "goes"}),
+        found[0]["owner"] == json!({"kind": "Container", "namespace": null, "name": "goes", "uid": "goes"}),
         "{found:?}"
     );
     let active = rows(&lab, "active")?;

@@ -17,12 +17,12 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use crate::args::AgentArgs;
+use crate::daemon::{listen, told, unserved};
 use crate::failure::{Failure, Verdict};
 use crate::logs;
 use crate::metrics::PREFIX;
 use crate::page::Page;
 use crate::signals::Signals;
-use crate::standalone::listen;
 
 /// How often the folder of waiting releases is looked at when no ADD does: a plugin leaves something there only while the
 /// agent is away, and then it is looked at as soon as the agent is back.
@@ -67,7 +67,7 @@ pub(crate) async fn run(
             tracing::info!(signal = name, "stopping: calls under way are finished");
             Ok(Verdict::Done)
         }
-        result = &mut served => return Err(ended(result)),
+        result = &mut served => return Err(broken(&unserved(result))),
         () = agent.run() => Err(broken("the cluster is no longer watched")),
         () = service.follow_pending(PENDING_EVERY) => Err(broken("waiting releases are no longer done")),
     };
@@ -109,21 +109,6 @@ fn broken(what: &str) -> Failure {
         what,
         "start the agent again: what was answered is in its journal; report this with the log",
     )
-}
-
-/// The socket must not end by itself.
-fn ended(result: Result<io::Result<()>, tokio::task::JoinError>) -> Failure {
-    let why = match result {
-        Ok(Ok(())) => "nobody told it to".to_owned(),
-        Ok(Err(error)) => error.to_string(),
-        Err(error) => error.to_string(),
-    };
-    broken(&format!("the socket is no longer served: {why}"))
-}
-
-async fn told(mut stopping: watch::Receiver<bool>) {
-    // Without a sender nobody will tell any more, which is an end, too.
-    let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 #[cfg(test)]

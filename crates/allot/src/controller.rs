@@ -9,12 +9,12 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use crate::args::ControllerArgs;
+use crate::daemon::listen;
 use crate::failure::{Failure, Verdict};
 use crate::logs;
 use crate::metrics::{EngineMetrics, PREFIX};
 use crate::page::Page;
 use crate::signals::Signals;
-use crate::standalone::listen;
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Result<Verdict, Failure> {

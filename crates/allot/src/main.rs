@@ -9,7 +9,8 @@
 //! * [`commands`], [`client`], [`output`]: the tool; [`target`] says whom it asks.
 //! * [`cluster`]: the same answers from a cluster's API server.
 //! * [`acts`]: what only a person may decide about a cluster.
-//! * [`standalone`]: puts one machine's daemon together; [`controller`] a cluster's.
+//! * [`standalone`]: puts one machine's daemon together; [`controller`] a cluster's, [`agent`] a
+//!   node's; [`daemon`] has how all of them begin and end.
 //! * [`objects`]: keeps what is in force in step with a folder of YAML.
 //! * [`serve`]: the endpoints behind the tool.
 //! * [`metrics`]: what is counted.
@@ -22,6 +23,7 @@ mod client;
 mod cluster;
 mod commands;
 mod controller;
+mod daemon;
 mod failure;
 mod logs;
 mod metrics;

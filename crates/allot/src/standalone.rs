@@ -5,7 +5,6 @@
 
 use std::fs::DirBuilder;
 use std::io;
-use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::args::StandaloneArgs;
+use crate::daemon::{listen, told, unserved};
 use crate::failure::{Failure, Verdict};
 use crate::metrics::{DaemonMetrics, EngineMetrics, PREFIX, Page};
 use crate::objects::Follower;
@@ -114,7 +114,7 @@ impl Standalone {
                 Ok(Verdict::Done)
             }
             end = self.handle.ended() => Err(broken(&format!("the engine has ended: {end:?}"))),
-            result = &mut served => return Err(ended(result)),
+            result = &mut served => return Err(broken(&unserved(result))),
             () = self.follower.follow() => Err(broken("the objects folder is no longer followed")),
             () = self.service.follow_pending(PENDING_EVERY) => Err(broken("waiting releases are no longer done")),
             () = sweep.run(SWEEP_EVERY) => Err(broken("vanished containers are no longer looked for")),
@@ -159,16 +159,6 @@ fn broken(what: &str) -> Failure {
     )
 }
 
-/// The socket must not end by itself.
-fn ended(result: Result<io::Result<()>, tokio::task::JoinError>) -> Failure {
-    let why = match result {
-        Ok(Ok(())) => "nobody told it to".to_owned(),
-        Ok(Err(error)) => error.to_string(),
-        Err(error) => error.to_string(),
-    };
-    broken(&format!("the socket is no longer served: {why}"))
-}
-
 /// Opens the data folder, which is made where it is missing.
 async fn open(data: &Path, history: Duration) -> Result<Handle, Failure> {
     DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(|error| {
@@ -185,16 +175,4 @@ async fn open(data: &Path, history: Duration) -> Result<Handle, Failure> {
     opened
         .map_err(|error| Failure::unable(format!("opening the ledger broke off: {error}"), ""))?
         .map_err(refused)
-}
-
-pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let text = format!("metrics cannot be served at {address}: {error}");
-        Failure::unable(text, "give another address with --metrics")
-    })
-}
-
-async fn told(mut stopping: watch::Receiver<bool>) {
-    // Without a sender nobody will tell any more, which is an end, too.
-    let _ = stopping.wait_for(|stop| *stop).await;
 }

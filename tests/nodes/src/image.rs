@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -21,8 +22,10 @@ const FOLDERS: [&str; 6] = ["bin", "dev", "etc", "proc", "sys", "tmp"];
 pub struct Image {
     /// As a pod names it, with its tag: `registry.local/busybox:1`.
     pub name: String,
-    /// What a container runs unless its pod says otherwise.
+    /// What a container runs unless its pod says otherwise with `command`.
     pub entrypoint: Vec<String>,
+    /// What comes after that, unless its pod says otherwise with `args`.
+    pub command: Vec<String>,
     pub files: Vec<File>,
 }
 
@@ -38,6 +41,8 @@ pub struct File {
 enum Content {
     /// A copy of this file, for everybody to read and run.
     Program(PathBuf),
+    /// A file for everybody to read.
+    Text(String),
     /// A symbolic link that leads there.
     Link(String),
 }
@@ -46,6 +51,10 @@ impl File {
     /// A program: it has to be static, since the image has no libraries.
     pub fn program(path: &str, from: impl Into<PathBuf>) -> File {
         File { path: path.to_owned(), content: Content::Program(from.into()) }
+    }
+
+    pub fn text(path: &str, text: &str) -> File {
+        File { path: path.to_owned(), content: Content::Text(text.to_owned()) }
     }
 
     pub fn link(path: &str, to: &str) -> File {
@@ -102,6 +111,7 @@ impl Image {
                     let bytes = fs::read(from).with_context(|| from.display().to_string())?;
                     append_program(&mut archive, inside, &bytes)?;
                 }
+                Content::Text(text) => append(&mut archive, inside, text.as_bytes())?,
                 Content::Link(to) => {
                     archive.append_link(&mut header(tar::EntryType::Symlink, 0o777), inside, to)?;
                 }
@@ -114,7 +124,11 @@ impl Image {
         Ok(json!({
             "architecture": architecture()?,
             "os": "linux",
-            "config": {"Entrypoint": self.entrypoint, "Env": ["PATH=/bin:/sbin:/usr/bin:/usr/sbin"]},
+            "config": {
+                "Entrypoint": self.entrypoint,
+                "Cmd": self.command,
+                "Env": ["PATH=/bin:/sbin:/usr/bin:/usr/sbin"],
+            },
             "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", layer.hash)]},
         }))
     }
@@ -201,7 +215,8 @@ fn append_file(archive: &mut Archive, path: &str, bytes: &[u8], mode: u32) -> Re
 fn place(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut new = tempfile::Builder::new();
+    let mut file = new.permissions(fs::Permissions::from_mode(0o644)).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.persist(path)?;
     Ok(())
@@ -218,6 +233,7 @@ mod tests {
         Image {
             name: "registry.local/thing:1".to_owned(),
             entrypoint: vec!["/bin/thing".to_owned()],
+            command: Vec::new(),
             files: vec![File::program("/opt/a/thing", program), File::link("/bin/thing", "/opt/a/thing")],
         }
     }

@@ -46,7 +46,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ),
     ("allotment-fleet", &["allotment-lab"]),
     ("allotment-lab", &[]),
-    ("allotment-nodes", &[]),
+    ("allotment-nodes", &["allotment-fleet", "allotment-lab"]),
     ("xtask", &["allotment-lab"]),
 ];
 

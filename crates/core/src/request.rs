@@ -19,6 +19,9 @@ pub struct Request {
     pub pod_labels: Labels,
     pub namespace_labels: Labels,
     pub node_labels: Labels,
+    /// What an interface has already is its answer, whatever is named for it now: a grant is never derived again (K3). If not,
+    /// naming something else is refused.
+    pub firm: bool,
     pub wants: Vec<Want>,
 }
 

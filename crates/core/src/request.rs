@@ -43,6 +43,8 @@ pub struct Want {
     pub mac: Option<MacWant>,
     /// Live migration: share the address with the owner's present holder instead of waiting for its end (R5).
     pub join: bool,
+    /// What is given stays the owner's when the owner is gone, until a person takes it away (R6).
+    pub outlives_owner: bool,
 }
 
 /// A subnet or a pool, by name.

@@ -116,8 +116,7 @@ impl Planner<'_> {
             matches!(&want.ips, Asked::Each(ips) if ips.iter().all(|&ip| Family::of(ip) != family))
         };
         !present.iter().all(|picked| {
-            (listed(picked) || is_drawn_beside(picked))
-                && self.named_instead(want, picked, present).is_none()
+            (listed(picked) || is_drawn_beside(picked)) && self.named_instead(want, picked, present).is_none()
         })
     }
 
@@ -137,7 +136,7 @@ impl Planner<'_> {
     /// What a want names instead of an address that its attachment has.
     fn named_instead(&self, want: &Want, picked: &Picked, present: &Picks) -> Option<String> {
         let fits = |target: &Target| self.fits(target, picked);
-        if !want.targets.is_empty() && picked.subnet != NONE && !want.targets.iter().any(fits) {
+        if picked.subnet != NONE && !want.targets.iter().any(fits) && self.is_named(want) {
             return Some(list(&want.targets, " or "));
         }
         let address = picked.place.address();

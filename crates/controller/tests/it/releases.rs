@@ -102,6 +102,38 @@ fn r3_a_deleted_pods_address_comes_back_when_its_node_says_so() {
 }
 
 #[test]
+fn r3_a_force_deleted_pod_keeps_its_address_while_its_node_is_silent() {
+    on_cluster(async |cluster| {
+        cluster.one().await;
+        let controller = cluster.controller();
+        let first = cluster.pod("first").await;
+        cluster.has("first").await;
+        let since = cluster.version().await;
+        // Without a grace period: the object is gone, and nobody has asked the node whether the container is.
+        cluster.pods().remove(&first).await.unwrap();
+        let reach = cluster.asked(&since).await;
+        // The end has been noticed by now. Were that a proof, this refusal would not come.
+        let second = cluster.pod("second").await;
+        cluster.waits("second").await;
+        // What the agent says as of before does not count either, though it says that nothing is used.
+        let node = cluster.api::<Node>().get("n1").await.unwrap();
+        let early = NodeAttachmentsStatus {
+            node_uid: node.uid().unwrap(),
+            boot_id: "boot".to_owned(),
+            as_of: (reach - 1).to_string(),
+            ..NodeAttachmentsStatus::default()
+        };
+        cluster.say(early).await;
+        cluster.pods().remove(&second).await.unwrap();
+        cluster.pod("third").await;
+        cluster.waits("third").await;
+        cluster.report(Vec::new()).await;
+        cluster.has("third").await;
+        controller.stop().await;
+    });
+}
+
+#[test]
 fn r3_a_finished_pods_address_comes_back_though_its_object_stays() {
     on_cluster(async |cluster| {
         cluster.one().await;

@@ -132,6 +132,7 @@ pub(crate) struct Found {
     pub(crate) owner: Owner,
     pub(crate) attachment: Attachment,
     pub(crate) since: Timestamp,
+    pub(crate) outlives_owner: bool,
 }
 
 /// To be released: this life of it, and no other.
@@ -296,7 +297,7 @@ impl Releases {
         actions.extend(freed.chunks(BATCH).map(|freed| Action::LookUp(freed.to_vec())));
         actions.extend(self.nodes.writes(&self.ends));
         let order = |(freed, found): (Freed, Found)| {
-            let mode = owners.mode(&found.owner, Some(&found.attachment));
+            let mode = owners.mode(&found.owner, Some(&found.attachment), found.outlives_owner);
             Order { freed, mode, since: found.since }
         };
         let orders: Vec<Order> = self.found.drain(..).map(order).collect();

@@ -216,7 +216,8 @@ impl World {
     fn found_kept(&mut self, kept: Option<Vec<owners::Kept>>, now: Instant) -> Option<Action> {
         let found = kept.is_some();
         let is_free = |kept: &owners::Kept| {
-            self.owners.mode(&kept.owner, kept.attachment.as_ref()) == ReleaseMode::Cool
+            let owners::Kept { owner, attachment, outlives_owner, .. } = kept;
+            self.owners.mode(owner, attachment.as_ref(), *outlives_owner) == ReleaseMode::Cool
         };
         let free: Vec<owners::Kept> = kept.into_iter().flatten().filter(is_free).collect();
         if free.is_empty() {

@@ -11,12 +11,15 @@ pub mod condition {
 
     pub const ACCEPTED: &str = "Accepted";
     pub const INVALID: &str = "Invalid";
+    pub const OVERLAP: &str = "Overlap";
+    pub const ADDRESSES_HELD: &str = "AddressesHeld";
+    pub const NO_SUBNET: &str = "NoSubnet";
     pub const CONFLICT: &str = "Conflict";
     pub const HELD: &str = "Held";
 }
 
 /// Every condition, for the reference: its type, status and reason, what that means and what to do.
-pub const CONDITIONS: [(&str, &str, &str, &str); 5] = [
+pub const CONDITIONS: [(&str, &str, &str, &str); 8] = [
     (condition::READY, "True", condition::ACCEPTED, "This generation is in force."),
     (
         condition::READY,
@@ -28,9 +31,29 @@ pub const CONDITIONS: [(&str, &str, &str, &str); 5] = [
     (
         condition::READY,
         "False",
+        condition::OVERLAP,
+        "Another object, accepted before it, has some of its addresses. The last accepted form, if any, stays in force; it is \
+         tried again whenever an object changes. Move one of them, or remove the other.",
+    ),
+    (
+        condition::READY,
+        "False",
+        condition::ADDRESSES_HELD,
+        "Addresses are held that it would lose, or keep for somebody else: the message counts and names holders. The last \
+         accepted form, if any, stays in force; it is tried again whenever something is freed.",
+    ),
+    (
+        condition::READY,
+        "False",
+        condition::NO_SUBNET,
+        "There is no subnet of the name that it gives. It comes into force with the subnet.",
+    ),
+    (
+        condition::READY,
+        "False",
         condition::CONFLICT,
-        "Another object or a holder stands in its way: an overlap, a shrinking below held addresses. The last accepted form, \
-         if any, stays in force; it is tried again whenever something is freed or changed.",
+        "It does not fit its subnet, or changes what may not change. The last accepted form, if any, stays in force; it is \
+         tried again whenever an object changes.",
     ),
     (
         condition::READY,

@@ -1,8 +1,10 @@
 //! What an object's status says.
 
-use allotment_api::v1alpha1::condition::{ACCEPTED, CONFLICT, HELD, IN_USE, INVALID, READY};
+use allotment_api::v1alpha1::condition::{
+    ACCEPTED, ADDRESSES_HELD, CONFLICT, HELD, IN_USE, INVALID, NO_SUBNET, OVERLAP, READY,
+};
 use allotment_api::v1alpha1::{Condition, ObjectStatus, UsageStatus};
-use allotment_core::{ObjectError, Usage};
+use allotment_core::{ObjectError, Obstacle, Usage};
 use jiff::Timestamp;
 
 use super::{Declared, Verdict};
@@ -32,8 +34,8 @@ pub(super) fn of(
     match verdict {
         Verdict::Accepted => conditions.push(condition(READY, true, ACCEPTED, "in force".to_owned())),
         Verdict::Refused(error) => {
-            let reason = if declared.object.validate().is_err() { INVALID } else { CONFLICT };
-            conditions.push(condition(READY, false, reason, refused(error, is_in_force)));
+            let message = refused(error, is_in_force);
+            conditions.push(condition(READY, false, reason(error.obstacle), message));
         }
         Verdict::Held(error) => {
             let message = "being deleted: nothing new is given out".to_owned();
@@ -45,6 +47,16 @@ pub(super) fn of(
         observed_generation: declared.generation,
         conditions,
         usage: usage.iter().map(usage_status).collect(),
+    }
+}
+
+fn reason(obstacle: Obstacle) -> &'static str {
+    match obstacle {
+        Obstacle::Itself => INVALID,
+        Obstacle::Overlap => OVERLAP,
+        Obstacle::Held => ADDRESSES_HELD,
+        Obstacle::NoSubnet => NO_SUBNET,
+        Obstacle::Others => CONFLICT,
     }
 }
 

@@ -1,5 +1,5 @@
 use allotment_api::v1alpha1::{IPPool, Reservation, Subnet};
-use allotment_core::{Family, SubnetSpec};
+use allotment_core::{Family, Obstacle, SubnetSpec};
 use serde_json::json;
 
 use super::*;
@@ -29,7 +29,7 @@ fn key(name: &str) -> ObjectKey {
 
 fn refusal(name: &str) -> ObjectError {
     let (field, text, hint) = ("spec.cidrs".to_owned(), "no".to_owned(), "wait".to_owned());
-    ObjectError { object: key(name), field, text, hint }
+    ObjectError { object: key(name), field, text, hint, obstacle: Obstacle::Held }
 }
 
 fn usage(held: u64, cooling: u64) -> AllUsage {

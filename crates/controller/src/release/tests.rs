@@ -104,7 +104,8 @@ impl Scene {
 
     fn found(&mut self, freed: Freed) {
         let owner = Owner { kind: "Pod".to_owned(), uid: "p".to_owned(), ..Owner::default() };
-        let found = Found { owner, attachment: Attachment::default(), since: Timestamp(5) };
+        let found =
+            Found { owner, attachment: Attachment::default(), since: Timestamp(5), outlives_owner: false };
         self.outcome(Outcome::LookedUp(vec![(freed, Some(found))]));
     }
 

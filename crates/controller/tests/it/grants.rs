@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use allotment_api::annotation::{GRANT, REFUSAL, SUBNETS};
-use allotment_fleet::Template;
+use allotment_fleet::proxy::{Fault, Rule, Which};
+use allotment_fleet::{Proxy, Template};
 
 use crate::cluster::{addresses, on_cluster};
 
@@ -111,5 +112,35 @@ fn r3_nothing_is_given_on_a_node_whose_agent_has_not_published() {
         assert_eq!(addresses(&grant), ["10.43.0.3"]);
         assert!(!grant.node_uid.is_empty());
         controller.stop().await;
+    });
+}
+
+#[test]
+fn k3_a_grant_that_was_never_shown_is_shown_though_its_network_was_edited_meanwhile() {
+    on_cluster(async |cluster| {
+        cluster.subnet("rack-b", "10.44.0.0/24", "").await;
+        cluster.subnet("rack-c", "10.45.0.0/24", "").await;
+        cluster.network("moved", r#"{"type": "allotment", "subnets": ["rack-b"]}"#).await;
+        cluster.nodes(&["n1"]).await;
+        let proxy = Proxy::start(cluster.plane).unwrap();
+        let controller = cluster.controller_through(&proxy).await;
+        cluster.leads(&controller).await;
+        proxy.inject(Rule::new(Which::any().verb("patch").resource("pods"), Fault::Lose).times(1000));
+        let pod =
+            |name| Template::new("default", name).on("n1").annotate("k8s.v1.cni.cncf.io/networks", "moved");
+        cluster.pods().create(&pod("early")).await.unwrap();
+        cluster
+            .wait_until("the grant is in the ledger", async || (controller.commits() > 0).then_some(()))
+            .await;
+        cluster
+            .wait_until("its patch is lost", async || (controller.wrote("grant", "failed") > 0).then_some(()))
+            .await;
+        controller.kill().await;
+        cluster.network("moved", r#"{"type": "allotment", "subnets": ["rack-c"]}"#).await;
+        let next = cluster.controller();
+        assert_eq!(addresses(&cluster.grant("default", "early").await), ["10.44.0.2"]);
+        cluster.pods().create(&pod("late")).await.unwrap();
+        assert_eq!(addresses(&cluster.grant("default", "late").await), ["10.45.0.2"]);
+        next.stop().await;
     });
 }

@@ -103,6 +103,10 @@ impl World {
             Input::Subnet(event) => self.object(|objects| objects.event(event)),
             Input::Pool(event) => self.object(|objects| objects.event(event)),
             Input::Reservation(event) => self.object(|objects| objects.event(event)),
+            Input::Deployment(event) => {
+                self.around.deployment(event);
+                Affected::Nobody
+            }
             Input::Workload(source, event) => {
                 self.owners.event(&source, event);
                 Affected::Nobody

@@ -245,9 +245,12 @@ impl World {
 
     /// What is to be done now.
     pub(crate) fn next(&mut self, now: Instant, clock: Timestamp) -> Vec<Action> {
-        let mut actions: Vec<Action> =
-            self.objects.next(now, clock).into_iter().map(Action::Object).collect();
-        actions.extend(self.releases.next(&self.owners, now).into_iter().map(Action::Release));
+        let releases = self.releases.next(&self.owners, now);
+        let mut actions: Vec<Action> = releases.into_iter().map(Action::Release).collect();
+        if let Some(lost) = self.releases.take_lost() {
+            self.objects.lost(lost);
+        }
+        actions.extend(self.objects.next(now, clock).into_iter().map(Action::Object));
         if self.pods.are_listed() && self.sweeps(now) {
             self.sweep = Sweep::Running;
             actions.push(Action::FindKept);

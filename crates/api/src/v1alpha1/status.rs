@@ -9,6 +9,9 @@ pub mod condition {
     /// Addresses of it are held, and so it cannot go.
     pub const IN_USE: &str = "InUse";
 
+    /// Addresses of it stay held for pods that ended on nodes that are gone.
+    pub const ADDRESSES_LOST: &str = "AddressesLost";
+
     pub const ACCEPTED: &str = "Accepted";
     pub const INVALID: &str = "Invalid";
     pub const OVERLAP: &str = "Overlap";
@@ -16,10 +19,11 @@ pub mod condition {
     pub const NO_SUBNET: &str = "NoSubnet";
     pub const CONFLICT: &str = "Conflict";
     pub const HELD: &str = "Held";
+    pub const NODE_GONE: &str = "NodeGone";
 }
 
 /// Every condition, for the reference: its type, status and reason, what that means and what to do.
-pub const CONDITIONS: [(&str, &str, &str, &str); 8] = [
+pub const CONDITIONS: [(&str, &str, &str, &str); 9] = [
     (condition::READY, "True", condition::ACCEPTED, "This generation is in force."),
     (
         condition::READY,
@@ -67,6 +71,13 @@ pub const CONDITIONS: [(&str, &str, &str, &str); 8] = [
         condition::HELD,
         "What keeps a deleted object: the message counts and names holders. End them, or wait for them.",
     ),
+    (
+        condition::ADDRESSES_LOST,
+        "True",
+        condition::NODE_GONE,
+        "Addresses of ended pods stay held: their node is gone, and nobody can say that it uses them no more. Once it is \
+         certain that the machine is off for good, `allot node forget NAME` frees them.",
+    ),
 ];
 
 /// Whether the object is in force, and how full it is.
@@ -90,7 +101,7 @@ pub struct ObjectStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// `Ready`, or `InUse` while a deletion waits.
+    /// `Ready`, `InUse` while a deletion waits, or `AddressesLost` where a node took addresses along.
     #[serde(rename = "type")]
     pub kind: String,
     /// `True`, `False` or `Unknown`.

@@ -35,6 +35,7 @@ usage: cargo xtask COMMAND
                         a real cluster: kubelets, containerd, Multus, and Allotment on it, until `cluster down`; needs root
   cluster down          ends all of that, and leaves nothing
   cluster kubectl ARGS… the cluster's kubectl; `kubectl allot` among its commands
+  cluster tour          the commands of README's tour, one after the other
   cluster shell [NODE]  a shell that finds the cluster, or one on a node
   dist                  dist/bin/allot and dist/bin/allotment
   image [--out FILE]    an OCI image of both, registry.local/allotment:dev, in dist/allotment-image.tar
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         ["cluster", "up", options @ ..] => cluster::up(options),
         ["cluster", "down"] => cluster::down(),
         ["cluster", "kubectl", args @ ..] => cluster::kubectl(args),
+        ["cluster", "tour"] => cluster::tour(),
         ["cluster", "shell", node @ ..] => cluster::shell(node),
         ["dist"] => done(dist::run()),
         ["image"] => done(image::run(None)),

@@ -2,7 +2,7 @@
 
 use allotment_api::annotation::{REQUEST, SUBNETS};
 use allotment_api::v1alpha1::{
-    AddressBlock, NodeAttachments, NodeAttachmentsSpec, NodeAttachmentsStatus, Still,
+    AddressBlock, NodeAttachments, NodeAttachmentsSpec, NodeAttachmentsStatus, Still, Subnet,
 };
 use allotment_core::AllocationState;
 use allotment_fleet::{Pod, Template};
@@ -65,6 +65,16 @@ impl Cluster {
             self.spec().await.reach.parse().ok().filter(|reach| *reach >= before)
         })
         .await
+    }
+
+    /// Waits until the subnet says, or does not say, that nodes which are gone have addresses of it.
+    async fn says_lost(&self, subnet: &str, expect: bool) {
+        self.wait_until(&format!("AddressesLost of {subnet} is {expect}"), async || {
+            let status = self.api::<Subnet>().get_status(subnet).await.unwrap().status?;
+            let is = status.conditions.iter().any(|condition| condition.kind == "AddressesLost");
+            (is == expect).then_some(())
+        })
+        .await;
     }
 
     async fn has(&self, name: &str) {
@@ -193,10 +203,12 @@ fn r4_a_node_replaced_under_its_name_holds_what_the_first_had_until_it_is_forgot
         assert_eq!(former, [(ONLY.to_owned(), &lost)]);
         cluster.pod("second").await;
         cluster.waits("second").await;
+        cluster.says_lost("one", true).await;
         let patch = Patch::Merge(json!({"spec": {"forgotten": [lost]}}));
         cluster.api::<NodeAttachments>().patch("n1", &PatchParams::default(), &patch).await.unwrap();
         cluster.has("second").await;
         assert_eq!(cluster.spec().await.former, []);
+        cluster.says_lost("one", false).await;
         controller.stop().await;
     });
 }

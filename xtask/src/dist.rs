@@ -23,17 +23,20 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// Builds both into `dist/bin`.
+/// Builds both into `dist/bin`, each as one file that needs nothing but the kernel: images and nodes have no libraries.
 pub(crate) fn build() -> Result<()> {
-    let target = target_folder()?;
-    cargo_build(&mut tree::cargo(), &["--release", "--package", "allot"])?;
-    place(&target.join("release/allot"), "allot")?;
     // With an explicit target the flag reaches neither build scripts nor what the rest of the tree is built of.
     let triple = host()?;
-    let mut cargo = tree::cargo();
-    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
-    cargo_build(&mut cargo, &["--profile", "plugin", "--package", "allotment-plugin", "--target", &triple])?;
-    place(&target.join(&triple).join("plugin/allotment"), "allotment")
+    let built = target_folder()?.join(&triple);
+    for (program, package, profile) in
+        [("allot", "allot", "release"), ("allotment", "allotment-plugin", "plugin")]
+    {
+        let mut cargo = tree::cargo();
+        cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
+        cargo_build(&mut cargo, &["--profile", profile, "--package", package, "--target", &triple])?;
+        place(&built.join(profile).join(program), program)?;
+    }
+    Ok(())
 }
 
 /// The plugin runs on whatever a node has: it may need nothing but the kernel.

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | bench | fleet | dist | gen | tidy`.
+//! The project's own commands: `cargo xtask demo | test | bench | fleet | cluster | dist | gen | tidy`.
 
 use std::env;
 use std::process::ExitCode;
@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 mod bench;
+mod cluster;
 mod demo;
 mod dist;
 mod elf;
@@ -28,6 +29,12 @@ usage: cargo xtask COMMAND
   fleet up [--nodes N] [--controllers N]
                         etcd, kube-apiserver, controllers and agents, until `fleet down`
   fleet down            ends all of that, and leaves nothing
+  cluster up [--nodes N]
+                        a real cluster: kubelets, containerd, Multus, and Allotment on it, until `cluster down`; needs root
+  cluster down          ends all of that, and leaves nothing
+  cluster kubectl ARGS… the cluster's kubectl; `kubectl allot` among its commands
+  cluster tour          the commands of README's tour, one after the other
+  cluster shell [NODE]  a shell that finds the cluster, or one on a node
   dist                  dist/bin/allot and dist/bin/allotment
   gen [--check]         the generated part of docs/reference
   tidy                  the rules that no compiler knows
@@ -49,6 +56,11 @@ fn main() -> ExitCode {
         ["bench", "fleet", options @ ..] => fleet::bench(options),
         ["fleet", "up", options @ ..] => fleet::up(options),
         ["fleet", "down"] => fleet::down(),
+        ["cluster", "up", options @ ..] => cluster::up(options),
+        ["cluster", "down"] => cluster::down(),
+        ["cluster", "kubectl", args @ ..] => cluster::kubectl(args),
+        ["cluster", "tour"] => cluster::tour(),
+        ["cluster", "shell", node @ ..] => cluster::shell(node),
         ["dist"] => done(dist::run()),
         ["gen"] => generate::run(generate::Mode::Write),
         ["gen", "--check"] => generate::run(generate::Mode::Check),

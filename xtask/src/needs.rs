@@ -23,6 +23,15 @@ pub(crate) fn strace() -> Result<()> {
     allotment_lab::run(Command::new("strace").args(["-o", "/dev/null", "true"])).map(drop)
 }
 
+/// What a cluster has from the distribution: containerd with its tool, runc, and a busybox without libraries for images.
+pub(crate) fn cluster() -> Result<()> {
+    ip()?;
+    for (name, package) in [("containerd", "containerd"), ("ctr", "containerd"), ("runc", "runc")] {
+        program(name, package)?;
+    }
+    program("busybox", "busybox-static")
+}
+
 /// The stock plugins for the demo: any that the machine has, else those that we pin, else the distribution's.
 pub(crate) fn stock_plugins() -> Result<PathBuf> {
     const NEEDED: [&str; 2] = ["bridge", "macvlan"];

@@ -53,6 +53,7 @@ pub(crate) fn verdicts() -> Result<Vec<Verdict>> {
     };
     let metadata = tree::metadata()?;
     let readme = tree::read(Path::new("README.md"))?;
+    let documents = documents()?;
     Ok(vec![
         rule("a file has 500 lines at most", each(text::length)),
         rule("nothing unfinished is left", each(text::unfinished)),
@@ -61,7 +62,8 @@ pub(crate) fn verdicts() -> Result<Vec<Verdict>> {
         rule("core has no clock, no I/O and no randomness", each(text::pure)),
         rule("dependencies point inward", edges::check(&metadata)),
         rule("README's commands exist", readme::check(&readme)),
-        rule("links between documents lead somewhere", links::check(&documents()?)),
+        rule("links between documents lead somewhere", links::check(&documents)),
+        rule("tests that documents name exist", links::tests(&documents, &sources)),
     ])
 }
 

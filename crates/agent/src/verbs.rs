@@ -177,6 +177,7 @@ fn read(call: &CniCall, conf: &NetConf) -> Result<Adding, Error> {
         subnets: asked.subnets,
         pools: asked.pools,
         ips: asked.ips.iter().map(|ip| ip.address).collect(),
+        family: asked.family,
         mac: asked.mac,
     };
     Ok(adding)

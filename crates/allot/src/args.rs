@@ -9,6 +9,10 @@ use allotment_controller::request::{MULTUS_NAMESPACE, OwnerKind};
 use allotment_core::IpRange;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod install;
+
+pub(crate) use install::InstallCniArgs;
+
 /// Where the objects are when nobody says otherwise (O1).
 const OBJECTS: &str = "/etc/allotment/objects";
 
@@ -140,6 +144,10 @@ pub(crate) enum Command {
         #[command(flatten)]
         agreed: Agreed,
     },
+    /// Puts the CNI plugin, and a network's configuration, where a node's container runtime looks for them.
+    ///
+    /// Whole and at once, so that it may be run while pods start and stop; what is there already as it should be is left alone.
+    InstallCni(InstallCniArgs),
     /// Prints the definitions of our objects (CRDs) as YAML: `allot crds | kubectl apply -f -`.
     ///
     /// They come before anything else in a cluster. No daemon and no cluster is asked.

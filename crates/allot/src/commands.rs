@@ -2,6 +2,7 @@
 
 mod check;
 mod install;
+mod install_cni;
 mod list;
 mod questions;
 mod ready;
@@ -10,6 +11,7 @@ mod transfer;
 
 pub(crate) use check::check;
 pub(crate) use install::{crds, policies};
+pub(crate) use install_cni::install_cni;
 pub(crate) use list::{ips, named};
 pub(crate) use questions::{audit, history, who_has, why};
 pub(crate) use ready::ready;

@@ -96,6 +96,7 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::Reserve(args) => commands::reserve(&daemon(), args).await,
         Command::Unreserve(args) => commands::unreserve(&daemon(), args).await,
         Command::Reference { page } => reference::print(page),
+        Command::InstallCni(args) => commands::install_cni(&args),
         Command::Crds => commands::crds(),
         Command::Policies { controller, agents, webhook, webhook_ca } => {
             commands::policies(&controller, &agents, webhook.as_ref(), webhook_ca.as_deref())

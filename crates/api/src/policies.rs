@@ -4,11 +4,11 @@
 const POLICIES: &str = include_str!("policies.yaml");
 
 /// The controller's service account, where it is installed as the documentation says.
-pub const CONTROLLER: &str = "system:serviceaccount:allotment:allotment-controller";
+pub const CONTROLLER: &str = "system:serviceaccount:allotment-system:allotment-controller";
 /// The agents' service account.
-pub const AGENTS: &str = "system:serviceaccount:allotment:allotment-agent";
+pub const AGENTS: &str = "system:serviceaccount:allotment-system:allotment-agent";
 
-/// Somebody whom the API server knows: a user's or a group's name, such as `system:serviceaccount:allotment:allotment-agent`.
+/// Somebody whom the API server knows: a user's or a group's name, such as `system:serviceaccount:allotment-system:allotment-agent`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal(String);
 

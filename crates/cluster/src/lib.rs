@@ -20,6 +20,6 @@ mod watch;
 
 pub use backoff::Backoff;
 pub use connect::{ConnectError, connect};
-pub use objects::{Namespace, NetworkAttachmentDefinition, Node, Pod};
+pub use objects::{Deployment, Namespace, NetworkAttachmentDefinition, Node, Pod};
 pub use version::{BadVersion, ResourceVersion};
 pub use watch::{Event, ListError, Selectors, list, watch, watch_metadata};

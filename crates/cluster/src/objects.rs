@@ -4,7 +4,9 @@
 //! What is missing in an object is empty or absent here. Nothing of these can be sent back: an update would drop what we do
 //! not know.
 
+use k8s_openapi::api::apps::v1 as apps_v1;
 use k8s_openapi::api::core::v1 as core_v1;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::ObjectMeta;
 use serde::Deserialize;
 
@@ -91,6 +93,54 @@ pub struct Namespace {
     pub metadata: ObjectMeta,
 }
 
+/// A Deployment: how many pods it may have at a time.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, kube::Resource)]
+#[resource(inherit = apps_v1::Deployment)]
+pub struct Deployment {
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    #[serde(default)]
+    pub spec: DeploymentSpec,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct DeploymentSpec {
+    /// The API server fills it in.
+    pub replicas: u32,
+    pub strategy: Strategy,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Strategy {
+    /// Nothing where all pods end before new ones start.
+    pub rolling_update: Option<RollingUpdate>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RollingUpdate {
+    /// A number, or a percentage as a text.
+    pub max_surge: Option<IntOrString>,
+}
+
+impl DeploymentSpec {
+    /// How many pods it may have beyond its replicas; of a percentage rounded up, as Kubernetes does.
+    pub fn surge(&self) -> u32 {
+        let surge = self.strategy.rolling_update.as_ref().and_then(|update| update.max_surge.as_ref());
+        match surge {
+            Some(IntOrString::Int(pods)) => u32::try_from(*pods).unwrap_or(0),
+            Some(IntOrString::String(text)) => {
+                let percent: u32 = text.trim_end_matches('%').parse().unwrap_or(0);
+                let surge = (u64::from(self.replicas) * u64::from(percent)).div_ceil(100);
+                u32::try_from(surge).unwrap_or(u32::MAX)
+            }
+            None => 0,
+        }
+    }
+}
+
 /// Of `k8s.cni.cncf.io/v1`: a network that pods name in their annotations.
 #[derive(kube::CustomResource, Clone, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[kube(
@@ -148,9 +198,28 @@ mod tests {
     }
 
     #[test]
+    fn a_surge_is_a_number_or_a_part_of_the_replicas_rounded_up() {
+        let rows = [
+            (json!({}), 0),
+            (json!({"strategy": {"type": "Recreate"}}), 0),
+            (json!({"strategy": {"rollingUpdate": {"maxSurge": 2}}}), 2),
+            (json!({"strategy": {"rollingUpdate": {"maxSurge": "25%"}}}), 1),
+            (json!({"strategy": {"rollingUpdate": {"maxSurge": "0%"}}}), 0),
+            (json!({"strategy": {"rollingUpdate": {"maxSurge": "100%"}}}), 3),
+            (json!({"strategy": {"rollingUpdate": {"maxSurge": "many"}}}), 0),
+        ];
+        for (mut spec, surge) in rows {
+            spec["replicas"] = json!(3);
+            let deployment: Deployment = from_value(json!({"spec": spec})).unwrap();
+            assert_eq!(deployment.spec.surge(), surge, "{spec}");
+        }
+    }
+
+    #[test]
     fn every_kind_has_its_address() {
         assert_eq!(Pod::url_path(&(), Some("b")), "/api/v1/namespaces/b/pods");
         assert_eq!(Node::url_path(&(), None), "/api/v1/nodes");
+        assert_eq!(Deployment::url_path(&(), None), "/apis/apps/v1/deployments");
         assert_eq!(Namespace::url_path(&(), None), "/api/v1/namespaces");
         assert_eq!(
             NetworkAttachmentDefinition::url_path(&(), None),

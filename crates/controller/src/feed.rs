@@ -1,7 +1,9 @@
 //! What the API server tells: one watch for each kind, all into one queue.
 
 use allotment_api::v1alpha1::{IPPool, NodeAttachments, Reservation, Subnet};
-use allotment_cluster::{Event, Namespace, NetworkAttachmentDefinition, Node, Pod, Selectors, watch};
+use allotment_cluster::{
+    Deployment, Event, Namespace, NetworkAttachmentDefinition, Node, Pod, Selectors, watch,
+};
 use futures_util::{Stream, StreamExt};
 use kube::discovery::ApiResource;
 use kube::{Api, Client};
@@ -29,6 +31,7 @@ pub(crate) enum Input {
     Pool(Event<IPPool>),
     Reservation(Event<Reservation>),
     Workload(Source, Event<Workload>),
+    Deployment(Event<Deployment>),
 }
 
 /// The watches; they end with it.
@@ -54,6 +57,7 @@ impl Feed {
         feed.begin::<Subnet>(Selectors::default(), Input::Subnet);
         feed.begin::<IPPool>(Selectors::default(), Input::Pool);
         feed.begin::<Reservation>(Selectors::default(), Input::Reservation);
+        feed.begin::<Deployment>(Selectors::default(), Input::Deployment);
         feed
     }
 

@@ -17,11 +17,13 @@ mod steps;
 mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use allotment_api::v1alpha1::ObjectStatus;
 use allotment_cluster::Event;
 use allotment_core::{Object, ObjectError, ObjectKey, ObjectKind};
+use allotment_proof::{Address, Lost};
 use jiff::Timestamp;
 
 use crate::events::{self, Regarding, Saying};
@@ -93,6 +95,15 @@ impl Verdict {
     }
 }
 
+/// Addresses of a subnet that were granted on nodes that are gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LostOf {
+    count: usize,
+    /// The lowest of them, and its node.
+    address: IpAddr,
+    node: String,
+}
+
 #[derive(Default)]
 pub(crate) struct Objects {
     declared: BTreeMap<ObjectKey, Declared>,
@@ -115,6 +126,8 @@ pub(crate) struct Objects {
     writing: BTreeSet<ObjectKey>,
     finalizing: BTreeSet<ObjectKey>,
     failed: BTreeMap<ObjectKey, Instant>,
+    /// What subnets cannot give out because nobody can say that it is used no more (R4).
+    lost: BTreeMap<ObjectKey, LostOf>,
     /// Objects whose status may have to be written.
     stale: BTreeSet<ObjectKey>,
     /// To be said in events.
@@ -160,6 +173,32 @@ impl Objects {
         (self.dirty, self.settling, self.settled) = (true, false, false);
         self.survey.begin();
         self.stale = self.declared.keys().cloned().collect();
+    }
+
+    /// Addresses of ended pods whose node is gone: their subnets say so.
+    pub(crate) fn lost(&mut self, lost: &[Lost]) {
+        let mut found: BTreeMap<ObjectKey, LostOf> = BTreeMap::new();
+        for Lost { address: Address { vrf, address }, node } in lost {
+            let has = |object: &&Object| match object {
+                Object::Subnet(spec) => {
+                    spec.vrf == *vrf && spec.cidrs.iter().any(|cidr| cidr.contains(*address))
+                }
+                Object::IPPool(_) | Object::Reservation(_) => false,
+            };
+            let Some(subnet) = self.in_force.iter().flat_map(BTreeMap::values).find(has) else { continue };
+            let one = LostOf { count: 1, address: *address, node: node.clone() };
+            let add = |known: &mut LostOf| {
+                known.count += 1;
+                // The lowest, so that it is the same as long as nothing changes.
+                if *address < known.address {
+                    (known.address, known.node) = (*address, node.clone());
+                }
+            };
+            found.entry(subnet.key()).and_modify(add).or_insert(one);
+        }
+        let changed = |key: &&ObjectKey| found.get(key) != self.lost.get(key);
+        self.stale.extend(found.keys().chain(self.lost.keys()).filter(changed).cloned());
+        self.lost = found;
     }
 
     /// Whether everything declared has been tried, so that pods can be served.
@@ -226,7 +265,11 @@ impl Objects {
                 actions.push(Action::Finalize { key: key.clone(), uid, present: wants_finalizer });
             }
             let Some(verdict) = self.verdicts.get(&key) else { continue };
-            let status = status::of(declared, verdict, is_in_force, self.survey.of(&key), clock);
+            let status = {
+                let seen =
+                    status::Seen { is_in_force, usage: self.survey.of(&key), lost: self.lost.get(&key) };
+                status::of(declared, verdict, &seen, clock)
+            };
             let is_leaving = declared.deleting && !is_in_force;
             if status != declared.status && !is_leaving {
                 self.writing.insert(key.clone());

@@ -2,7 +2,9 @@
 //!
 //! A `StatefulSet`'s ordinal, a virtual machine and whatever the configuration names keep their addresses over delete,
 //! reschedule and node change. They are freed when the owner goes, or is scaled down below the ordinal, unless it says
-//! `keep`. As long as it is not known what there is, everything is kept.
+//! `keep`. What it says of being scaled down is read from its template. Once it is gone there is none, so what it says of
+//! that is recorded with each address when it is given, and survives a controller that was away when the owner went. As long
+//! as it is not known what there is, everything is kept.
 
 mod workload;
 
@@ -65,14 +67,23 @@ impl Owners {
         }
     }
 
-    /// What becomes of an address whose holder has ended.
-    pub(crate) fn mode(&self, owner: &Owner, attachment: Option<&Attachment>) -> ReleaseMode {
-        if self.fate(owner, attachment) == Fate::Keep { ReleaseMode::Keep } else { ReleaseMode::Cool }
+    /// What becomes of an address whose holder has ended. `outlives_owner`: it was to stay when the owner is gone.
+    pub(crate) fn mode(
+        &self,
+        owner: &Owner,
+        attachment: Option<&Attachment>,
+        outlives_owner: bool,
+    ) -> ReleaseMode {
+        match self.fate(owner, attachment, outlives_owner) {
+            Fate::Keep => ReleaseMode::Keep,
+            Fate::Free => ReleaseMode::Cool,
+        }
     }
 
-    fn fate(&self, owner: &Owner, attachment: Option<&Attachment>) -> Fate {
+    fn fate(&self, owner: &Owner, attachment: Option<&Attachment>, outlives_owner: bool) -> Fate {
+        let without_owner = if outlives_owner { Fate::Keep } else { Fate::Free };
         let Some(family) = self.families.iter().find(|family| family.kind == owner.kind) else {
-            return Fate::Free;
+            return without_owner;
         };
         let mut last_known = None;
         for source in &family.sources {
@@ -80,7 +91,7 @@ impl Owners {
             let Some(all) = self.known.get(source) else { return Fate::Keep };
             last_known = last_known.or_else(|| find(all, owner, family.identity));
         }
-        let Some(known) = last_known else { return Fate::Free };
+        let Some(known) = last_known else { return without_owner };
         let is_wanted = match (&known.ordinals, ordinal(&owner.name)) {
             (Some(ordinals), Some((_, ordinal))) if family.identity == Identity::Ordinal => {
                 ordinals.contains(&ordinal)
@@ -131,6 +142,7 @@ pub(crate) struct Kept {
     pub(crate) attachment: Option<Attachment>,
     /// Since when; who has it since later is another.
     pub(crate) since: Timestamp,
+    pub(crate) outlives_owner: bool,
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use kube::ResourceExt;
 use self::open::{Asking, Open, Showing, Stage};
 use crate::events::{self, Regarding, Saying};
 use crate::patch::{self, Shown};
-use crate::request::{self, PodView, Reading};
+use crate::request::{self, PodView, Reading, Surge};
 use crate::surroundings::{Affected, Surroundings};
 use crate::waiting::{Claims, Waiting};
 
@@ -284,7 +284,9 @@ impl Pods {
                     open.wants.clone_from(&request.wants);
                 }
                 let interfaces = missing.interfaces;
-                open.stage = Stage::Asking(Asking { interfaces, node_uid, retained });
+                let rollout = around.rollout(&open.view);
+                let surge = rollout.and_then(|rollout| Surge::of(&request.wants, rollout));
+                open.stage = Stage::Asking(Asking { interfaces, node_uid, retained, surge });
                 self.asking += 1;
                 actions.push(Action::Ask { uid: Uid::clone(uid), request });
             }
@@ -321,7 +323,13 @@ impl Pods {
             }
             // The pod is another one meanwhile.
             Err(_) if open.again => self.look_again(uid),
-            Err(EngineError::Refused(refusal)) => self.refuse(uid, &refusal, now, &mut actions),
+            Err(EngineError::Refused(refusal)) => {
+                let refusal = match asking.surge {
+                    Some(surge) => surge.explain(refusal),
+                    None => refusal,
+                };
+                self.refuse(uid, &refusal, now, &mut actions);
+            }
             Err(error) => {
                 tracing::debug!(%uid, %error, "a pod's request failed; it is asked again");
                 self.fail(uid, now);

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use allotment_api::v1alpha1::NodeAttachments;
 use allotment_cluster::{Event, Pod};
 use allotment_core::{Allocation, Attachment, Grant, Owner, ReleaseMode, Timestamp};
-use allotment_proof::{Ends, Freed, Held, Use, Version};
+use allotment_proof::{Ends, Freed, Held, Lost, Use, Version};
 
 pub use self::keeping::Keeping;
 use self::nodes::Nodes;
@@ -132,6 +132,7 @@ pub(crate) struct Found {
     pub(crate) owner: Owner,
     pub(crate) attachment: Attachment,
     pub(crate) since: Timestamp,
+    pub(crate) outlives_owner: bool,
 }
 
 /// To be released: this life of it, and no other.
@@ -164,6 +165,8 @@ pub(crate) struct Releases {
     /// To be said.
     pub(crate) sayings: Vec<Saying>,
     recovery: Recovery,
+    lost: Vec<Lost>,
+    is_lost_new: bool,
     /// The epoch was looked at in this term.
     is_epoch_known: bool,
     /// To be done at the next turn.
@@ -188,6 +191,8 @@ impl Releases {
             patience: Patience::default(),
             sayings: Vec::new(),
             recovery: Recovery::default(),
+            lost: Vec::new(),
+            is_lost_new: false,
             is_epoch_known: false,
             follows: Vec::new(),
         }
@@ -296,7 +301,7 @@ impl Releases {
         actions.extend(freed.chunks(BATCH).map(|freed| Action::LookUp(freed.to_vec())));
         actions.extend(self.nodes.writes(&self.ends));
         let order = |(freed, found): (Freed, Found)| {
-            let mode = owners.mode(&found.owner, Some(&found.attachment));
+            let mode = owners.mode(&found.owner, Some(&found.attachment), found.outlives_owner);
             Order { freed, mode, since: found.since }
         };
         let orders: Vec<Order> = self.found.drain(..).map(order).collect();
@@ -330,6 +335,8 @@ impl Releases {
         self.nodes.retry();
         actions.extend(self.recovery.round(&self.ends));
         actions.extend(self.nodes.removals(&self.ends));
+        let lost = std::mem::replace(&mut self.lost, self.ends.lost());
+        self.is_lost_new = !lost.is_empty() || !self.lost.is_empty();
         self.sayings.extend(self.patience.look(&self.ends.waiting(), &self.nodes, now));
         self.sayings.append(&mut self.recovery.sayings);
     }
@@ -417,9 +424,14 @@ impl Releases {
         was_open && !self.recovery.is_open()
     }
 
-    /// Addresses of ended holders whose node is gone and whose proof is missing (R4).
+    /// How many addresses of ended holders wait for the proof of a node that is gone (R4), as of the last round.
     pub(crate) fn lost(&self) -> usize {
-        self.ends.lost().map(|(_, count)| count).sum()
+        self.lost.len()
+    }
+
+    /// Those addresses; once after each round, and not while there are none.
+    pub(crate) fn take_lost(&mut self) -> Option<&[Lost]> {
+        std::mem::take(&mut self.is_lost_new).then_some(&self.lost)
     }
 }
 

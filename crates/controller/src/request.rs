@@ -26,10 +26,10 @@ pub use ask::read_ask;
 pub use entry::{Fate, Keep};
 pub use grant::{granted_attachment, pod_grant, pod_refusal};
 pub use nad::{Nad, Nads};
-pub use owner::owner;
+pub use owner::{deployment, owner};
 pub use pod::{Interface, Reading, Wanted, keep_of, read};
 pub use settings::{Identity, MULTUS_NAMESPACE, OwnerKind, SettingError, Settings};
-pub use surge::{Rollout, surge_hint};
+pub use surge::{Rollout, Surge};
 pub use view::{Controller, NamespaceView, PodView, World};
 
 #[cfg(test)]

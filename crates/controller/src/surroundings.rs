@@ -1,22 +1,24 @@
-//! What a pod is read against: namespaces, networks and nodes, as the watches tell them.
+//! What a pod is read against: namespaces, networks, nodes and Deployments, as the watches tell them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use allotment_api::v1alpha1::NodeAttachments;
-use allotment_cluster::{Event, Namespace, NetworkAttachmentDefinition, Node};
+use allotment_cluster::{Deployment, Event, Namespace, NetworkAttachmentDefinition, Node};
 use allotment_core::Labels;
 use kube::ResourceExt;
 
-use crate::request::{Nad, Nads, NamespaceView, PodView, Settings, World};
+use crate::request::{Nad, Nads, NamespaceView, PodView, Rollout, Settings, World, deployment};
 
-/// Namespaces, networks and nodes.
+/// Namespaces, networks, nodes, Deployments.
 #[derive(Default)]
 pub(crate) struct Surroundings {
     settings: Settings,
     namespaces: Option<HashMap<String, NamespaceView>>,
     networks: Option<Nads>,
     nodes: HashMap<Arc<str>, NodeView>,
+    /// How Deployments that may have more pods than replicas replace them, by namespace and name.
+    rollouts: HashMap<(String, String), Rollout>,
     /// Whether nodes, and what their agents say, have been listed.
     listed: (bool, bool),
 }
@@ -112,6 +114,34 @@ impl Surroundings {
         Affected::Everybody
     }
 
+    /// How the Deployment of a pod replaces its pods, if they may be more than its replicas.
+    pub(crate) fn rollout(&self, pod: &PodView) -> Option<Rollout> {
+        let key = (pod.namespace.clone(), deployment(pod)?.to_owned());
+        self.rollouts.get(&key).copied()
+    }
+
+    /// Nobody waits for these: they only explain refusals.
+    pub(crate) fn deployment(&mut self, event: Event<Deployment>) {
+        match event {
+            Event::Listed { objects, .. } => {
+                self.rollouts.clear();
+                objects.iter().for_each(|deployment| self.put_rollout(deployment));
+            }
+            Event::Applied(deployment) => self.put_rollout(&deployment),
+            Event::Deleted(deployment) => drop(self.rollouts.remove(&key(&deployment))),
+            Event::Reached(_) => {}
+        }
+    }
+
+    fn put_rollout(&mut self, deployment: &Deployment) {
+        let rollout = Rollout { replicas: deployment.spec.replicas, max_surge: deployment.spec.surge() };
+        if rollout.max_surge == 0 {
+            self.rollouts.remove(&key(deployment));
+        } else {
+            self.rollouts.insert(key(deployment), rollout);
+        }
+    }
+
     pub(crate) fn node(&mut self, event: Event<Node>) -> Affected {
         match event {
             Event::Listed { objects, .. } => {
@@ -199,6 +229,10 @@ impl Surroundings {
     fn forget_empty(&mut self) {
         self.nodes.retain(|_, node| !node.uid.is_empty() || !node.published.is_empty());
     }
+}
+
+fn key(deployment: &Deployment) -> (String, String) {
+    (deployment.namespace().unwrap_or_default(), deployment.name_any())
 }
 
 #[cfg(test)]

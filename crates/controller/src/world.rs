@@ -103,6 +103,10 @@ impl World {
             Input::Subnet(event) => self.object(|objects| objects.event(event)),
             Input::Pool(event) => self.object(|objects| objects.event(event)),
             Input::Reservation(event) => self.object(|objects| objects.event(event)),
+            Input::Deployment(event) => {
+                self.around.deployment(event);
+                Affected::Nobody
+            }
             Input::Workload(source, event) => {
                 self.owners.event(&source, event);
                 Affected::Nobody
@@ -216,7 +220,8 @@ impl World {
     fn found_kept(&mut self, kept: Option<Vec<owners::Kept>>, now: Instant) -> Option<Action> {
         let found = kept.is_some();
         let is_free = |kept: &owners::Kept| {
-            self.owners.mode(&kept.owner, kept.attachment.as_ref()) == ReleaseMode::Cool
+            let owners::Kept { owner, attachment, outlives_owner, .. } = kept;
+            self.owners.mode(owner, attachment.as_ref(), *outlives_owner) == ReleaseMode::Cool
         };
         let free: Vec<owners::Kept> = kept.into_iter().flatten().filter(is_free).collect();
         if free.is_empty() {
@@ -240,9 +245,12 @@ impl World {
 
     /// What is to be done now.
     pub(crate) fn next(&mut self, now: Instant, clock: Timestamp) -> Vec<Action> {
-        let mut actions: Vec<Action> =
-            self.objects.next(now, clock).into_iter().map(Action::Object).collect();
-        actions.extend(self.releases.next(&self.owners, now).into_iter().map(Action::Release));
+        let releases = self.releases.next(&self.owners, now);
+        let mut actions: Vec<Action> = releases.into_iter().map(Action::Release).collect();
+        if let Some(lost) = self.releases.take_lost() {
+            self.objects.lost(lost);
+        }
+        actions.extend(self.objects.next(now, clock).into_iter().map(Action::Object));
         if self.pods.are_listed() && self.sweeps(now) {
             self.sweep = Sweep::Running;
             actions.push(Action::FindKept);

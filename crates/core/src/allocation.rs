@@ -21,6 +21,9 @@ pub struct Allocation {
     pub rule: Rule,
     /// The last change of state.
     pub since: Timestamp,
+    /// It stays its owner's when the owner is gone (R6).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outlives_owner: bool,
 }
 
 /// The state of an address that has a record.

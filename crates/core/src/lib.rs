@@ -36,8 +36,8 @@ pub use request::{
 };
 pub use selector::{Labels, Operator, Requirement, Selector};
 pub use spec::{
-    DEFAULT_COOLING_MS, DEFAULT_VRF, Dns, Object, ObjectError, ObjectKey, ObjectKind, Order, PoolSpec,
-    ReservationSpec, Route, SubnetSpec,
+    DEFAULT_COOLING_MS, DEFAULT_VRF, Dns, Object, ObjectError, ObjectKey, ObjectKind, Obstacle, Order,
+    PoolSpec, ReservationSpec, Route, SubnetSpec,
 };
 pub use state::{BlockId, LoadError, Located, Place, Plan, State, Usage};
 pub use time::Timestamp;

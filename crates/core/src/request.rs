@@ -19,6 +19,9 @@ pub struct Request {
     pub pod_labels: Labels,
     pub namespace_labels: Labels,
     pub node_labels: Labels,
+    /// What an interface has already is its answer, whatever is named for it now: a grant is never derived again (K3). If not,
+    /// naming something else is refused.
+    pub firm: bool,
     pub wants: Vec<Want>,
 }
 
@@ -40,6 +43,8 @@ pub struct Want {
     pub mac: Option<MacWant>,
     /// Live migration: share the address with the owner's present holder instead of waiting for its end (R5).
     pub join: bool,
+    /// What is given stays the owner's when the owner is gone, until a person takes it away (R6).
+    pub outlives_owner: bool,
 }
 
 /// A subnet or a pool, by name.

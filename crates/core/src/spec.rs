@@ -204,4 +204,21 @@ pub struct ObjectError {
     pub text: String,
     /// What to do next.
     pub hint: String,
+    /// What stands in its way.
+    pub obstacle: Obstacle,
+}
+
+/// What keeps an object from being in force, as far as programs tell it apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// It is wrong by itself.
+    Itself,
+    /// Another object has some of its addresses.
+    Overlap,
+    /// Addresses are held that it would lose, or give to others.
+    Held,
+    /// The subnet that it names does not exist.
+    NoSubnet,
+    /// It does not fit the others, or may not change so.
+    Others,
 }

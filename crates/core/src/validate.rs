@@ -8,7 +8,8 @@ mod tests;
 use std::net::IpAddr;
 
 use crate::{
-    IpRange, Object, ObjectError, ObjectKey, ObjectKind, Operator, Owner, PoolSpec, ReservationSpec, Selector,
+    IpRange, Object, ObjectError, ObjectKey, ObjectKind, Obstacle, Operator, Owner, PoolSpec,
+    ReservationSpec, Selector,
 };
 
 /// Bytes; a reason is read in a table.
@@ -29,7 +30,13 @@ fn fault(field: impl Into<String>, text: impl Into<String>, hint: impl Into<Stri
 impl Fault {
     fn of(self, kind: ObjectKind, name: &str) -> ObjectError {
         let object = ObjectKey { kind, name: name.to_owned() };
-        ObjectError { object, field: self.field, text: self.text, hint: self.hint }
+        ObjectError {
+            object,
+            field: self.field,
+            text: self.text,
+            hint: self.hint,
+            obstacle: Obstacle::Itself,
+        }
     }
 }
 

@@ -111,6 +111,7 @@ mod tests {
                 mac: None,
                 rule: Rule { choice: Choice::Default, pick: Pick::Fresh },
                 since: Timestamp(0),
+                outlives_owner: false,
             };
             assert_eq!(stale(&allocation, "lan", &valid).is_some(), is_stale, "{why}");
         }

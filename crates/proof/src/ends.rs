@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::{Address, Report, Version};
-pub use judge::{Kept, Waiting};
+pub use judge::{Kept, Lost, Waiting};
 pub use nodes::Admission;
 use nodes::Node;
 

@@ -61,6 +61,6 @@ mod journal;
 mod report;
 
 pub use book::{Book, Check, Deletion, Due, Publication, Refused, Seen, Source, Ticket};
-pub use ends::{Admission, Ends, Freed, Held, Kept, PodSeen, Waiting};
+pub use ends::{Admission, Ends, Freed, Held, Kept, Lost, PodSeen, Waiting};
 pub use journal::{Attachment, Identity, Record};
 pub use report::{Address, Report, Use, Version};

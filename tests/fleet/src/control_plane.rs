@@ -1,6 +1,7 @@
 //! etcd and kube-apiserver, on ports of their own, in a folder of their own.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -34,6 +35,25 @@ pub enum Durability {
     Unsafe,
 }
 
+/// A control plane for nodes that are real: it has a network of its own with them, and demands service accounts of pods.
+pub struct Real {
+    /// The network namespace that both programs run in.
+    pub netns: PathBuf,
+    /// Where the API server is reached, from this process too.
+    pub address: IpAddr,
+    pub port: u16,
+    /// Further names and addresses of the API server.
+    pub names: Vec<String>,
+    pub users: Vec<User>,
+}
+
+/// Somebody that the API server knows by a token.
+pub struct User {
+    pub token: String,
+    pub name: String,
+    pub groups: Vec<String>,
+}
+
 /// What a control plane may be told.
 pub struct Settings {
     pub durability: Durability,
@@ -46,6 +66,8 @@ pub struct Settings {
     pub etcd: Vec<String>,
     /// Further arguments of kube-apiserver, such as feature gates.
     pub api_server: Vec<String>,
+    /// For nodes that are more than objects; without it everything is on 127.0.0.1.
+    pub real: Option<Real>,
 }
 
 impl Default for Settings {
@@ -57,6 +79,7 @@ impl Default for Settings {
             parent: None,
             etcd: Vec::new(),
             api_server: Vec::new(),
+            real: None,
         }
     }
 }
@@ -99,16 +122,21 @@ impl ControlPlane {
         let folder = settings.folder.or_else(|| Some(scratch.as_ref()?.path().to_owned()));
         let folder = folder.context("a control plane has a folder")?;
         let authority = Authority::new()?;
-        write_files(&folder, &authority)?;
+        let real = settings.real.as_ref();
+        write_files(&folder, &authority, real)?;
         let (etcd_url, peer_url) = (local("http", ports::free()?), local("http", ports::free()?));
-        let port = ports::free()?;
-        let etcd = Server::new("etcd", etcd, &folder, settings.life)
+        let etcd = server("etcd", &etcd, &folder, settings.life, real)
             .args(etcd_args(&folder, &etcd_url, &peer_url, settings.durability))
             .args(settings.etcd);
-        let api_server = Server::new("kube-apiserver", api_server, &folder, settings.life)
-            .args(api_server_args(&folder, &etcd_url, port))
+        let (address, port) = match real {
+            Some(real) => (real.address, real.port),
+            None => (Ipv4Addr::LOCALHOST.into(), ports::free()?),
+        };
+        let api_server = server("kube-apiserver", &api_server, &folder, settings.life, real)
+            .args(api_server_args(&folder, &etcd_url, address, port))
+            .args(admission(real))
             .args(settings.api_server);
-        let url = local("https", port);
+        let url = format!("https://{}", SocketAddr::new(address, port));
         kubeconfig::write(&folder.join("kubeconfig"), &url, &folder.join("ca.crt"), &Identity::token(TOKEN))?;
         Ok(ControlPlane {
             api_server,
@@ -131,7 +159,7 @@ impl ControlPlane {
         &self.api_server
     }
 
-    /// `https://127.0.0.1:PORT`.
+    /// `https://ADDRESS:PORT`.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -236,8 +264,18 @@ fn local(scheme: &str, port: u16) -> String {
     format!("{scheme}://127.0.0.1:{port}")
 }
 
-fn write_files(folder: &Path, authority: &Authority) -> Result<()> {
-    let server = authority.server()?;
+/// A program of the control plane, in the network namespace where it belongs.
+fn server(name: &str, program: &Path, folder: &Path, life: Life, real: Option<&Real>) -> Server {
+    match real {
+        None => Server::new(name, program, folder, life),
+        Some(real) => Server::new(name, program, folder, life).within(&real.netns),
+    }
+}
+
+fn write_files(folder: &Path, authority: &Authority, real: Option<&Real>) -> Result<()> {
+    let names = real.map(|real| [&real.names[..], &[real.address.to_string()]].concat()).unwrap_or_default();
+    let users: String = real.iter().flat_map(|real| &real.users).map(User::line).collect();
+    let server = authority.server(&names)?;
     let (private, public) = pki::signing_key()?;
     let files = [
         ("ca.crt", authority.certificate.clone()),
@@ -245,12 +283,20 @@ fn write_files(folder: &Path, authority: &Authority) -> Result<()> {
         ("api.key", server.key),
         ("accounts.key", private),
         ("accounts.pub", public),
-        ("tokens.csv", format!("{TOKEN},admin,admin,\"system:masters\"\n")),
+        ("tokens.csv", format!("{TOKEN},admin,admin,\"system:masters\"\n{users}")),
     ];
     for (name, text) in files {
         fs::write(folder.join(name), text).with_context(|| format!("{name} in {}", folder.display()))?;
     }
     Ok(())
+}
+
+impl User {
+    /// As the API server reads it: token, name, uid, groups.
+    fn line(&self) -> String {
+        let User { token, name, groups } = self;
+        format!("{token},{name},{name},\"{}\"\n", groups.join(","))
+    }
 }
 
 fn etcd_args(folder: &Path, url: &str, peer_url: &str, durability: Durability) -> Vec<String> {
@@ -269,25 +315,41 @@ fn etcd_args(folder: &Path, url: &str, peer_url: &str, durability: Durability) -
     args
 }
 
-fn api_server_args(folder: &Path, etcd_url: &str, port: u16) -> Vec<String> {
+/// Who asks about what, and who is asked before it is stored.
+fn admission(real: Option<&Real>) -> Vec<String> {
+    let args: &[&str] = match real {
+        // Nobody makes the accounts that it would demand of every pod.
+        None => &["--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount"],
+        Some(_) => &[
+            "--authorization-mode=Node,RBAC",
+            "--enable-admission-plugins=NodeRestriction",
+            // Nobody resolves the names of nodes, and nobody serves the addresses of services.
+            "--kubelet-preferred-address-types=InternalIP",
+            "--enable-aggregator-routing=true",
+        ],
+    };
+    args.iter().map(|&arg| arg.to_owned()).collect()
+}
+
+fn api_server_args(folder: &Path, etcd_url: &str, address: IpAddr, port: u16) -> Vec<String> {
     let file = |name: &str| folder.join(name).display().to_string();
     vec![
         format!("--etcd-servers={etcd_url}"),
         format!("--secure-port={port}"),
-        "--bind-address=127.0.0.1".to_owned(),
-        "--advertise-address=127.0.0.1".to_owned(),
+        format!(
+            "--bind-address={}",
+            if address.is_loopback() { address } else { Ipv4Addr::UNSPECIFIED.into() }
+        ),
+        format!("--advertise-address={address}"),
         format!("--cert-dir={}", file("certificates")),
         format!("--tls-cert-file={}", file("api.crt")),
         format!("--tls-private-key-file={}", file("api.key")),
         format!("--token-auth-file={}", file("tokens.csv")),
-        "--authorization-mode=RBAC".to_owned(),
         "--allow-privileged=true".to_owned(),
         "--service-cluster-ip-range=10.200.0.0/16".to_owned(),
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
         format!("--service-account-key-file={}", file("accounts.pub")),
         format!("--service-account-signing-key-file={}", file("accounts.key")),
         "--endpoint-reconciler-type=none".to_owned(),
-        // Nobody makes the accounts that it would demand of every pod.
-        "--disable-admission-plugins=ServiceAccount".to_owned(),
     ]
 }

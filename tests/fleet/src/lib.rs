@@ -36,7 +36,7 @@ mod server;
 pub mod standing;
 
 pub use allot::{Agent, Allot, Controller, bin, wait_published};
-pub use control_plane::{ControlPlane, Durability, Settings};
+pub use control_plane::{ControlPlane, Durability, Real, Settings, User};
 pub use kubelet::{Added, Kubelet, Sandbox, Started};
 pub use multus::{Attachment, Networks};
 pub use netns::Namespace;

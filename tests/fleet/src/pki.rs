@@ -30,10 +30,10 @@ impl Authority {
         Ok(Authority { issuer: Issuer::new(params, key), certificate: pem, der })
     }
 
-    /// For a server on this machine.
-    pub(crate) fn server(&self) -> Result<Pair> {
-        let names = ["localhost", "127.0.0.1"].map(str::to_owned);
-        let params = CertificateParams::new(names)?;
+    /// For a server on this machine, with further names.
+    pub(crate) fn server(&self, names: &[String]) -> Result<Pair> {
+        let local = ["localhost", "127.0.0.1"].map(str::to_owned);
+        let params = CertificateParams::new([&local, names].concat())?;
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })

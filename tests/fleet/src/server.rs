@@ -77,6 +77,15 @@ impl Server {
         self
     }
 
+    /// Has it start in a network namespace.
+    #[must_use]
+    pub fn within(mut self, netns: &Path) -> Server {
+        let program = std::mem::replace(&mut self.program, "nsenter".into());
+        let net = [OsStr::new("--net="), netns.as_os_str()].join(OsStr::new(""));
+        self.args.splice(0..0, [net, "--".into(), program.into_os_string()]);
+        self
+    }
+
     pub fn name(&self) -> &str {
         &self.name
     }

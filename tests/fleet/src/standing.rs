@@ -50,6 +50,20 @@ pub fn up(folder: &Path, bin: &Path, size: Size) -> Result<Standing> {
     })
 }
 
+/// Whether no process runs that was started with a log in this folder, to stay.
+pub fn is_down(folder: &Path) -> bool {
+    processes(folder).is_empty()
+}
+
+/// Kills every process that was started with a log in this folder, and waits until they are gone. Says how many there were.
+pub fn kill_all(folder: &Path) -> Result<usize> {
+    let running = processes(folder);
+    end(&running, Signal::SIGKILL)?;
+    let gone = || processes(folder).is_empty().then_some(());
+    wait_until("every process is killed", END_LIMIT, gone)?;
+    Ok(running.len())
+}
+
 /// Ends every process of the fleet in this folder, and removes the folder. Says how many there were.
 pub fn down(folder: &Path) -> Result<usize> {
     let running = processes(folder);

@@ -156,8 +156,8 @@ fn fnv<'a>(texts: impl IntoIterator<Item = &'a str>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// Outside the tree, so that a clean clone need not build them again.
-fn cache() -> Result<PathBuf> {
+/// The folder of what is kept outside the tree, so that a clean clone need not build it again.
+pub fn cache() -> Result<PathBuf> {
     if let Some(folder) = env::var_os("ALLOTMENT_CACHE") {
         return Ok(folder.into());
     }

@@ -30,6 +30,40 @@ pub(super) fn check(pages: &[(PathBuf, String)]) -> Complaints {
     complaints
 }
 
+/// Names every link that is called after a test and leads to a file that does not have it: ``[`name`](../a.rs)``.
+pub(super) fn tests(pages: &[(PathBuf, String)], sources: &[(PathBuf, String)]) -> Complaints {
+    let sources: BTreeMap<&Path, &str> =
+        sources.iter().map(|(path, text)| (path.as_path(), text.as_str())).collect();
+    let mut complaints = Complaints::new();
+    for (path, text) in pages {
+        for (number, line) in text.lines().enumerate() {
+            for (name, file) in named(line) {
+                let file = beside(path, file);
+                let text = sources.get(file.as_path()).copied().unwrap_or_default();
+                // The lab's tests are in a table, with their file's name before theirs.
+                let is_there =
+                    text.contains(&format!("fn {name}(")) || text.contains(&format!("(\"{name}\","));
+                if !is_there {
+                    complaints.push(at(path, number, format!("`{name}`: no test of {}", file.display())));
+                }
+            }
+        }
+    }
+    complaints
+}
+
+/// The links of a line that lead to a file of code and are called by a name: name and target.
+fn named(line: &str) -> impl Iterator<Item = (&str, &str)> {
+    line.split("[`").skip(1).filter_map(|rest| {
+        let (name, rest) = rest.split_once("`](")?;
+        Some((name, rest.split(')').next()?)).filter(|(_, target)| is_code(target))
+    })
+}
+
+fn is_code(target: &str) -> bool {
+    Path::new(target).extension().is_some_and(|end| end == "rs")
+}
+
 /// The targets of a line's links, those to other places in the world left out.
 fn links(line: &str) -> impl Iterator<Item = &str> {
     let targets = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
@@ -80,6 +114,18 @@ mod tests {
                 "docs/sub/b.md:2: `../a.md#three`: there is no such heading",
                 "docs/sub/b.md:3: `c.md`: there is no docs/sub/c.md",
             ]
+        );
+    }
+
+    #[test]
+    fn tests_that_are_not_there_are_named() {
+        let page = "[`one`](../x/a.rs), [`two::three`](../x/a.rs) [`four`](../x/a.rs)\n[`one`](../x/b.rs) [map](../x/a.rs)";
+        let pages = [(PathBuf::from("docs/a.md"), page.to_owned())];
+        let source = "fn one() {}\nconst T: &[Test] = &[(\"two::three\", three)];\nfn four_more() {}";
+        let sources = [(PathBuf::from("x/a.rs"), source.to_owned())];
+        assert_eq!(
+            tests(&pages, &sources),
+            ["docs/a.md:1: `four`: no test of x/a.rs", "docs/a.md:2: `one`: no test of x/b.rs"]
         );
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use allotment_api::annotation::GrantedAttachment;
 use allotment_api::v1alpha1::Ask;
 use allotment_proof::{Address, Attachment, Refused, Source, Ticket};
-use allotment_wire::cni::{Error, code};
+use allotment_wire::cni::{Error, FamilyWish, code};
 
 use super::{Desk, Looked};
 use crate::answer;
@@ -36,6 +36,7 @@ pub(crate) struct Wish {
     pub(crate) subnets: Vec<String>,
     pub(crate) pools: Vec<String>,
     pub(crate) ips: Vec<IpAddr>,
+    pub(crate) family: FamilyWish,
     pub(crate) mac: Option<String>,
 }
 
@@ -279,7 +280,8 @@ impl Desk {
         let Some(id) = adding.ask.clone() else {
             self.asked += 1;
             let id = format!("{:016x}-{}", self.process, self.asked);
-            let Wish { subnets, pools, ips, mac } = adding.wish.clone();
+            let Wish { subnets, pools, ips, family, mac } = adding.wish.clone();
+            let [family, family_policy] = family.words().map(str::to_owned);
             let ask = Ask {
                 id: id.clone(),
                 namespace: adding.pod.namespace.clone(),
@@ -290,6 +292,8 @@ impl Desk {
                 subnets,
                 pools,
                 ips,
+                family,
+                family_policy,
                 mac,
             };
             self.asks.insert(id.clone(), ask);

@@ -131,6 +131,7 @@ mod tests {
             mac: None,
             rule: Rule { choice: Choice::Network, pick: Pick::Fresh },
             since: Timestamp(1_700_000_000_000),
+            outlives_owner: false,
         }
     }
 

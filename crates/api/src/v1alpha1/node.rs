@@ -125,6 +125,12 @@ pub struct Ask {
     /// Alike.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ips: Vec<IpAddr>,
+    /// `IPv4` or `IPv6`, as in the `ipam` section; empty: what the subnet has.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub family: String,
+    /// `require` or `prefer`, as in the `ipam` section; empty without `family`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub family_policy: String,
     /// What was asked for, or what the interface has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,

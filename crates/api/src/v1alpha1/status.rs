@@ -9,14 +9,21 @@ pub mod condition {
     /// Addresses of it are held, and so it cannot go.
     pub const IN_USE: &str = "InUse";
 
+    /// Addresses of it stay held for pods that ended on nodes that are gone.
+    pub const ADDRESSES_LOST: &str = "AddressesLost";
+
     pub const ACCEPTED: &str = "Accepted";
     pub const INVALID: &str = "Invalid";
+    pub const OVERLAP: &str = "Overlap";
+    pub const ADDRESSES_HELD: &str = "AddressesHeld";
+    pub const NO_SUBNET: &str = "NoSubnet";
     pub const CONFLICT: &str = "Conflict";
     pub const HELD: &str = "Held";
+    pub const NODE_GONE: &str = "NodeGone";
 }
 
 /// Every condition, for the reference: its type, status and reason, what that means and what to do.
-pub const CONDITIONS: [(&str, &str, &str, &str); 5] = [
+pub const CONDITIONS: [(&str, &str, &str, &str); 9] = [
     (condition::READY, "True", condition::ACCEPTED, "This generation is in force."),
     (
         condition::READY,
@@ -28,9 +35,29 @@ pub const CONDITIONS: [(&str, &str, &str, &str); 5] = [
     (
         condition::READY,
         "False",
+        condition::OVERLAP,
+        "Another object, accepted before it, has some of its addresses. The last accepted form, if any, stays in force; it is \
+         tried again whenever an object changes. Move one of them, or remove the other.",
+    ),
+    (
+        condition::READY,
+        "False",
+        condition::ADDRESSES_HELD,
+        "Addresses are held that it would lose, or keep for somebody else: the message counts and names holders. The last \
+         accepted form, if any, stays in force; it is tried again whenever something is freed.",
+    ),
+    (
+        condition::READY,
+        "False",
+        condition::NO_SUBNET,
+        "There is no subnet of the name that it gives. It comes into force with the subnet.",
+    ),
+    (
+        condition::READY,
+        "False",
         condition::CONFLICT,
-        "Another object or a holder stands in its way: an overlap, a shrinking below held addresses. The last accepted form, \
-         if any, stays in force; it is tried again whenever something is freed or changed.",
+        "It does not fit its subnet, or changes what may not change. The last accepted form, if any, stays in force; it is \
+         tried again whenever an object changes.",
     ),
     (
         condition::READY,
@@ -43,6 +70,13 @@ pub const CONDITIONS: [(&str, &str, &str, &str); 5] = [
         "True",
         condition::HELD,
         "What keeps a deleted object: the message counts and names holders. End them, or wait for them.",
+    ),
+    (
+        condition::ADDRESSES_LOST,
+        "True",
+        condition::NODE_GONE,
+        "Addresses of ended pods stay held: their node is gone, and nobody can say that it uses them no more. Once it is \
+         certain that the machine is off for good, `allot node forget NAME` frees them.",
     ),
 ];
 
@@ -67,7 +101,7 @@ pub struct ObjectStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// `Ready`, or `InUse` while a deletion waits.
+    /// `Ready`, `InUse` while a deletion waits, or `AddressesLost` where a node took addresses along.
     #[serde(rename = "type")]
     pub kind: String,
     /// `True`, `False` or `Unknown`.

@@ -1,7 +1,7 @@
 //! One mistake each, and the line, field and words that a person gets.
 
 use allotment_api::{Problem, parse};
-use allotment_core::{ObjectError, ObjectKey, ObjectKind};
+use allotment_core::{ObjectError, ObjectKey, ObjectKind, Obstacle};
 
 use crate::{names, subnet, told};
 
@@ -379,6 +379,7 @@ fn later_errors_find_their_line() {
             field: field.to_owned(),
             text: "overlaps".to_owned(),
             hint: "shrink it".to_owned(),
+            obstacle: Obstacle::Overlap,
         };
         let problem = located.problem(&error);
         assert_eq!((problem.line, problem.column), (line, column), "{field}");

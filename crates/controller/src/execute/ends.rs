@@ -54,10 +54,10 @@ pub(super) async fn look_up(handle: &Handle, freed: Vec<Freed>) -> Outcome {
 }
 
 fn find(state: &State, freed: &Freed) -> Option<Found> {
-    let Allocation { state, owner, attachments, since, .. } =
+    let Allocation { state, owner, attachments, since, outlives_owner, .. } =
         state.allocation(&freed.address.vrf, freed.address.address)?;
     let attachment = attachments.into_iter().find(|attachment| attachment.holder == freed.holder)?;
-    (state == AllocationState::Active).then_some(Found { owner, attachment, since })
+    (state == AllocationState::Active).then_some(Found { owner, attachment, since, outlives_owner })
 }
 
 pub(super) async fn release(handle: &Handle, orders: Vec<Order>) -> Outcome {

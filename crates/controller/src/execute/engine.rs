@@ -36,9 +36,10 @@ pub(super) fn usage(state: &State, now: Timestamp) -> BTreeMap<ObjectKey, Vec<Us
 
 /// An address that is reserved for its owner and in use by nobody.
 pub(super) fn kept(allocation: Allocation) -> Option<Kept> {
-    let Allocation { vrf, address, state, owner, attachments, since, .. } = allocation;
+    let Allocation { vrf, address, state, owner, attachments, since, outlives_owner, .. } = allocation;
     let attachment = attachments.into_iter().next();
-    (state == AllocationState::Reserved).then_some(Kept { vrf, address, owner, attachment, since })
+    let kept = Kept { vrf, address, owner, attachment, since, outlives_owner };
+    (state == AllocationState::Reserved).then_some(kept)
 }
 
 /// Frees kept addresses. Whether all of them are.

@@ -131,6 +131,7 @@ mod tests {
             mac: None,
             rule: Rule { choice: Choice::Default, pick: Pick::Fresh },
             since: Timestamp(7),
+            outlives_owner: false,
         }
     }
 

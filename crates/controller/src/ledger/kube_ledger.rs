@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use allotment_core::{BlockId, State};
+use allotment_core::{BlockId, Object, State};
 use allotment_engine::{Batch, CommitError, Ledger, LedgerError, Stale};
 use kube::Client;
 use tokio::runtime::Handle;
@@ -113,10 +113,13 @@ impl KubeLedger {
         let is_new = items.is_empty();
         let (objects, blocks): (Vec<Item>, Vec<Item>) =
             items.into_iter().partition(|item| Of::is_object(&item.name));
-        let mut read: Vec<_> = objects.into_iter().filter_map(Copy::read).collect();
-        // In this order they can be put: a pool needs its subnet.
-        read.sort_by(|(_, a, _), (_, b, _)| a.of.cmp(&b.of));
-        for (name, copy, content) in read.into_iter().chain(blocks.into_iter().filter_map(Copy::read)) {
+        let mut all = Vec::new();
+        for (name, copy, content) in objects.into_iter().filter_map(Copy::read) {
+            all.extend(accepted(&copy.of, content));
+            self.keep(name, copy);
+        }
+        put_all(state, all);
+        for (name, copy, content) in blocks.into_iter().filter_map(Copy::read) {
             enter(state, &copy.of, content);
             self.keep(name, copy);
         }
@@ -170,9 +173,11 @@ impl KubeLedger {
 
     /// Puts all copies into an empty state.
     fn fill(&self, state: &mut State) {
-        let mut copies: Vec<_> = self.copies.iter().collect();
-        copies.sort_by(|(_, a), (_, b)| a.of.cmp(&b.of));
-        for (name, copy) in copies {
+        let (objects, others): (Vec<_>, Vec<_>) =
+            self.copies.iter().partition(|(_, copy)| matches!(copy.of, Of::Object(_)));
+        let read = |(name, copy): (&str, &Copy)| accepted(&copy.of, copy.content(name));
+        put_all(state, objects.into_iter().filter_map(read).collect());
+        for (name, copy) in others {
             enter(state, &copy.of, copy.content(name));
         }
     }
@@ -299,15 +304,31 @@ impl Ledger for KubeLedger {
     }
 }
 
+/// The object that was accepted, if it can be read.
+fn accepted(of: &Of, content: Result<Content, Unreadable>) -> Option<Object> {
+    match content.map(|content| content.body) {
+        Ok(Body::Object(object)) => Some(*object),
+        content => {
+            let why = content.err().map(|why| why.to_string());
+            tracing::error!(object = %of, why, "an object of the ledger cannot be read");
+            None
+        }
+    }
+}
+
+/// Puts what was accepted, all together: that is how it was. Of a write that broke off between two objects only a part is here;
+/// what then does not agree is put again by whoever declares it.
+fn put_all(state: &mut State, objects: Vec<Object>) {
+    for error in state.put_all(objects) {
+        tracing::error!(%error, hint = error.hint, "an object that was accepted once is not in force");
+    }
+}
+
 /// Puts what was read into a state. What cannot be read is closed, and said; the rest goes on (L2).
 fn enter(state: &mut State, of: &Of, content: Result<Content, Unreadable>) {
     match (content.map(|content| content.body), of) {
         (Ok(Body::Ledger(epochs)), _) => state.recover(epochs.open()),
-        (Ok(Body::Object(object)), _) => {
-            if let Err(error) = state.put(*object) {
-                tracing::error!(%error, hint = error.hint, "an object that was accepted once is not in force");
-            }
-        }
+        (Ok(Body::Object(object)), _) => put_all(state, vec![*object]),
         (Ok(Body::Block { vrf, base, records }), _) => {
             for (offset, record) in records.iter() {
                 if let Err(error) = state.load(&vrf, at(base, offset), record) {

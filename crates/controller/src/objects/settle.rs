@@ -1,6 +1,6 @@
 //! Does the steps, in whatever order they succeed in.
 
-use allotment_core::ObjectError;
+use allotment_core::{Object, ObjectError};
 use allotment_engine::{EngineError, Handle};
 use futures_util::future::join_all;
 
@@ -19,7 +19,8 @@ pub(crate) struct Settled {
 }
 
 /// Goes over the steps again and again while that gets any of them done: a subnet may grow only once another has shrunk,
-/// a subnet may go only once its last pool has moved.
+/// a subnet may go only once its last pool has moved. What is left may still agree once all of it is in force: two subnets
+/// that swap their CIDRs, a subnet that moves with its pool.
 pub(crate) async fn settle(handle: &Handle, mut steps: Vec<Step>) -> Settled {
     let mut settled = Settled::default();
     loop {
@@ -33,10 +34,38 @@ pub(crate) async fn settle(handle: &Handle, mut steps: Vec<Step>) -> Settled {
             }
         }
         let left = settled.blocked.len();
-        if settled.failed.is_some() || left == 0 || left == before {
+        if settled.failed.is_some() || left == 0 {
+            return settled;
+        }
+        if left == before {
+            together(handle, &mut settled).await;
             return settled;
         }
         steps = settled.blocked.drain(..).map(|(step, _)| step).collect();
+    }
+}
+
+/// Puts all that was refused one by one, as far as that agrees.
+async fn together(handle: &Handle, settled: &mut Settled) {
+    let puts = |(step, _): &(Step, ObjectError)| match step {
+        Step::Put(object) => Some((**object).clone()),
+        Step::Drain(_) | Step::Remove(_) => None,
+    };
+    let objects: Vec<Object> = settled.blocked.iter().filter_map(puts).collect();
+    if objects.len() < 2 {
+        return;
+    }
+    let refused = match handle.put_all(objects).await {
+        Ok(refused) => refused,
+        Err(error) => return settled.failed = Some(error.to_string()),
+    };
+    for (step, error) in std::mem::take(&mut settled.blocked) {
+        let why = refused.iter().find(|error| error.object == step.key());
+        match (&step, why) {
+            (Step::Put(_), None) => settled.done.push(step),
+            (Step::Put(_), Some(why)) => settled.blocked.push((step, why.clone())),
+            _ => settled.blocked.push((step, error)),
+        }
     }
 }
 

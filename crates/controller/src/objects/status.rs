@@ -1,20 +1,24 @@
 //! What an object's status says.
 
-use allotment_api::v1alpha1::condition::{ACCEPTED, CONFLICT, HELD, IN_USE, INVALID, READY};
+use allotment_api::v1alpha1::condition::{
+    ACCEPTED, ADDRESSES_HELD, ADDRESSES_LOST, CONFLICT, HELD, IN_USE, INVALID, NO_SUBNET, NODE_GONE, OVERLAP,
+    READY,
+};
 use allotment_api::v1alpha1::{Condition, ObjectStatus, UsageStatus};
-use allotment_core::{ObjectError, Usage};
+use allotment_core::{ObjectError, Obstacle, Usage};
 use jiff::Timestamp;
 
-use super::{Declared, Verdict};
+use super::{Declared, LostOf, Verdict};
+
+/// What is known of an object besides its verdict.
+pub(super) struct Seen<'a> {
+    pub(super) is_in_force: bool,
+    pub(super) usage: &'a [Usage],
+    pub(super) lost: Option<&'a LostOf>,
+}
 
 /// The status of an object; times of conditions that say the same as before are kept.
-pub(super) fn of(
-    declared: &Declared,
-    verdict: &Verdict,
-    is_in_force: bool,
-    usage: &[Usage],
-    clock: Timestamp,
-) -> ObjectStatus {
+pub(super) fn of(declared: &Declared, verdict: &Verdict, seen: &Seen<'_>, clock: Timestamp) -> ObjectStatus {
     let condition = |kind: &str, is: bool, reason: &str, message: String| {
         let status = if is { "True" } else { "False" };
         let old = declared.status.conditions.iter().find(|old| old.kind == kind && old.status == status);
@@ -32,8 +36,8 @@ pub(super) fn of(
     match verdict {
         Verdict::Accepted => conditions.push(condition(READY, true, ACCEPTED, "in force".to_owned())),
         Verdict::Refused(error) => {
-            let reason = if declared.object.validate().is_err() { INVALID } else { CONFLICT };
-            conditions.push(condition(READY, false, reason, refused(error, is_in_force)));
+            let message = refused(error, seen.is_in_force);
+            conditions.push(condition(READY, false, reason(error.obstacle), message));
         }
         Verdict::Held(error) => {
             let message = "being deleted: nothing new is given out".to_owned();
@@ -41,10 +45,27 @@ pub(super) fn of(
             conditions.push(condition(IN_USE, true, HELD, format!("{}; {}", error.text, error.hint)));
         }
     }
+    if let Some(LostOf { count, address, node }) = seen.lost {
+        let message = format!(
+            "addresses of ended pods that stay held: {count}, such as {address} on node `{node}`, which is gone; if that \
+             machine is switched off for good: `allot node forget {node}`"
+        );
+        conditions.push(condition(ADDRESSES_LOST, true, NODE_GONE, message));
+    }
     ObjectStatus {
         observed_generation: declared.generation,
         conditions,
-        usage: usage.iter().map(usage_status).collect(),
+        usage: seen.usage.iter().map(usage_status).collect(),
+    }
+}
+
+fn reason(obstacle: Obstacle) -> &'static str {
+    match obstacle {
+        Obstacle::Itself => INVALID,
+        Obstacle::Overlap => OVERLAP,
+        Obstacle::Held => ADDRESSES_HELD,
+        Obstacle::NoSubnet => NO_SUBNET,
+        Obstacle::Others => CONFLICT,
     }
 }
 

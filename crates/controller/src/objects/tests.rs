@@ -1,5 +1,5 @@
 use allotment_api::v1alpha1::{IPPool, Reservation, Subnet};
-use allotment_core::{Family, SubnetSpec};
+use allotment_core::{Family, Obstacle, SubnetSpec};
 use serde_json::json;
 
 use super::*;
@@ -29,7 +29,7 @@ fn key(name: &str) -> ObjectKey {
 
 fn refusal(name: &str) -> ObjectError {
     let (field, text, hint) = ("spec.cidrs".to_owned(), "no".to_owned(), "wait".to_owned());
-    ObjectError { object: key(name), field, text, hint }
+    ObjectError { object: key(name), field, text, hint, obstacle: Obstacle::Held }
 }
 
 fn usage(held: u64, cooling: u64) -> AllUsage {
@@ -195,4 +195,37 @@ fn o6_what_the_ledger_has_and_nobody_declares_stays() {
     let actions = scene.next();
     assert!(actions.iter().all(|action| matches!(action, Action::Survey)), "{actions:?}");
     assert_eq!(scene.objects.undeclared(), 1);
+}
+
+#[test]
+fn r4_a_subnet_says_what_it_has_lost_to_nodes_that_are_gone() {
+    let mut scene = Scene::new(vec![subnet("a", "10.0.0.0/24", false), subnet("b", "10.1.0.0/24", false)]);
+    scene.settle(&[]);
+    scene.survey(usage(2, 0));
+    scene.statuses();
+    let lost = |address: &str, node: &str| Lost {
+        address: Address { vrf: "default".to_owned(), address: address.parse().unwrap() },
+        node: node.to_owned(),
+    };
+    let said = |scene: &mut Scene| -> Vec<(String, Vec<String>)> {
+        let written = scene.next().into_iter().filter_map(|action| match action {
+            Action::WriteStatus { key, status, .. } => {
+                let said = status.conditions.iter().filter(|condition| condition.kind == "AddressesLost");
+                let said = said.map(|condition| condition.message.clone()).collect();
+                scene.objects.written(&key, Ok(status), scene.now);
+                Some((key.name, said))
+            }
+            _ => None,
+        });
+        written.collect()
+    };
+    let both = [lost("10.0.0.9", "n2"), lost("10.0.0.7", "n1"), lost("192.0.2.1", "n1")];
+    scene.objects.lost(&both);
+    let message = "addresses of ended pods that stay held: 2, such as 10.0.0.7 on node `n1`, which is gone; if that machine is \
+                   switched off for good: `allot node forget n1`";
+    assert_eq!(said(&mut scene), [("a".to_owned(), vec![message.to_owned()])]);
+    scene.objects.lost(&both);
+    assert_eq!(said(&mut scene), [], "the same again is not written");
+    scene.objects.lost(&[]);
+    assert_eq!(said(&mut scene), [("a".to_owned(), Vec::new())]);
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::{Action, Uid};
 use crate::patch::Shown;
-use crate::request::{Interface, PodView, Wanted, pod_grant};
+use crate::request::{Interface, PodView, Surge, Wanted, pod_grant};
 
 /// A new node's agent has that long to publish before a pod is told that it waits for it.
 const NODE_PATIENCE: Duration = Duration::from_secs(15);
@@ -48,6 +48,8 @@ pub(super) struct Asking {
     /// The node that the pod is on, of those that had its name.
     pub(super) node_uid: String,
     pub(super) retained: bool,
+    /// The Deployment's list is too short for how it replaces its pods.
+    pub(super) surge: Option<Surge>,
 }
 
 #[derive(Debug, PartialEq)]

@@ -292,3 +292,26 @@ fn the_oldest_pods_are_asked_for_first_and_not_too_many_at_once() {
     scene.answered("p00000-uid", Ok(given("10.0.0.2")));
     assert_eq!(scene.next().len(), 1);
 }
+
+#[test]
+fn k4_a_refusal_says_that_the_deployments_list_has_no_room_for_its_surge() {
+    let mut scene = Scene::new();
+    let deployment = json!({"metadata": {"namespace": "shop", "name": "cart"},
+        "spec": {"replicas": 1, "strategy": {"rollingUpdate": {"maxSurge": "25%"}}}});
+    let deployment: allotment_cluster::Deployment = serde_json::from_value(deployment).unwrap();
+    let told = |scene: &mut Scene, name: &str| {
+        let mut pod = pod(name, 1, &[(allotment_api::annotation::IPS, "10.0.0.5")]);
+        pod.metadata.labels = Some([("pod-template-hash".to_owned(), "5d9f".to_owned())].into());
+        let owner = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "cart-5d9f", "uid": "u", "controller": true}]);
+        pod.metadata.owner_references = serde_json::from_value(owner).unwrap();
+        scene.applied(pod);
+        scene.next();
+        scene.answered(&format!("{name}-uid"), refused(Code::Taken));
+        scene.pods.sayings.pop().unwrap().note
+    };
+    assert!(!told(&mut scene, "early").contains("maxSurge"));
+    scene.around.deployment(listed(vec![deployment.clone()]));
+    assert!(told(&mut scene, "a").contains("set `maxSurge: 0`, or list 2 addresses; wait"));
+    scene.around.deployment(Event::Deleted(deployment));
+    assert!(!told(&mut scene, "late").contains("maxSurge"));
+}

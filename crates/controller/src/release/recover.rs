@@ -9,9 +9,9 @@ use allotment_core::{Allocation, AllocationState, Attachment, Choice, Owner, Pic
 use allotment_proof::{Ends, Report, Use};
 
 use super::{Action, read};
-use crate::events::{Regarding, Saying};
+use crate::events::{self, Regarding, Saying};
 use crate::patch::Shown;
-use crate::request::{PodView, Settings, owner};
+use crate::request::{PodView, Settings, keep_of, owner};
 
 /// How far a recovery is.
 #[derive(Default)]
@@ -148,7 +148,7 @@ impl Recovery {
                     name: node.to_owned(),
                     uid: uid.to_owned(),
                 },
-                reason: "AddressDoubled",
+                reason: events::ADDRESS_DOUBLED,
                 action: "Recover",
                 about: address.to_string(),
                 note: format!(
@@ -172,16 +172,18 @@ pub(super) fn allocations(
         pods.iter().filter_map(|pod| Some((pod.metadata.uid.as_deref()?, pod))).collect();
     let one = |used: &Use| {
         let pod = by_uid.get(used.pod.as_str());
-        let owner = pod.map_or_else(
+        let view = pod.map(|pod| PodView::new(&pod.metadata, &pod.spec.node_name));
+        let owner = view.as_ref().map_or_else(
             || Owner {
                 kind: "Pod".to_owned(),
                 uid: used.pod.clone(),
                 name: used.pod.clone(),
                 ..Owner::default()
             },
-            |pod| owner(&PodView::new(&pod.metadata, &pod.spec.node_name), settings),
+            |view| owner(view, settings),
         );
         let shown = pod.and_then(|pod| granted(pod, &used.pod, used.address.address)).unwrap_or_default();
+        let keep = view.map(|view| keep_of(&view, &shown.interface, &shown.network)).unwrap_or_default();
         let attachment = Attachment {
             holder: used.pod.clone(),
             network: shown.network,
@@ -193,6 +195,7 @@ pub(super) fn allocations(
             vrf: used.address.vrf.clone(),
             address: used.address.address,
             state: AllocationState::Active,
+            outlives_owner: keep.outlives(&owner),
             owner,
             attachments: vec![attachment],
             mac: shown.mac,

@@ -104,7 +104,8 @@ impl Scene {
 
     fn found(&mut self, freed: Freed) {
         let owner = Owner { kind: "Pod".to_owned(), uid: "p".to_owned(), ..Owner::default() };
-        let found = Found { owner, attachment: Attachment::default(), since: Timestamp(5) };
+        let found =
+            Found { owner, attachment: Attachment::default(), since: Timestamp(5), outlives_owner: false };
         self.outcome(Outcome::LookedUp(vec![(freed, Some(found))]));
     }
 
@@ -257,7 +258,10 @@ fn what_a_node_that_is_gone_has_left_is_removed_once_the_ledger_has_nothing_of_i
     scene.input(&Input::Node(Event::Deleted(node("u1"))));
     assert!(scene.round().is_empty());
     scene.end_pod();
-    assert_eq!(scene.releases.lost(), 1);
+    assert!(scene.round().is_empty());
+    let lost: Vec<_> = scene.releases.take_lost().unwrap().iter().map(|lost| lost.node.as_str()).collect();
+    assert_eq!(lost, ["n1"]);
+    assert_eq!(scene.releases.take_lost(), None);
     scene.admitted(12);
     let freed = scene.looked_up();
     scene.outcome(Outcome::Released(vec![(freed, true)]));

@@ -2,7 +2,7 @@
 
 use allotment_api::v1alpha1::Ask;
 use allotment_core::{Mac, Refusal};
-use allotment_wire::cni::{AskedIp, Network, Wish};
+use allotment_wire::cni::{self, AskedIp, FamilyWish, Field, Network, Wish};
 
 use super::entry::entries;
 use super::owner::owner_of;
@@ -42,7 +42,8 @@ pub fn read_ask(ask: &Ask, pod: &PodView, world: World<'_>) -> Result<Wanted, Re
     let owned = owner_of(&pod, &ask.pod_uid, world.settings);
     let entries = entries(&pod)?;
     let entry = assign_some(&entries, &slot);
-    let wish = Wish { subnets: ask.subnets.clone(), pools: ask.pools.clone(), ..Wish::default() };
+    let family = family(ask).map_err(|error| invalid(&slot.at, error.msg, error.details))?;
+    let wish = Wish { subnets: ask.subnets.clone(), pools: ask.pools.clone(), family, ..Wish::default() };
     let asked = Network { name: ask.network.clone(), wish, ..Network::default() };
     let mut request = frame(&pod, &owned, world);
     request.wants.push(want(&pod, &owned, &slot, entry, Some(&asked), world)?);
@@ -53,6 +54,16 @@ pub fn read_ask(ask: &Ask, pod: &PodView, world: World<'_>) -> Result<Wanted, Re
         keep: entry.map(|entry| entry.keep).unwrap_or_default(),
     };
     Ok(Wanted { request, interfaces: vec![interface] })
+}
+
+/// Which families are wanted, by the words of the `ipam` section.
+fn family(ask: &Ask) -> Result<FamilyWish, cni::Error> {
+    let keys = [("family", &ask.family), ("familyPolicy", &ask.family_policy)];
+    let said: serde_json::Map<_, _> = (keys.into_iter())
+        .filter(|(_, text)| !text.is_empty())
+        .map(|(key, text)| (key.to_owned(), text.as_str().into()))
+        .collect();
+    Ok(Wish::read(&Field::named("ask", &said.into()))?.family)
 }
 
 /// The network's key: that of the announced network under this configuration, nothing for the default network, else the

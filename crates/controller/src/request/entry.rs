@@ -1,7 +1,7 @@
 //! Our own annotations on a pod.
 
 use allotment_api::annotation::{IPS, MAC, POOLS, REQUEST, SUBNETS};
-use allotment_core::{Mac, Refusal};
+use allotment_core::{Mac, Owner, Refusal};
 use allotment_wire::cni::{AskedIp, Error, Field, Wish};
 use serde_json::Value;
 
@@ -14,6 +14,14 @@ use super::view::{OURS, document, invalid, words};
 pub struct Keep {
     pub on_scale_down: Fate,
     pub on_owner_gone: Fate,
+}
+
+impl Keep {
+    /// Whether what such an owner has stays its own when it is gone. A pod that nothing but itself owns is never gone and
+    /// there again.
+    pub(crate) fn outlives(self, owner: &Owner) -> bool {
+        owner.kind != "Pod" && self.on_owner_gone == Fate::Keep
+    }
 }
 
 /// See [`Keep`].

@@ -111,10 +111,20 @@ const GENERATED_MAX: usize = 58;
 
 /// What the names of a controller's pods begin with; of a Deployment's or Rollout's, whatever their `ReplicaSet`.
 fn siblings(pod: &PodView, controller: &Controller) -> String {
-    let of_template = (TEMPLATE_HASHES.iter().filter_map(|key| pod.labels.get(*key)))
-        .filter(|hash| !hash.is_empty())
-        .find_map(|hash| controller.name.strip_suffix(hash.as_str())?.strip_suffix('-'));
-    let mut prefix = format!("{}-", of_template.unwrap_or(&controller.name));
+    let mut prefix = format!("{}-", above(pod, controller).unwrap_or(&controller.name));
     prefix.truncate(prefix.floor_char_boundary(GENERATED_MAX));
     prefix
+}
+
+/// The name of the Deployment or Rollout that made the pod's `ReplicaSet`.
+fn above<'p>(pod: &PodView, controller: &'p Controller) -> Option<&'p str> {
+    (TEMPLATE_HASHES.iter().filter_map(|key| pod.labels.get(*key)))
+        .filter(|hash| !hash.is_empty())
+        .find_map(|hash| controller.name.strip_suffix(hash.as_str())?.strip_suffix('-'))
+}
+
+/// The name of the Deployment that a pod is of, if it is of one.
+pub fn deployment(pod: &PodView) -> Option<&str> {
+    let controller = pod.controller.as_ref().filter(|controller| is(controller, "apps", "ReplicaSet"))?;
+    above(pod, controller)
 }

@@ -143,6 +143,7 @@ pub(super) fn frame(pod: &PodView, owned: &Owned, world: World<'_>) -> Request {
         pod_labels: pod.labels.clone(),
         namespace_labels: world.namespace.labels.clone(),
         node_labels: Labels::clone(world.node_labels),
+        firm: true,
         ..Request::default()
     }
 }

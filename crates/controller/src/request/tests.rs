@@ -40,6 +40,7 @@ fn cluster() -> Cluster {
             "shop/b",
             json!({"plugins": [{"type": "macvlan", "ipam": ours(json!({"ips": ["10.0.0.8", "10.0.0.9"], "family": "IPv4"}))}]}),
         ),
+        nad("shop/bare", json!({"type": "macvlan", "ipam": ours(json!({}))})),
         nad("shop/other", json!({"type": "macvlan", "ipam": {"type": "whereabouts"}})),
         nad("shop/broken", json!({"type": "macvlan", "ipam": ours(json!({"subnets": 7}))})),
         nad("kube-system/lan", json!({"type": "bridge", "ipam": ours(json!({"pools": ["p"]}))})),

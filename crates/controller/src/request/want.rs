@@ -44,6 +44,7 @@ pub(super) fn want(
         family: family.map_or(FamilyWant::All, to_family),
         mac: mac_of(owned, slot, entry, args_mac)?,
         join: owned.join,
+        outlives_owner: entry.is_some_and(|entry| entry.keep.outlives(&owned.owner)),
     })
 }
 
@@ -55,8 +56,9 @@ fn args(slot: &Slot, network: &Network) -> Result<(Wish, Option<Mac>), Refusal> 
     read().map_err(|error: cni::Error| invalid(&slot.at, error.msg, "correct what `cni-args` asks for"))
 }
 
-/// Subnets and pools: the pod's, else the attachment's, else the namespace's for the cluster's default network, else the
-/// network's.
+/// Subnets and pools: the pod's, else the attachment's, else the namespace's and the network's. On the cluster's default
+/// network the namespace chooses. Any other network was made for the subnets that its definition names, and the namespace
+/// chooses where it names none.
 fn targets(
     slot: &Slot,
     wishes: [&Wish; 3],
@@ -66,8 +68,9 @@ fn targets(
         let subnets = wish.subnets.iter().cloned().map(Target::Subnet);
         subnets.chain(wish.pools.iter().cloned().map(Target::Pool)).collect::<Vec<_>>()
     });
+    let has_chosen = !own.is_empty() || !args.is_empty() || !slot.network.is_empty() && !network.is_empty();
     let namespace = match &world.namespace.subnets {
-        Some(text) if slot.network.is_empty() => {
+        Some(text) if !has_chosen => {
             let at = format!("annotation `{}` of the namespace", allotment_api::annotation::SUBNETS);
             words(&at, text)?.into_iter().map(Target::Subnet).collect()
         }

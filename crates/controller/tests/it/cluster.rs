@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use allotment_api::v1alpha1::{
 };
 use allotment_cluster::NetworkAttachmentDefinition;
 use allotment_controller::{Health, Settings};
+use allotment_core::AllocationState;
 use allotment_fleet::{Pods, Proxy, objects};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -272,6 +274,20 @@ impl Controller {
         let begin = format!("writes_total{{what=\"{what}\",outcome=\"{outcome}\"}} ");
         let line = text.lines().find_map(|line| line.strip_prefix(&begin));
         line.map_or(0, |count| count.parse().unwrap())
+    }
+
+    /// Waits until the ledger has an address in this state.
+    pub(crate) async fn has_as(&self, cluster: &Cluster, address: &str, expect: AllocationState) {
+        let address: IpAddr = address.parse().unwrap();
+        let what = format!("{address} is {expect:?}");
+        cluster
+            .wait_until(&what, async || {
+                let (engine, _) = self.health.engine()?;
+                let state =
+                    engine.read(move |state, _| state.allocation("default", address)).await.ok()??;
+                (state.state == expect).then_some(())
+            })
+            .await;
     }
 
     /// How often the ledger was written.

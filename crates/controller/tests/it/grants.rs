@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use allotment_api::annotation::{GRANT, REFUSAL, SUBNETS};
-use allotment_fleet::Template;
+use allotment_fleet::proxy::{Fault, Rule, Which};
+use allotment_fleet::{Proxy, Template};
 
 use crate::cluster::{addresses, on_cluster};
 
@@ -113,3 +114,74 @@ fn r3_nothing_is_given_on_a_node_whose_agent_has_not_published() {
         controller.stop().await;
     });
 }
+
+#[test]
+fn k3_a_grant_that_was_never_shown_is_shown_though_its_network_was_edited_meanwhile() {
+    on_cluster(async |cluster| {
+        cluster.subnet("rack-b", "10.44.0.0/24", "").await;
+        cluster.subnet("rack-c", "10.45.0.0/24", "").await;
+        cluster.network("moved", r#"{"type": "allotment", "subnets": ["rack-b"]}"#).await;
+        cluster.nodes(&["n1"]).await;
+        let proxy = Proxy::start(cluster.plane).unwrap();
+        let controller = cluster.controller_through(&proxy).await;
+        cluster.leads(&controller).await;
+        proxy.inject(Rule::new(Which::any().verb("patch").resource("pods"), Fault::Lose).times(1000));
+        let pod =
+            |name| Template::new("default", name).on("n1").annotate("k8s.v1.cni.cncf.io/networks", "moved");
+        cluster.pods().create(&pod("early")).await.unwrap();
+        cluster
+            .wait_until("the grant is in the ledger", async || (controller.commits() > 0).then_some(()))
+            .await;
+        cluster
+            .wait_until("its patch is lost", async || (controller.wrote("grant", "failed") > 0).then_some(()))
+            .await;
+        controller.kill().await;
+        cluster.network("moved", r#"{"type": "allotment", "subnets": ["rack-c"]}"#).await;
+        let next = cluster.controller();
+        assert_eq!(addresses(&cluster.grant("default", "early").await), ["10.44.0.2"]);
+        cluster.pods().create(&pod("late")).await.unwrap();
+        assert_eq!(addresses(&cluster.grant("default", "late").await), ["10.45.0.2"]);
+        next.stop().await;
+    });
+}
+
+#[test]
+fn k4_a_pod_that_surges_past_its_deployments_list_is_told_so() {
+    on_cluster(async |cluster| {
+        cluster.subnet("rack-s", "10.46.0.0/24", "").await;
+        cluster.nodes(&["n1"]).await;
+        cluster.apply(DEPLOYMENT).await;
+        let controller = cluster.controller();
+        let pod = |name: &str| {
+            let pod = Template::new("default", name).on("n1").label("pod-template-hash", "5d9f");
+            let pod = pod.annotate(SUBNETS, "rack-s").annotate("allotment.dev/ips", "10.46.0.7");
+            pod.owned_by("apps/v1", "ReplicaSet", "cart-5d9f", "6b1d2b8c-0000-4000-8000-000000000000")
+        };
+        cluster.pods().create(&pod("cart-5d9f-1")).await.unwrap();
+        assert_eq!(addresses(&cluster.grant("default", "cart-5d9f-1").await), ["10.46.0.7"]);
+        let mut number = 1;
+        // Nobody waits for the list of Deployments: the first refusal may come before it.
+        cluster
+            .wait_until("a refusal names the surge", async || {
+                number += 1;
+                let name = format!("cart-5d9f-{number}");
+                cluster.pods().create(&pod(&name)).await.unwrap();
+                let refusal = cluster.refusal("default", &name).await;
+                refusal.hint.contains("set `maxSurge: 0`, or list 2 addresses").then_some(())
+            })
+            .await;
+        controller.stop().await;
+    });
+}
+
+const DEPLOYMENT: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: cart, namespace: default}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: cart}}
+  template:
+    metadata: {labels: {app: cart}}
+    spec: {containers: [{name: main, image: none}]}
+";

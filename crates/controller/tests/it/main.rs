@@ -8,6 +8,7 @@ mod faults;
 mod grants;
 mod leading;
 mod ledger;
+mod losses;
 mod objects;
 mod plane;
 mod releases;

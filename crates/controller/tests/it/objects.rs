@@ -39,7 +39,7 @@ fn of_two_that_overlap_the_later_one_is_not_used_and_says_so() {
         let controller = cluster.controller();
         assert_eq!(cluster.ready("zebra").await.0, "True");
         let (status, reason, message) = cluster.ready("ant").await;
-        assert_eq!((&*status, &*reason), ("False", "Conflict"));
+        assert_eq!((&*status, &*reason), ("False", "Overlap"));
         assert!(
             message.contains("not in force") && message.contains("overlaps 10.50.0.0/24 of subnet `zebra`"),
             "{message}"
@@ -143,6 +143,34 @@ fn status_counts_and_is_silent_when_nothing_happens() {
             })
             .await;
         assert_eq!((next.wrote("status", "done"), next.wrote("finalizer", "done")), (1, 0));
+        next.stop().await;
+    });
+}
+
+#[test]
+fn objects_that_agree_only_together_come_into_force_together() {
+    on_cluster(async |cluster| {
+        cluster.subnet("left", "10.56.0.0/24", "").await;
+        cluster.subnet("right", "10.57.0.0/24", "").await;
+        cluster.nodes(&["n1"]).await;
+        let controller = cluster.controller();
+        for name in ["left", "right"] {
+            assert_eq!(cluster.ready(name).await.0, "True");
+        }
+        cluster.subnet("left", "10.57.0.0/24", "").await;
+        assert_eq!(cluster.ready("left").await.1, "Overlap");
+        cluster.subnet("right", "10.56.0.0/24", "").await;
+        for name in ["left", "right"] {
+            cluster
+                .wait_until("the two have swapped", async || {
+                    (cluster.ready(name).await.0 == "True").then_some(())
+                })
+                .await;
+        }
+        // And it stays so for whoever reads the ledger next.
+        controller.kill().await;
+        let next = cluster.controller();
+        assert_eq!(cluster.granted("web", "left").await.1, "10.57.0.2");
         next.stop().await;
     });
 }

@@ -1,13 +1,15 @@
 //! Addresses come back by proof, and by nothing else (R2–R5, L5). The agents are played.
 
-use allotment_api::annotation::SUBNETS;
+use allotment_api::annotation::{REQUEST, SUBNETS};
 use allotment_api::v1alpha1::{
-    AddressBlock, NodeAttachments, NodeAttachmentsSpec, NodeAttachmentsStatus, Still,
+    AddressBlock, NodeAttachments, NodeAttachmentsSpec, NodeAttachmentsStatus, Still, Subnet,
 };
+use allotment_core::AllocationState;
 use allotment_fleet::{Pod, Template};
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Node, Pod as AnyPod};
-use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use crate::cluster::{Cluster, addresses, on_cluster};
@@ -65,6 +67,16 @@ impl Cluster {
         .await
     }
 
+    /// Waits until the subnet says, or does not say, that nodes which are gone have addresses of it.
+    async fn says_lost(&self, subnet: &str, expect: bool) {
+        self.wait_until(&format!("AddressesLost of {subnet} is {expect}"), async || {
+            let status = self.api::<Subnet>().get_status(subnet).await.unwrap().status?;
+            let is = status.conditions.iter().any(|condition| condition.kind == "AddressesLost");
+            (is == expect).then_some(())
+        })
+        .await;
+    }
+
     async fn has(&self, name: &str) {
         assert_eq!(addresses(&self.grant("default", name).await), [ONLY]);
     }
@@ -95,6 +107,38 @@ fn r3_a_deleted_pods_address_comes_back_when_its_node_says_so() {
         cluster.pods().remove(&third).await.unwrap();
         cluster.report(Vec::new()).await;
         cluster.has("second").await;
+        controller.stop().await;
+    });
+}
+
+#[test]
+fn r3_a_force_deleted_pod_keeps_its_address_while_its_node_is_silent() {
+    on_cluster(async |cluster| {
+        cluster.one().await;
+        let controller = cluster.controller();
+        let first = cluster.pod("first").await;
+        cluster.has("first").await;
+        let since = cluster.version().await;
+        // Without a grace period: the object is gone, and nobody has asked the node whether the container is.
+        cluster.pods().remove(&first).await.unwrap();
+        let reach = cluster.asked(&since).await;
+        // The end has been noticed by now. Were that a proof, this refusal would not come.
+        let second = cluster.pod("second").await;
+        cluster.waits("second").await;
+        // What the agent says as of before does not count either, though it says that nothing is used.
+        let node = cluster.api::<Node>().get("n1").await.unwrap();
+        let early = NodeAttachmentsStatus {
+            node_uid: node.uid().unwrap(),
+            boot_id: "boot".to_owned(),
+            as_of: (reach - 1).to_string(),
+            ..NodeAttachmentsStatus::default()
+        };
+        cluster.say(early).await;
+        cluster.pods().remove(&second).await.unwrap();
+        cluster.pod("third").await;
+        cluster.waits("third").await;
+        cluster.report(Vec::new()).await;
+        cluster.has("third").await;
         controller.stop().await;
     });
 }
@@ -159,10 +203,12 @@ fn r4_a_node_replaced_under_its_name_holds_what_the_first_had_until_it_is_forgot
         assert_eq!(former, [(ONLY.to_owned(), &lost)]);
         cluster.pod("second").await;
         cluster.waits("second").await;
+        cluster.says_lost("one", true).await;
         let patch = Patch::Merge(json!({"spec": {"forgotten": [lost]}}));
         cluster.api::<NodeAttachments>().patch("n1", &PatchParams::default(), &patch).await.unwrap();
         cluster.has("second").await;
         assert_eq!(cluster.spec().await.former, []);
+        cluster.says_lost("one", false).await;
         controller.stop().await;
     });
 }
@@ -233,7 +279,7 @@ fn r5_an_ordinal_passes_its_address_on_by_the_same_proof() {
         cluster.subnet("many", "10.43.0.0/24", "").await;
         cluster.nodes(&["n1"]).await;
         cluster.apply(STATEFUL).await;
-        let set = cluster.api::<k8s_openapi::api::apps::v1::StatefulSet>().list(&ListParams::default()).await;
+        let set = cluster.api::<StatefulSet>().list(&ListParams::default()).await;
         let uid = set.unwrap().items[0].uid().unwrap();
         let controller = cluster.controller();
         let ordinal = Template::new("default", "db-0").on("n1").annotate(SUBNETS, "many");
@@ -246,6 +292,44 @@ fn r5_an_ordinal_passes_its_address_on_by_the_same_proof() {
         cluster.report(Vec::new()).await;
         let again = cluster.grant("default", "db-0").await;
         assert_eq!((addresses(&again), again.pod), (given, second.uid));
+        controller.stop().await;
+    });
+}
+
+#[test]
+fn r6_what_outlives_its_owner_comes_back_with_it_and_the_rest_is_freed() {
+    on_cluster(async |cluster| {
+        cluster.subnet("many", "10.44.0.0/24", "").await;
+        cluster.nodes(&["n1"]).await;
+        let sets = cluster.api::<StatefulSet>();
+        let sets_here = Api::<StatefulSet>::default_namespaced(cluster.client());
+        let ordinal = async |name: &str, keep: &str| {
+            let uid = sets.list(&ListParams::default()).await.unwrap().items[0].uid().unwrap();
+            let request = format!("[{{subnets: [many], keep: {{onOwnerGone: {keep}}}}}]");
+            let ordinal = Template::new("default", name).on("n1").annotate(REQUEST, &request);
+            let pod = ordinal.owned_by("apps/v1", "StatefulSet", "db", &uid);
+            let pod = cluster.pods().create(&pod).await.unwrap();
+            (pod, addresses(&cluster.grant("default", name).await).remove(0))
+        };
+        cluster.apply(&STATEFUL.replace("replicas: 1", "replicas: 2")).await;
+        let controller = cluster.controller();
+        let (kept, address) = ordinal("db-0", "keep").await;
+        let (freed, other) = ordinal("db-1", "free").await;
+        for pod in [&kept, &freed] {
+            cluster.pods().remove(pod).await.unwrap();
+        }
+        cluster.report(Vec::new()).await;
+        for address in [&address, &other] {
+            controller.has_as(cluster, address, AllocationState::Reserved).await;
+        }
+        // Nobody sees the owner go.
+        controller.stop().await;
+        sets_here.delete("db", &DeleteParams::default()).await.unwrap();
+        let controller = cluster.controller();
+        controller.has_as(cluster, &other, AllocationState::Cooling).await;
+        controller.has_as(cluster, &address, AllocationState::Reserved).await;
+        cluster.apply(STATEFUL).await;
+        assert_eq!(ordinal("db-0", "keep").await.1, address);
         controller.stop().await;
     });
 }

@@ -34,6 +34,7 @@ impl State {
             rule: allocation.rule,
             others: 0,
             since: allocation.since.min(now),
+            outlives_owner: allocation.outlives_owner,
         };
         let index = self.store.enter(place, &entry);
         if let Some(second) = allocation.attachments.get(1) {

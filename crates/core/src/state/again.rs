@@ -1,7 +1,8 @@
 //! Asking again: an attachment that has something is answered with that, and with nothing else.
 //!
 //! A request that names another subnet, pool, family, address or MAC than the attachment has is refused with what it has:
-//! whoever believes in another network than there is must not be told yes. Where it names nothing, anything is right.
+//! whoever believes in another network than there is must not be told yes. Where it names nothing, anything is right. A firm
+//! request is asked on behalf of somebody who was to be told what was given, and is told now.
 
 use std::net::IpAddr;
 
@@ -80,6 +81,10 @@ impl Planner<'_> {
 
     /// Takes what the attachment has, if that is what the want names; `present` is not empty.
     pub(super) fn keep(&mut self, want: &Want, present: &mut Picks) -> Result<(), Refusal> {
+        if self.request.firm && !self.is_shared(want) {
+            self.taken.extend(present.iter().map(|picked| picked.place));
+            return Ok(());
+        }
         if let Asked::Each(ips) = &want.ips {
             let has = |ip| present.iter().any(|picked| picked.place.address() == ip);
             if let Some(missing) = ips.iter().find(|&&ip| !has(ip)) {
@@ -100,6 +105,21 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// Whether the want names something else than its attachment has.
+    pub(super) fn is_for_others(&self, want: &Want, present: &Picks) -> bool {
+        let listed = |picked: &Picked| match &want.ips {
+            Asked::Each(ips) if !ips.is_empty() => ips.contains(&picked.place.address()),
+            _ => true,
+        };
+        let is_drawn_beside = |picked: &Picked| {
+            let family = Family::of(picked.place.address());
+            matches!(&want.ips, Asked::Each(ips) if ips.iter().all(|&ip| Family::of(ip) != family))
+        };
+        !present.iter().all(|picked| {
+            (listed(picked) || is_drawn_beside(picked)) && self.named_instead(want, picked, present).is_none()
+        })
+    }
+
     /// Wants that draw for one interface have to name, together, all that it has.
     pub(super) fn check_nothing_left(&self) -> Result<(), Refusal> {
         for want in self.request.wants.iter().filter(|want| self.is_shared(want)) {
@@ -116,7 +136,7 @@ impl Planner<'_> {
     /// What a want names instead of an address that its attachment has.
     fn named_instead(&self, want: &Want, picked: &Picked, present: &Picks) -> Option<String> {
         let fits = |target: &Target| self.fits(target, picked);
-        if !want.targets.is_empty() && picked.subnet != NONE && !want.targets.iter().any(fits) {
+        if picked.subnet != NONE && !want.targets.iter().any(fits) && self.is_named(want) {
             return Some(list(&want.targets, " or "));
         }
         let address = picked.place.address();

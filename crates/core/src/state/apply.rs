@@ -8,7 +8,7 @@ use super::record::NONE;
 use super::store::Entry;
 use super::{Place, State};
 use crate::{
-    AllocationState, Attachment, Dns, Family, Grant, GrantEntry, GrantedIp, Mac, Owner, Rule, Timestamp,
+    AllocationState, Attachment, Dns, Family, Grant, GrantEntry, GrantedIp, Mac, Owner, Rule, Timestamp, Want,
 };
 
 impl State {
@@ -18,7 +18,7 @@ impl State {
         for (want, entry) in plan.request.wants.iter().zip(&plan.entries) {
             for picked in &entry.picks {
                 match picked.how {
-                    How::Enter => self.give(plan, &want.attachment, entry, picked),
+                    How::Enter => self.give(plan, want, entry, picked),
                     How::Join => self.join(picked.place, &want.attachment, others(entry)),
                     How::Keep if !self.refresh(plan, &want.attachment, entry.mac, picked.place) => continue,
                     How::Keep => {}
@@ -28,7 +28,7 @@ impl State {
         }
     }
 
-    fn give(&mut self, plan: &Plan<'_>, attachment: &Attachment, planned: &Planned, picked: &Picked) {
+    fn give(&mut self, plan: &Plan<'_>, want: &Want, planned: &Planned, picked: &Picked) {
         let place = picked.place;
         let (block, record) = match picked.record {
             Some(record) => (self.store.records.get(record).block, picked.record),
@@ -42,12 +42,13 @@ impl State {
         let entry = Entry {
             owner: &plan.request.owner,
             owner_tag: plan.probe.tag,
-            attachment: Some(attachment),
+            attachment: Some(&want.attachment),
             mac: planned.mac,
             state: AllocationState::Active,
             rule: picked.rule,
             others: others(planned),
             since: plan.now,
+            outlives_owner: want.outlives_owner,
         };
         self.store.enter_in(block, place.offset(), record, &entry);
         if was_held {
@@ -126,8 +127,11 @@ impl State {
     ) {
         let owner_tag = self.store.seed.owner(owner.key());
         let state = AllocationState::Active;
-        let others = self.store.record_at(place).map_or(0, |index| self.store.records.get(index).others());
-        let entry = Entry { owner, owner_tag, attachment: Some(attachment), mac, state, rule, others, since };
+        let record = self.store.record_at(place).map(|index| self.store.records.get(index));
+        let (others, outlives_owner) =
+            record.map_or((0, false), |record| (record.others(), record.outlives_owner));
+        let attachment = Some(attachment);
+        let entry = Entry { owner, owner_tag, attachment, mac, state, rule, others, since, outlives_owner };
         self.store.enter(place, &entry);
     }
 

@@ -12,14 +12,15 @@ use super::ranges::{Range, RangeMap, normalized, subtract};
 use super::{Place, State};
 use crate::address::{address_of, key_of};
 use crate::{
-    Cidr, Family, IpRange, Object, ObjectError, ObjectKey, ObjectKind, PoolSpec, ReservationSpec, SubnetSpec,
+    Cidr, Family, IpRange, Object, ObjectError, ObjectKey, ObjectKind, Obstacle, PoolSpec, ReservationSpec,
+    SubnetSpec,
 };
 
 /// How many holders a message names before it only counts.
 const NAMED_MAX: usize = 5;
 
-fn error(key: &ObjectKey, field: &str, text: String, hint: &str) -> ObjectError {
-    ObjectError { object: key.clone(), field: field.to_owned(), text, hint: hint.to_owned() }
+fn error(key: &ObjectKey, obstacle: Obstacle, field: &str, text: String, hint: &str) -> ObjectError {
+    ObjectError { object: key.clone(), field: field.to_owned(), text, hint: hint.to_owned(), obstacle }
 }
 
 fn cidr_ranges(cidrs: &[Cidr]) -> Vec<Range> {
@@ -174,13 +175,13 @@ impl State {
                     spec.name, other.name, spec.vrf
                 );
                 let hint = "choose another CIDR, or another VRF if both networks really are apart";
-                return Err(error(key, &format!("spec.cidrs[{at}]"), text, hint));
+                return Err(error(key, Obstacle::Overlap, &format!("spec.cidrs[{at}]"), text, hint));
             }
         }
         let Some(old) = self.objects.subnets.by_name(&spec.name) else { return Ok(()) };
         if old.spec.vrf != spec.vrf {
             let text = format!("the VRF is immutable; it is `{}`", old.spec.vrf);
-            return Err(error(key, "spec.vrf", text, "make a new subnet in the other VRF"));
+            return Err(error(key, Obstacle::Others, "spec.vrf", text, "make a new subnet in the other VRF"));
         }
         self.check_change(set, key, old, spec)
     }
@@ -196,7 +197,13 @@ impl State {
         let lost = subtract(&cidr_ranges(&old.spec.cidrs), &cidr_ranges(&spec.cidrs));
         if let Some(holders) = self.name_holders(old.vrf, &lost, |_| true) {
             let hint = "release them first, or keep a CIDR that has them; the subnet in force stays as it is";
-            return Err(error(key, "spec.cidrs", format!("{holders} held outside the new CIDRs"), hint));
+            return Err(error(
+                key,
+                Obstacle::Held,
+                "spec.cidrs",
+                format!("{holders} held outside the new CIDRs"),
+                hint,
+            ));
         }
         let nobodys = |address: IpAddr| Objects::nobodys(spec, address).is_some();
         let edges: Vec<Range> = Family::BOTH
@@ -210,6 +217,7 @@ impl State {
             let text = format!("{holders} held where the gateway, network or broadcast address would be");
             return Err(error(
                 key,
+                Obstacle::Held,
                 "spec.gateways",
                 text,
                 "choose another gateway or CIDR, or release them first",
@@ -243,7 +251,7 @@ impl State {
             let names: Vec<&str> =
                 self.objects.subnets.all().map(|(_, s)| s.spec.name.as_str()).take(10).collect();
             let text = format!("there is no subnet `{name}`; there are {}", list(&names));
-            error(key, "spec.subnet", text, "make the subnet first, or name another one")
+            error(key, Obstacle::NoSubnet, "spec.subnet", text, "make the subnet first, or name another one")
         })
     }
 
@@ -257,7 +265,13 @@ impl State {
         let old = self.objects.pools.by_name(&spec.name).map(|pool| &pool.spec);
         if let Some(old) = old.filter(|old| old.subnet != spec.subnet) {
             let text = format!("a pool stays in its subnet, which is `{}`", old.subnet);
-            return Err(error(key, "spec.subnet", text, "remove the pool and make a new one"));
+            return Err(error(
+                key,
+                Obstacle::Others,
+                "spec.subnet",
+                text,
+                "remove the pool and make a new one",
+            ));
         }
         check_inside(key, "spec.ranges[]", &spec.ranges, subnet, "the pool")?;
         let vrf = self.store.vrfs.find(&subnet.vrf, self.store.seed);
@@ -270,6 +284,7 @@ impl State {
                 let text = format!("{} overlaps pool `{}`", spec.ranges[at], other.name);
                 return Err(error(
                     key,
+                    Obstacle::Overlap,
                     &format!("spec.ranges[{at}]"),
                     text,
                     "pools never overlap; move one of them",
@@ -289,14 +304,26 @@ impl State {
         let old = self.objects.reservations.by_name(&spec.name).map(|reservation| &reservation.spec);
         if let Some(old) = old.filter(|old| old.subnet != spec.subnet) {
             let text = format!("a reservation stays in its subnet, which is `{}`", old.subnet);
-            return Err(error(key, "spec.subnet", text, "remove the reservation and make a new one"));
+            return Err(error(
+                key,
+                Obstacle::Others,
+                "spec.subnet",
+                text,
+                "remove the reservation and make a new one",
+            ));
         }
         check_inside(key, "spec.addresses[]", &spec.addresses, subnet, "the reservation")?;
         for (at, range) in spec.addresses.iter().enumerate().filter(|_| !self.loading) {
             // A range may go over them; alone they are a mistake.
             if let Some(what) = Objects::nobodys(subnet, range.first()).filter(|_| range.count() == 1) {
                 let text = format!("{range} is {what} of subnet `{}`, which nobody gets anyway", subnet.name);
-                return Err(error(key, &format!("spec.addresses[{at}]"), text, "reserve other addresses"));
+                return Err(error(
+                    key,
+                    Obstacle::Others,
+                    &format!("spec.addresses[{at}]"),
+                    text,
+                    "reserve other addresses",
+                ));
             }
         }
         let vrf = self.store.vrfs.find(&subnet.vrf, self.store.seed);
@@ -308,13 +335,25 @@ impl State {
             let in_set = || set.vrf(&subnet.vrf).and_then(|vrf| set.reservations.over(vrf, range));
             if let Some(other) = in_force.or_else(in_set) {
                 let text = format!("{} overlaps reservation `{}`", spec.addresses[at], other.name);
-                return Err(error(key, &field, text, "an address is reserved once; move one of them"));
+                return Err(error(
+                    key,
+                    Obstacle::Overlap,
+                    &field,
+                    text,
+                    "an address is reserved once; move one of them",
+                ));
             }
             let Some(vrf) = vrf else { continue };
             let theirs = |address: IpAddr| !self.is_reserved_for(spec, vrf, address);
             if let Some(holders) = self.name_holders(vrf, &[range], theirs) {
                 let text = format!("{holders} held by others than the reservation is for");
-                return Err(error(key, &field, text, "release them first, or reserve other addresses"));
+                return Err(error(
+                    key,
+                    Obstacle::Held,
+                    &field,
+                    text,
+                    "release them first, or reserve other addresses",
+                ));
             }
         }
         Ok(())
@@ -336,12 +375,24 @@ impl State {
             let Some(name) = name else { continue };
             let (verb, among) = if count == 1 { ("is", "") } else { ("are", "among them ") };
             let text = format!("{} {verb} {how} it, {among}`{name}`", counted(count, what));
-            return Err(error(key, "metadata.name", text, &format!("remove its {what}s first")));
+            return Err(error(
+                key,
+                Obstacle::Held,
+                "metadata.name",
+                text,
+                &format!("remove its {what}s first"),
+            ));
         }
         let ranges = cidr_ranges(&subnet.spec.cidrs);
         if let Some(holders) = self.name_holders(subnet.vrf, &ranges, |_| true) {
             let hint = "it stays in force until they are released; end their owners first";
-            return Err(error(key, "metadata.name", format!("{holders} still held in it"), hint));
+            return Err(error(
+                key,
+                Obstacle::Held,
+                "metadata.name",
+                format!("{holders} still held in it"),
+                hint,
+            ));
         }
         Ok(())
     }
@@ -395,7 +446,7 @@ fn check_inside(
         if field.ends_with("[]") { field.replace("[]", &format!("[{at}]")) } else { field.to_owned() };
     let cidrs: Vec<String> = subnet.cidrs.iter().map(Cidr::to_string).collect();
     let text = format!("{range} of {what} lies outside subnet `{}` ({})", subnet.name, cidrs.join(", "));
-    Err(error(key, &field, text, "ranges must lie inside the CIDRs of their subnet"))
+    Err(error(key, Obstacle::Others, &field, text, "ranges must lie inside the CIDRs of their subnet"))
 }
 
 fn counted(count: usize, noun: &str) -> String {

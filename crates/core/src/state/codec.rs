@@ -8,8 +8,8 @@
 //!   (flag 4) second holder: holder container network interface node netns others
 //! ```
 //!
-//! Flag 2: somebody uses it, or used it last. Bits 3 to 5 of the flags, and `others`: how many other addresses the holder's
-//! want was given with it.
+//! Flag 2: somebody uses it, or used it last. Flag 64: it stays its owner's when the owner is gone. Bits 3 to 5 of the flags,
+//! and `others`: how many other addresses the holder's want was given with it.
 
 use super::record::OTHERS_MAX;
 use super::text::{self, Reader};
@@ -18,6 +18,7 @@ use crate::{AllocationState, Attachment, Choice, Mac, Netns, Owner, Pick, Rule, 
 pub(super) const FLAG_MAC: u8 = 1;
 pub(super) const FLAG_ATTACHMENT: u8 = 2;
 pub(super) const FLAG_SECOND: u8 = 4;
+pub(super) const FLAG_OUTLIVES: u8 = 64;
 const OTHERS_SHIFT: u32 = 3;
 
 const STATES: [AllocationState; 3] =
@@ -60,7 +61,7 @@ impl Head {
         let [state, choice, pick, flags] = reader.array()?;
         let others = flags >> OTHERS_SHIFT & OTHERS_MAX;
         let flags = flags & !(OTHERS_MAX << OTHERS_SHIFT);
-        let known = FLAG_MAC | FLAG_ATTACHMENT | FLAG_SECOND;
+        let known = FLAG_MAC | FLAG_ATTACHMENT | FLAG_SECOND | FLAG_OUTLIVES;
         if flags & !known != 0 || flags & (FLAG_ATTACHMENT | FLAG_SECOND) == FLAG_SECOND {
             return None;
         }

@@ -16,6 +16,7 @@ impl Planner<'_> {
     ) -> Result<Option<Mac>, Refusal> {
         if let Some((place, has)) = self.shared(want, picks) {
             return match &want.mac {
+                _ if self.request.firm => Ok(has),
                 Some(MacWant::Asked(asked)) if has != Some(*asked) => {
                     Err(refuse::shared_mac(self.request, place, &[*asked], has))
                 }
@@ -34,6 +35,9 @@ impl Planner<'_> {
             && !macs.is_empty()
             && !macs.contains(&has)
         {
+            if self.request.firm {
+                return Ok(Some(has));
+            }
             let asked: Vec<String> = macs.iter().map(ToString::to_string).collect();
             let asked = format!("MAC {}", asked.join(" or "));
             return Err(refuse::differs(self.request, want, &asked, &format!("MAC {has}")));

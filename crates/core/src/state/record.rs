@@ -31,6 +31,8 @@ pub(super) struct Record {
     pub(super) state: AllocationState,
     pub(super) rule: Rule,
     flags: u8,
+    /// It stays its owner's when the owner is gone.
+    pub(super) outlives_owner: bool,
 }
 
 const _: () = assert!(size_of::<Record>() == 64);
@@ -66,6 +68,7 @@ impl Record {
         state: AllocationState::Cooling,
         rule: Rule { choice: Choice::Default, pick: Pick::Fresh },
         flags: 0,
+        outlives_owner: false,
     };
 
     /// The record of a place, not yet written.

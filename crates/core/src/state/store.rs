@@ -54,6 +54,7 @@ pub(super) struct Entry<'a> {
     /// How many other addresses come with it.
     pub(super) others: u8,
     pub(super) since: Timestamp,
+    pub(super) outlives_owner: bool,
 }
 
 /// An owner to be looked for.
@@ -260,6 +261,7 @@ impl Store {
         (record.state, record.rule, record.since) = (entry.state, entry.rule, entry.since);
         record.set_attachment(entry.attachment.is_some());
         record.set_others(entry.others);
+        record.outlives_owner = entry.outlives_owner;
         record.set_mac(entry.mac);
         self.newest = self.newest.max(entry.since);
         if old_tag != Some(entry.owner_tag) {
@@ -321,6 +323,7 @@ impl Store {
         let record = self.records.get_mut(index);
         (record.state, record.since) = (state, now);
         record.set_others(0);
+        record.outlives_owner &= state.is_held();
         if !state.is_held() {
             set_bit(&mut self.blocks.get_mut(record.block).held, record.offset, false);
         } else if let Some(mac) = record.mac() {
@@ -381,6 +384,7 @@ impl Store {
             mac: record.mac(),
             rule: record.rule,
             since: record.since,
+            outlives_owner: record.outlives_owner,
         }
     }
 
@@ -412,6 +416,9 @@ impl Store {
         }
         if record.has_second() {
             flags |= codec::FLAG_SECOND;
+        }
+        if record.outlives_owner {
+            flags |= codec::FLAG_OUTLIVES;
         }
         let head = codec::Head {
             state: record.state,
@@ -466,6 +473,7 @@ impl Store {
             rule: head.rule,
             others: head.others,
             since: head.since,
+            outlives_owner: head.flags & codec::FLAG_OUTLIVES != 0,
         };
         let index = self.enter(place, &entry);
         if let Some((second, others)) = second {

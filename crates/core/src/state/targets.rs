@@ -25,7 +25,7 @@ pub(super) type Targets = SmallVec<[Drawn; 2]>;
 impl Planner<'_> {
     /// The targets of a want, in the order in which they are tried; at least one.
     pub(super) fn targets(&self, want: &Want) -> Result<Targets, Refusal> {
-        if !want.targets.is_empty() {
+        if self.is_named(want) {
             return self.named_targets(want);
         }
         let mut targets = self.implied(want);
@@ -38,6 +38,13 @@ impl Planner<'_> {
             (_, true) => Err(self.nothing_bound(want)),
             _ => Err(refuse::all(denied)),
         }
+    }
+
+    /// Whether what the want names is drawn from. A subnet that names the network was made for it, and a namespace chooses
+    /// among the others.
+    pub(super) fn is_named(&self, want: &Want) -> bool {
+        !want.targets.is_empty()
+            && (want.source != Some(Choice::Namespace) || self.of_network(want).is_empty())
     }
 
     /// Adds the subnets of addresses that are asked for but lie in no target: an explicit address needs nothing else.
@@ -99,15 +106,22 @@ impl Planner<'_> {
         if targets.is_empty() { Err(refuse::all(denied)) } else { Ok(targets) }
     }
 
+    /// Those of the numbered subnets that the request's namespace may use.
+    fn permitted(&self, numbers: &[u32], choice: Choice) -> Targets {
+        (numbers.iter())
+            .filter(|&&subnet| self.permits(&self.state.objects.subnets.get(subnet).spec))
+            .map(|&subnet| Drawn { subnet, pool: NONE, choice })
+            .collect()
+    }
+
+    /// The subnets that name the want's network.
+    fn of_network(&self, want: &Want) -> Targets {
+        self.permitted(self.state.objects.of_network(&want.attachment.network), Choice::Network)
+    }
+
     fn implied(&self, want: &Want) -> Targets {
         let objects = &self.state.objects;
-        let permitted = |numbers: &[u32], choice| -> Targets {
-            (numbers.iter())
-                .filter(|&&subnet| self.permits(&objects.subnets.get(subnet).spec))
-                .map(|&subnet| Drawn { subnet, pool: NONE, choice })
-                .collect()
-        };
-        let targets = permitted(objects.of_network(&want.attachment.network), Choice::Network);
+        let targets = self.of_network(want);
         if !targets.is_empty() {
             return targets;
         }
@@ -118,8 +132,8 @@ impl Planner<'_> {
         bound.extend(selecting.copied());
         bound.sort_by(|&a, &b| objects.subnets.get(a).spec.name.cmp(&objects.subnets.get(b).spec.name));
         bound.dedup();
-        let targets = permitted(&bound, Choice::Selector);
-        if targets.is_empty() { permitted(objects.defaults(), Choice::Default) } else { targets }
+        let targets = self.permitted(&bound, Choice::Selector);
+        if targets.is_empty() { self.permitted(objects.defaults(), Choice::Default) } else { targets }
     }
 
     fn nothing_bound(&self, want: &Want) -> Refusal {

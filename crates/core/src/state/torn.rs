@@ -71,6 +71,9 @@ impl Planner<'_> {
 
     /// Gives the attachment the rest of what it was given once.
     pub(super) fn mend(&mut self, want: &Want, picks: &mut Picks) -> Result<(), Refusal> {
+        if self.request.firm && self.is_for_others(want, picks) {
+            return self.mend_unnamed(want, picks);
+        }
         let targets = self.targets(want)?;
         if let Asked::Each(ips) = &want.ips
             && !ips.is_empty()
@@ -84,6 +87,15 @@ impl Planner<'_> {
         if want.family == FamilyWant::All {
             self.complete(want, &targets, picks)?;
         }
+        picks.sort_by_key(|picked| !picked.place.address().is_ipv4());
+        Ok(())
+    }
+
+    /// What was named at that time is not known any more: the other family comes from where the part is from.
+    fn mend_unnamed(&mut self, want: &Want, picks: &mut Picks) -> Result<(), Refusal> {
+        let want = Want { attachment: want.attachment.clone(), join: want.join, ..Want::default() };
+        self.keep(&want, picks)?;
+        self.complete(&want, &[], picks)?;
         picks.sort_by_key(|picked| !picked.place.address().is_ipv4());
         Ok(())
     }

@@ -225,6 +225,12 @@ impl Ask<'_> {
         self.owner(pod)
     }
 
+    /// In the name of somebody who was to be told what was given.
+    pub(crate) fn firm(mut self) -> Self {
+        self.request.firm = true;
+        self
+    }
+
     pub(crate) fn namespace(mut self, namespace: &str) -> Self {
         self.request.namespace = namespace.into();
         self

@@ -132,6 +132,20 @@ impl Ends {
         }
     }
 
+    /// What stays held until a person says that its machine is gone for good, for a condition and a metric.
+    pub fn lost(&self) -> Vec<Lost> {
+        let mut lost = Vec::new();
+        for (pod, holder) in &self.holders {
+            let Life::Ended(at) = holder.life else { continue };
+            for place in holder.held.iter().filter(|place| !place.is_taken) {
+                if let Err(Kept::Lost { node, .. }) = self.judge(pod, at, place) {
+                    lost.push(Lost { address: place.address(), node });
+                }
+            }
+        }
+        lost
+    }
+
     /// What ended holders are waiting for, by node: how many addresses, and of one of them whose it is and what keeps it.
     pub fn waiting(&self) -> BTreeMap<&str, Waiting> {
         let mut waiting: BTreeMap<&str, Waiting> = BTreeMap::new();
@@ -145,6 +159,13 @@ impl Ends {
         }
         waiting
     }
+}
+
+/// An address of an ended holder on a machine that is gone: nobody can say that it is used no more (R4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    pub address: Address,
+    pub node: String,
 }
 
 /// Addresses of ended holders that are not proved to be free, all on one node.

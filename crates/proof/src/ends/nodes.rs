@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::{Ends, Life, Name, Place};
+use super::{Ends, Name, Place};
 use crate::{Address, Report, Use, Version};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -201,15 +201,6 @@ impl Ends {
     /// Whether a freed address can be released: it is held for no earlier node of the name any more, durably.
     pub fn is_settled(&self, name: &str, address: &Address) -> bool {
         self.nodes.get(name).is_none_or(|node| !node.former.contains_key(address))
-    }
-
-    /// Nodes whose object is gone while ended holders wait for their proof (R4), with how many: for a condition and a metric.
-    pub fn lost(&self) -> impl Iterator<Item = (&str, usize)> {
-        let is_ended =
-            |pod: &&Name| self.holders.get(*pod).is_some_and(|holder| matches!(holder.life, Life::Ended(_)));
-        let gone = self.nodes.iter().filter(|(_, node)| node.object.is_none());
-        gone.map(move |(name, node)| (&**name, node.holders.iter().filter(is_ended).count()))
-            .filter(|(_, count)| *count > 0)
     }
 
     /// Whether the ledger has nothing on a name whose Node object is gone: its `NodeAttachments` can go.

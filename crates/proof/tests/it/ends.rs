@@ -1,6 +1,6 @@
 //! The controller's end, step by step.
 
-use allotment_proof::{Address, Admission, Ends, Freed, Kept, PodSeen, Report, Use, Version};
+use allotment_proof::{Address, Admission, Ends, Freed, Kept, Lost, PodSeen, Report, Use, Version};
 
 use crate::world::{NODE, address, held};
 
@@ -155,7 +155,8 @@ fn r4_another_machine_under_the_name_holds_what_the_first_one_had() {
     let mut ends = ends();
     ends.node_gone(NODE);
     ends.gone("first", Version(12));
-    assert_eq!(ends.lost().collect::<Vec<_>>(), [(NODE, 1)]);
+    let lost = [Lost { address: address(), node: NODE.to_owned() }];
+    assert_eq!(ends.lost(), lost);
     assert!(matches!(why(&ends), Some(Kept::Lost { .. })));
     let waiting = ends.waiting();
     assert_eq!((waiting[NODE].count, waiting[NODE].holder.as_str()), (1, "first"));
@@ -167,6 +168,7 @@ fn r4_another_machine_under_the_name_holds_what_the_first_one_had() {
     ends.admitted(NODE, admission.clone());
     assert!(ends.admits(NODE));
     assert!(matches!(why(&ends), Some(Kept::Lost { .. })));
+    assert_eq!(ends.lost(), lost, "another machine under the name says nothing of it");
     assert_eq!(ends.take(), []);
     // A person's word.
     ends.admitted(NODE, Admission { forgotten: ["n".to_owned()].into(), ..admission });

@@ -64,6 +64,21 @@ pub enum FamilyWish {
     Prefer(Family),
 }
 
+impl FamilyWish {
+    /// `family` and `familyPolicy` as they are written; empty: left out.
+    pub fn words(self) -> [&'static str; 2] {
+        let name = |family| match family {
+            Family::V4 => "IPv4",
+            Family::V6 => "IPv6",
+        };
+        match self {
+            FamilyWish::All => ["", ""],
+            FamilyWish::Require(family) => [name(family), "require"],
+            FamilyWish::Prefer(family) => [name(family), "prefer"],
+        }
+    }
+}
+
 /// `host-local`'s section.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostLocal {

@@ -37,7 +37,7 @@ pub(super) struct Proxied {
 
 impl Proxied {
     pub(super) fn new(plane: &ControlPlane, state: Arc<State>) -> Result<Proxied> {
-        let (pair, root) = (plane.authority().server()?, plane.authority().der.clone());
+        let (pair, root) = (plane.authority().server(&[])?, plane.authority().der.clone());
         let certificate = CertificateDer::from_pem_slice(pair.certificate.as_bytes())?;
         let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes())?;
         let server =

@@ -39,7 +39,7 @@ async fn people() -> People {
     let user = client_of(&plane.kubeconfig_for("alice", &["writers"]).unwrap()).await;
     INSTALLED.get_or_init(|| install(&admin, &user)).await;
     let account = async |name: &str, node: Option<&str>| {
-        client_of(&plane.kubeconfig_of("allotment", name, node).await.unwrap()).await
+        client_of(&plane.kubeconfig_of("allotment-system", name, node).await.unwrap()).await
     };
     People {
         user,

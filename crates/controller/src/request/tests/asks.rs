@@ -70,6 +70,27 @@ fn pod_and_namespace_go_before_what_the_node_says() {
 }
 
 #[test]
+fn k1_a_family_is_asked_for_as_the_ipam_section_has_it() {
+    let cluster = cluster();
+    let asked = |family: &str, policy: &str| {
+        let (family, family_policy) = (family.to_owned(), policy.to_owned());
+        cluster.asked(&Ask { family, family_policy, ..ask("eth0", "cbr0") }, &pod(&[]))
+    };
+    assert_eq!(asked("IPv6", ""), Ok("eth0@(cbr0) Require(V6)".to_owned()));
+    assert_eq!(asked("IPv4", "prefer"), Ok("eth0@(cbr0) Prefer(V4)".to_owned()));
+    for (family, policy) in [("v6", ""), ("", "prefer"), ("IPv4", "maybe")] {
+        assert!(asked(family, policy).unwrap_err().contains("interface `eth0`"), "{family} {policy}");
+    }
+    let own = pod(&[("allotment.dev/request", "[{family: IPv4}]")]);
+    let ask = Ask { family: "IPv6".to_owned(), ..ask("eth0", "cbr0") };
+    assert_eq!(
+        cluster.asked(&ask, &own),
+        Ok("eth0@(cbr0) Require(V4)".to_owned()),
+        "the pod's goes before it"
+    );
+}
+
+#[test]
 fn an_ask_counts_for_the_pod_it_names() {
     let cluster = cluster();
     let other = PodView { uid: "u2".to_owned(), ..pod(&[]) };

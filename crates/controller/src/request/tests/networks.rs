@@ -133,21 +133,32 @@ fn one_attachment_asks_before_its_network() {
 }
 
 #[test]
-fn a_namespace_chooses_for_the_default_network_alone() {
+fn a_namespace_chooses_for_the_default_network_and_where_a_definition_names_nothing() {
     let mut cluster = cluster();
     cluster.namespace.subnets = Some("n1, n2".to_owned());
     cluster.settings.primary =
         Some(allotment_wire::cni::Network { name: "cbr0".to_owned(), ..Default::default() });
     assert_eq!(
-        cluster.lines(&pod(&[(NETWORKS, "a")])),
-        ["eth0@(cbr0) n1 n2 by namespace", "net1@shop/a(lan-a) rack-a by network"]
+        cluster.lines(&pod(&[(NETWORKS, "a,bare")])),
+        [
+            "eth0@(cbr0) n1 n2 by namespace",
+            "net1@shop/a(lan-a) rack-a by network",
+            "net2@shop/bare(bare) n1 n2 by namespace"
+        ]
     );
+    let args = r#"[{"name": "bare", "cni-args": {"subnets": ["c"]}}]"#;
+    assert_eq!(cluster.lines(&pod(&[(NETWORKS, args)]))[1], "net1@shop/bare(bare) c by pod");
     assert_eq!(cluster.lines(&pod(&[("allotment.dev/subnets", "own")])), ["eth0@(cbr0) own by pod"]);
     assert_eq!(
         cluster.lines(&pod(&[(DEFAULT_NETWORK, "lan")])),
         ["eth0@kube-system/lan(lan) pool:p by network"]
     );
     cluster.namespace.subnets = Some("[1]".to_owned());
+    // Who does not need it does not mind.
+    assert_eq!(
+        cluster.lines(&pod(&[("allotment.dev/subnets", "own"), (NETWORKS, "a")])),
+        ["eth0@(cbr0) own by pod", "net1@shop/a(lan-a) rack-a by network"]
+    );
     assert_eq!(
         cluster.refusal(&pod(&[])),
         "invalid: annotation `allotment.dev/subnets` of the namespace: 1 is not a text; write `a, b` or `[\"a\", \"b\"]`"

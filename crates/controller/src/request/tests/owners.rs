@@ -190,7 +190,7 @@ fn what_is_read_of_an_objects_metadata() {
 }
 
 #[test]
-fn a_list_without_room_for_a_surge_is_told_so() {
+fn k4_a_list_without_room_for_a_surge_is_told_so() {
     let cluster = cluster();
     let wanted = |ips: &str| {
         cluster.wanted(&pod_of("apps", "ReplicaSet", "cart-1", "cart-1-x", &[("allotment.dev/ips", ips)]))
@@ -200,7 +200,8 @@ fn a_list_without_room_for_a_surge_is_told_so() {
         ..Refusal::new(code, "taken", "wait")
     };
     let hint = |ips: &str, code, replicas, max_surge| {
-        surge_hint(refusal(code), &wanted(ips), Rollout { replicas, max_surge }).hint
+        let surge = Surge::of(&wanted(ips).request.wants, Rollout { replicas, max_surge });
+        surge.map_or(refusal(code), |surge| surge.explain(refusal(code))).hint
     };
     assert_eq!(
         hint(IPS, Code::Taken, 1, 1),
@@ -210,4 +211,18 @@ fn a_list_without_room_for_a_surge_is_told_so() {
     assert_eq!(hint("10.0.0.5 10.0.0.6", Code::Taken, 1, 1), "wait", "there is room");
     assert_eq!(hint(IPS, Code::Taken, 3, 0), "wait", "there is no surge");
     assert_eq!(hint(IPS, Code::Unknown, 1, 1), "wait", "it is something else");
+}
+
+#[test]
+fn k4_a_pod_is_of_the_deployment_that_made_its_replica_set() {
+    let hash = |pod: PodView, hash: &str| PodView {
+        labels: [("pod-template-hash".to_owned(), hash.to_owned())].into(),
+        ..pod
+    };
+    let of = |kind: &str| pod_of("apps", kind, "cart-5d9f", "cart-5d9f-x", &[]);
+    assert_eq!(deployment(&hash(of("ReplicaSet"), "5d9f")), Some("cart"));
+    assert_eq!(deployment(&of("ReplicaSet")), None, "a ReplicaSet by itself");
+    assert_eq!(deployment(&hash(of("ReplicaSet"), "77")), None);
+    assert_eq!(deployment(&hash(of("DaemonSet"), "5d9f")), None);
+    assert_eq!(deployment(&pod(&[])), None);
 }

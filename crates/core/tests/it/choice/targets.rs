@@ -97,6 +97,14 @@ fn network_before_namespace_before_default() {
     let mut ask = world.ask("5").on("unbound");
     ask.want().source = Some(Choice::Network);
     assert_eq!(choice(ask.entry()), ("unbound".into(), Choice::Network), "whoever named it is recorded");
+    // A namespace chooses, but not instead of a subnet that was made for the network.
+    let by_namespace = |mut ask: crate::world::Ask<'_>| {
+        ask.want().source = Some(Choice::Namespace);
+        choice(ask.entry())
+    };
+    assert_eq!(by_namespace(world.ask("6").on("unbound")), ("unbound".into(), Choice::Namespace));
+    let ask = world.ask("7").network("telecom/macvlan-a").on("unbound");
+    assert_eq!(by_namespace(ask), ("network".into(), Choice::Network));
 }
 
 #[test]

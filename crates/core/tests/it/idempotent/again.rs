@@ -84,6 +84,22 @@ fn whoever_names_something_else_is_told_what_it_has() {
 }
 
 #[test]
+fn k3_a_firm_request_is_answered_with_what_there_is_whatever_it_names_now() {
+    let mut world = asked_already();
+    let has = "10.0.0.2 fd00::2";
+    assert_eq!(world.ask("a").firm().on("other").get(), has);
+    assert_eq!(world.ask("a").firm().on("gone").get(), has, "a subnet that does not exist");
+    assert_eq!(world.ask("a").firm().ip(&["10.1.0.9", "fd00::9"]).get(), has);
+    assert_eq!(world.ask("a").firm().one_of(&["10.0.0.9"]).get(), has);
+    assert_eq!(world.ask("a").firm().pool("q").family(FamilyWant::Require(Family::V6)).get(), has);
+    let entry = world.ask("a").firm().on("other").mac("02:00:00:00:00:02").entry();
+    assert_eq!(entry.mac, Some(MAC.parse().unwrap()), "and so is the MAC");
+    // What it does not have yet it gets as named.
+    let both = world.ask("a").firm().on("other").and("n1", "net1").on("other").get();
+    assert_eq!(both, "10.0.0.2 fd00::2 + 10.1.0.2");
+}
+
+#[test]
 fn an_edit_of_the_objects_does_not_make_the_same_request_another_one() {
     let mut world = asked_already();
     world.put(Object::IPPool(pool("p", "rack", &["10.0.0.64/28"]))).unwrap();

@@ -53,6 +53,32 @@ fn what_is_kept_can_be_let_go() {
 }
 
 #[test]
+fn r6_what_outlives_its_owner_says_so_until_it_is_let_go() {
+    let mut world = World::new([subnet("rack", &["10.0.0.0/24"])]);
+    let ask = |world: &mut World, pod: &str, outlives: bool| {
+        let mut request = world.ask(pod).on("rack").owner(stateful("db-0")).request;
+        request.wants[0].outlives_owner = outlives;
+        world.grant(&request).unwrap();
+    };
+    let outlives = |world: &World| world.at("10.0.0.2").unwrap().outlives_owner;
+    ask(&mut world, "pod-1", true);
+    for restarted in [false, true] {
+        if restarted {
+            world.restart();
+        }
+        assert!(outlives(&world));
+    }
+    world.keep("10.0.0.2", "pod-1");
+    assert!(outlives(&world));
+    ask(&mut world, "pod-2", false);
+    assert!(!outlives(&world), "what is said last holds");
+    world.keep("10.0.0.2", "pod-2");
+    ask(&mut world, "pod-3", true);
+    world.release(&address("10.0.0.2", "pod-3", ReleaseMode::Cool));
+    assert!(!outlives(&world), "nothing is kept");
+}
+
+#[test]
 fn an_adopted_owner_has_its_new_uid() {
     let mut world = rack();
     world.ask("pod-1").on("rack").owner(stateful("db-0")).grant().unwrap();

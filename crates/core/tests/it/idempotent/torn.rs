@@ -3,7 +3,7 @@
 
 use allotment_core::{Asked, Code, Family, FamilyWant, Object, Release, ReleaseMode, State, Timestamp};
 
-use crate::world::{World, ips, subnet};
+use crate::world::{Ask, World, ips, subnet};
 
 fn rack() -> World {
     World::new([subnet("rack", &["10.0.0.0/24", "fd00::/64"]), subnet("other", &["10.1.0.0/24"])])
@@ -67,6 +67,27 @@ fn l4_the_rest_of_a_list_of_addresses_is_given() {
     assert_eq!(world.ask("a").on("rack").ip(&["10.0.0.9"]).get(), "10.0.0.9 fd00::2");
     let mut world = torn(&world, &["fd00::2"]);
     assert_eq!(world.ask("a").on("rack").ip(&["10.0.0.9"]).get(), "10.0.0.9 fd00::2");
+}
+
+#[test]
+fn k3_the_rest_comes_from_where_the_part_is_from_when_something_else_is_named_by_then() {
+    for kept in ["10.0.0.2", "fd00::2"] {
+        for change in [&|ask: Ask<'_>| ask.on("other").get() as _, &|ask: Ask<'_>| {
+            ask.on("other").ip(&["10.1.0.7"]).get()
+        }] as [&dyn Fn(Ask<'_>) -> String; 2]
+        {
+            let mut world = rack();
+            world.ask("a").on("rack").grant().unwrap();
+            let mut world = torn(&world, &[kept]);
+            assert_eq!(change(world.ask("a").firm()), "10.0.0.2 fd00::2", "{kept} was kept");
+        }
+    }
+    // What it still names is given.
+    let asked = ["10.0.0.9", "fd00::9"];
+    let mut world = rack();
+    world.ask("a").on("rack").ip(&asked).grant().unwrap();
+    let mut world = torn(&world, &["fd00::9"]);
+    assert_eq!(world.ask("a").firm().on("rack").ip(&asked).get(), "10.0.0.9 fd00::9");
 }
 
 #[test]

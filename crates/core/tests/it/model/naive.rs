@@ -63,6 +63,7 @@ impl Naive {
                 mac,
                 rule: picked.rule,
                 since: now,
+                outlives_owner: want.outlives_owner,
             };
             self.records.insert(picked.place.clone(), allocation);
             return;

@@ -62,6 +62,10 @@ fn families() {
         (json!({"family": "IPv6", "familyPolicy": "prefer"}), FamilyWish::Prefer(Family::V6)),
     ] {
         assert_eq!(read(&ipam).unwrap().section, Section::Ours(Wish { family: expect, ..Wish::default() }));
+        let [family, policy] = expect.words();
+        let written =
+            if family.is_empty() { json!({}) } else { json!({"family": family, "familyPolicy": policy}) };
+        assert_eq!(read(&written), read(&ipam), "it is written as it is read");
     }
     for bad in [
         json!({"family": "ipv4"}),

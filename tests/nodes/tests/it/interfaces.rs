@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use allotment_lab::run;
+use allotment_nodes::STATIC_PODS;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
@@ -13,6 +14,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("interfaces::three_on_each_of_two_nodes", three),
     ("interfaces::every_main_plugin", plugins),
     ("interfaces::the_first_one_by_another_plugin", primary),
+    ("interfaces::of_a_static_pod", static_pod),
 ];
 
 /// The cluster's own network has one subnet for all nodes; the others share a wire.
@@ -87,6 +89,20 @@ fn primary(world: &World) -> Result<()> {
     world.leave(space)?;
     world.ask("delete -n kube-system network-attachment-definition routed")?;
     world.ask("delete subnet primary").map(drop)
+}
+
+/// The runtime knows it under another UID than the API server (K6), and nobody binds it.
+fn static_pod(world: &World) -> Result<()> {
+    let space = "static";
+    world.namespace(space)?;
+    let file = world.with(|cluster| cluster.nodes()[0].file(&format!("{STATIC_PODS}/own.yaml")))?;
+    std::fs::write(&file, pod(space, "own", &json!({}), ""))?;
+    world.wait_ready(space, 1)?;
+    ensure!(same_everywhere(world, space, "own-node-1")? == ["eth0"]);
+    world.audit()?;
+    std::fs::remove_file(&file)?;
+    world.wait_free(space)?;
+    world.leave(space)
 }
 
 fn on(node: &str) -> String {

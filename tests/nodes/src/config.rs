@@ -67,7 +67,8 @@ pub(crate) fn kubelet(number: Number, cgroup: &str) -> Value {
             "memory.available": "100Mi", "nodefs.available": "0%", "nodefs.inodesFree": "0%", "imagefs.available": "0%",
         },
         "makeIPTablesUtilChains": false,
-        // Pods resolve nothing: there is no DNS.
+        // Pods resolve nothing: nobody has this address. Without one kubelet complains at every pod.
+        "clusterDNS": ["10.200.0.10"],
         "resolvConf": "",
         "kubeAPIQPS": 100,
         "kubeAPIBurst": 200,

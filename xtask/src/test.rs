@@ -110,7 +110,7 @@ fn crates() -> Result<Tally> {
 
 fn programs() -> Result<Tally> {
     dist::build()?;
-    dist::check_plugin()?;
+    dist::check()?;
     Ok(Tally::PASSED)
 }
 

@@ -88,7 +88,7 @@ pub(crate) fn multus() -> Value {
 }
 
 /// The cluster's own network: one wire for all pods, whichever node they are on, and one subnet of ours for all of it.
-fn pods() -> Value {
+pub(crate) fn pods() -> Value {
     json!({
         "cniVersion": "1.0.0",
         "name": "pods",

@@ -401,6 +401,7 @@ impl Releases {
         match outcome {
             Outcome::EpochUnread => self.recovery.unread(),
             Outcome::Epoch(open) => {
+                self.nodes.recovering(open.is_some());
                 let is_first = !std::mem::replace(&mut self.is_epoch_known, true);
                 if let Some(epoch) = self.recovery.looked(open, is_first) {
                     self.ends.raise(epoch);

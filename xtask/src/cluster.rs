@@ -33,6 +33,19 @@ pub(crate) fn down() -> Result<ExitCode> {
     run(program()?.arg("down").arg(folder()?))
 }
 
+/// Runs what README shows, on the cluster that is up, or on one that goes again.
+pub(crate) fn tour() -> Result<ExitCode> {
+    let is_up = bin()?.join("kubectl").exists();
+    if !is_up && up(&[])? != ExitCode::SUCCESS {
+        return Ok(ExitCode::FAILURE);
+    }
+    let toured = run(program()?.arg("tour").arg(folder()?));
+    if !is_up {
+        down()?;
+    }
+    toured
+}
+
 /// The cluster's kubectl; it takes this program's place, so that its exit code and signals are its own.
 pub(crate) fn kubectl(args: &[&str]) -> Result<ExitCode> {
     let program = bin()?.join("kubectl");
@@ -87,7 +100,7 @@ fn folder() -> Result<PathBuf> {
 }
 
 /// The program that does it: what it is made of would slow down the building of this one.
-fn program() -> Result<Command> {
+pub(crate) fn program() -> Result<Command> {
     dist::cargo_build(&mut tree::cargo(), &["--quiet", "--package", "allotment-nodes"])?;
     Ok(Command::new(dist::target_folder()?.join("debug/nodes")))
 }

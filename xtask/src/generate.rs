@@ -8,6 +8,8 @@ use anyhow::{Context, Result};
 
 use crate::tree;
 
+mod deploy;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     Write,
@@ -16,26 +18,32 @@ pub(crate) enum Mode {
 }
 
 pub(crate) fn run(mode: Mode) -> Result<ExitCode> {
+    let mut stale = settle(documents()?, mode)?;
+    // The chart is made of what is settled by now.
+    stale += settle(vec![deploy::manifests()?], mode)?;
+    Ok(if stale == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A generated file: its path from the root and what belongs in it.
+type Document = (PathBuf, String);
+
+/// How many of them are not what they should be.
+fn settle(documents: Vec<Document>, mode: Mode) -> Result<usize> {
     let mut stale = 0;
-    for (path, contents) in documents()? {
+    for (path, contents) in documents {
         if !ensure_file_contents(&path, &contents, mode)? {
             stale += 1;
         }
     }
-    Ok(if stale == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(stale)
 }
 
 /// The pages that `allot` writes of itself.
 const PAGES: [&str; 8] =
     ["objects", "annotations", "internal", "plugin", "codes", "commands", "metrics", "events"];
 
-/// Every generated file: its path from the root and what belongs in it.
-fn documents() -> Result<Vec<(PathBuf, String)>> {
-    let printed = |arguments: &[&str]| {
-        let mut allot = tree::cargo();
-        allot.args(["run", "--quiet", "--package", "allot", "--"]).args(arguments);
-        allotment_lab::run(&mut allot)
-    };
+/// What `allot` writes of itself.
+fn documents() -> Result<Vec<Document>> {
     let page = |name: &&str| {
         let text = printed(&["reference", name])?;
         let path = Path::new("docs/reference").join(name).with_extension("md");
@@ -45,12 +53,15 @@ fn documents() -> Result<Vec<(PathBuf, String)>> {
         ))
     };
     let mut documents = PAGES.iter().map(page).collect::<Result<Vec<_>>>()?;
-    // So that a change of what an API server takes is seen as such.
-    documents.push((
-        "deploy/crds.yaml".into(),
-        format!("# Written by `cargo xtask gen`.\n{}", printed(&["crds"])?),
-    ));
+    documents.extend(deploy::templates(&printed(&["crds"])?, &printed(&["policies"])?));
     Ok(documents)
+}
+
+/// What `allot` prints.
+fn printed(arguments: &[&str]) -> Result<String> {
+    let mut allot = tree::cargo();
+    allot.args(["run", "--quiet", "--package", "allot", "--"]).args(arguments);
+    allotment_lab::run(&mut allot)
 }
 
 /// Whether the file has these contents now; with [`Mode::Write`] it has.

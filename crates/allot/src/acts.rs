@@ -20,6 +20,7 @@ use allotment_cluster::connect;
 use kube::Client;
 
 pub(crate) use self::forget::forget;
+pub(crate) use self::record::REASONS;
 pub(crate) use self::recover::recover;
 pub(crate) use self::release::release;
 use crate::failure::Failure;

@@ -58,7 +58,13 @@ fn events_page() -> String {
         let reason = format!("`{}`", event.reason);
         [reason, event.regarding.to_owned(), event.meaning.to_owned(), event.remedy.to_owned()]
     });
-    table(&mut page, ["reason", "about", "meaning", "what to do"], rows);
+    let head = ["reason", "about", "meaning", "what to do"];
+    table(&mut page, head, rows);
+    page.push_str("\nWhat a person did, by a command that asks first. The note names who.\n\n");
+    let rows = crate::acts::REASONS.iter().map(|act| {
+        [format!("`{}`", act.word), act.kind.to_owned(), act.meaning.to_owned(), act.remedy.to_owned()]
+    });
+    table(&mut page, head, rows);
     page
 }
 

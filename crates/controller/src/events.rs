@@ -36,6 +36,9 @@ macro_rules! reasons {
 }
 
 reasons! {
+    ADDRESS_DOUBLED = "AddressDoubled", "Node",
+        "While the ledger recovers: a pod of the node uses an address that the ledger gives to somebody else.",
+        "Delete one of the two pods that the note names.";
     ADDRESSES_HELD = "AddressesHeld", "Node",
         "Addresses of pods that ended more than a minute ago stay held: the note says how many, and what keeps them.",
         "What the note says: see that the agent runs, end what still uses them, or write the node off where it is gone \

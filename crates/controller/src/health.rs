@@ -67,8 +67,8 @@ impl Health {
         (self.seen().stage == Stage::Serving).then_some(engine)
     }
 
-    pub(crate) fn report(&self, world: &mut World, leading: bool, elected: bool) {
-        self.metrics.report(world, leading);
+    pub(crate) fn report(&self, world: &World, leading: bool, elected: bool) {
+        self.metrics.leads(leading);
         let stage = match (leading, elected) {
             _ if !world.is_warm() => Stage::Listing,
             (true, _) if world.is_ready() => Stage::Serving,

@@ -116,8 +116,12 @@ impl Metrics {
         self.write_duration.observe(took.as_secs_f64());
     }
 
-    pub(crate) fn report(&self, world: &mut World, leading: bool) {
+    pub(crate) fn leads(&self, leading: bool) {
         self.leading.set(i64::from(leading));
+    }
+
+    /// Goes through all that is known.
+    pub(crate) fn count(&self, world: &mut World) {
         let counts = [
             ("known", world.pods.known()),
             ("open", world.pods.open()),

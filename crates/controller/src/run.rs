@@ -29,6 +29,9 @@ const PACE: Duration = Duration::from_millis(40);
 /// The loop turns at least this often, so that it can be seen to live.
 const BEAT: Duration = Duration::from_secs(5);
 
+/// Gauges are counted this far apart at least, as that goes through all that is known.
+const COUNT: Duration = Duration::from_secs(1);
+
 /// What is under way when the controller is told to stop has that long to end.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -50,6 +53,8 @@ pub async fn run(client: Client, settings: Settings, health: Arc<Health>, mut st
         term,
         lead: Lead::None,
         health,
+        count_at: Instant::now(),
+        is_counted: true,
         backoff: Backoff::default(),
     };
     tokio::select! {
@@ -89,6 +94,9 @@ struct Controller {
     term: watch::Receiver<bool>,
     lead: Lead,
     health: Arc<Health>,
+    /// When gauges may be counted again, and whether nothing has happened since they were.
+    count_at: Instant,
+    is_counted: bool,
     backoff: Backoff,
 }
 
@@ -196,7 +204,7 @@ impl Controller {
 
     async fn wait(&mut self, inputs: &mut Vec<Input>, outcomes: &mut Vec<Outcome>) -> Woken {
         let now = Instant::now();
-        let beat = now + BEAT;
+        let beat = if self.is_counted { now + BEAT } else { self.count_at };
         let due = match &self.lead {
             Lead::Leading(_) => self.world.due(now).map_or(beat, |due| due.min(beat)),
             Lead::Failed(until) => until.into_std().min(beat),
@@ -276,7 +284,13 @@ impl Controller {
 
     fn report(&mut self) {
         let leading = matches!(self.lead, Lead::Leading(_));
-        self.health.report(&mut self.world, leading, *self.term.borrow());
+        self.health.report(&self.world, leading, *self.term.borrow());
+        let now = Instant::now();
+        self.is_counted = self.count_at <= now;
+        if self.is_counted {
+            self.health.metrics().count(&mut self.world);
+            self.count_at = now + COUNT;
+        }
     }
 
     /// Ends what is under way, as far as that goes in short time.

@@ -8,6 +8,7 @@
 //!       Call     one call of a CNI plugin, as a container runtime makes it
 //!   figures   what was measured, as a table
 //!   go        programs of a Go module in the tree, built once
+//!   helm      the renderer of charts, built once
 //!   stock     the plugins of containernetworking: found, or built
 //! ```
 //!
@@ -17,6 +18,7 @@ mod cni;
 mod daemon;
 pub mod figures;
 pub mod go;
+pub mod helm;
 pub mod isolate;
 mod lab;
 mod netns;

@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use allotment_fleet::objects::NETWORKS;
 use allotment_fleet::{ControlPlane, Life, Real, Server, Settings, User, standing};
 use allotment_lab::wait_until;
 use anyhow::{Context, Result, ensure};
@@ -13,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 use crate::cgroups;
 use crate::ground::{self, Ground};
 use crate::images;
+use crate::install::install;
 use crate::layout::{Layout, MOST_NODES, Number, ROUTER, SERVICE, node_name};
 use crate::node::Node;
 use crate::programs;
@@ -77,8 +79,10 @@ impl Cluster {
         nodes.iter().try_for_each(|node| node.start(&ground))?;
         let cluster =
             Cluster { layout: layout.clone(), nodes, _managers: managers, _plane: Some(plane), ground };
+        cluster.layout.apply(NETWORKS)?;
         cluster.layout.apply(include_str!("cluster.yaml"))?;
         cluster.wait_ready()?;
+        install(&cluster.layout, cluster.nodes.len())?;
         Ok(cluster)
     }
 

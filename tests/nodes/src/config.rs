@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::layout::{self, GATEWAY, Number};
+use crate::layout::{self, Number};
 
 pub(crate) const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
 pub(crate) const CNI_CONFIGS: &str = "/etc/cni/net.d";
@@ -75,7 +75,7 @@ pub(crate) fn kubelet(number: Number, cgroup: &str) -> Value {
 }
 
 /// Multus, as a plugin that the runtime starts ("thin"), with the cluster's own network inside.
-pub(crate) fn multus(number: Number) -> Value {
+pub(crate) fn multus() -> Value {
     json!({
         "cniVersion": "1.0.0",
         "name": "multus",
@@ -83,24 +83,17 @@ pub(crate) fn multus(number: Number) -> Value {
         "kubeconfig": MULTUS_KUBECONFIG,
         "logLevel": "error",
         "logFile": "/var/log/multus.log",
-        "delegates": [pods(number)],
+        "delegates": [pods()],
     })
 }
 
-/// The cluster's own network: one wire for all pods, whichever node they are on.
-fn pods(number: Number) -> Value {
+/// The cluster's own network: one wire for all pods, whichever node they are on, and one subnet of ours for all of it.
+pub(crate) fn pods() -> Value {
     json!({
         "cniVersion": "1.0.0",
         "name": "pods",
         "type": "bridge",
         "bridge": "cni0",
-        "ipam": {
-            "type": "host-local",
-            "ranges": [[{
-                "subnet": "10.244.0.0/16", "gateway": GATEWAY.to_string(),
-                "rangeStart": format!("10.244.{number}.1"), "rangeEnd": format!("10.244.{number}.254"),
-            }]],
-            "routes": [{"dst": "0.0.0.0/0"}],
-        },
+        "ipam": {"type": "allotment", "subnets": ["pods"]},
     })
 }

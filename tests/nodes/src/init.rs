@@ -108,7 +108,7 @@ fn files(layout: &Layout, number: Number) -> Result<()> {
     let kubelet = config::kubelet(number, &cgroup);
     fs::write("/etc/kubernetes/kubelet.json", kubelet.to_string())?;
     fs::copy(layout.folder().join("multus.kubeconfig"), MULTUS_KUBECONFIG)?;
-    fs::write(Path::new(CNI_CONFIGS).join("00-multus.conf"), config::multus(number).to_string())?;
+    fs::write(Path::new(CNI_CONFIGS).join("00-multus.conf"), config::multus().to_string())?;
     Ok(())
 }
 

@@ -10,6 +10,8 @@
 //!       init      its first process: mounts, containerd, kubelet
 //!       config    what its programs are told
 //!     Cluster   all of them, up and down
+//!   install   our own programs on it
+//!   tour      what README shows of it, run
 //! ```
 //!
 //! Nothing of a cluster is outside its folder, its processes and what these hold, but one link of the machine and cgroups of
@@ -24,12 +26,16 @@ mod ground;
 pub mod image;
 pub mod images;
 pub mod init;
+mod install;
 mod kubectl;
 mod layout;
 mod node;
+mod process;
 mod programs;
+pub mod tour;
 
 pub use cluster::{Cluster, Plan, down};
 pub use layout::{Layout, MOST_NODES, Number, node_name};
 pub use node::Node;
+pub use process::Process;
 pub use programs::prepare;

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use allotment_fleet::{Life, bin};
-use allotment_nodes::{Cluster, Number, Plan, images};
-use anyhow::{Context, Result};
+use allotment_fleet::{Life, bin, programs};
+use allotment_nodes::{Cluster, Layout, Number, Plan, images, tour};
+use anyhow::{Context, Result, ensure};
 
 const USAGE: &str = "\
 usage: nodes up FOLDER NUMBER     a cluster of so many nodes, until it is taken down
        nodes down FOLDER
+       nodes tour FOLDER          what README shows of a cluster, in this one
        nodes image BIN FILE       an image of the programs in the folder BIN
 ";
 
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["up", folder, number] => up(Path::new(folder), number),
         ["down", folder] => down(Path::new(folder)),
+        ["tour", folder] => tour(Path::new(folder)),
         ["image", bin, file] => images::allotment(Path::new(bin)).write(Path::new(file)),
         _ => {
             eprint!("{USAGE}");
@@ -47,6 +49,13 @@ fn down(folder: &Path) -> Result<()> {
     let ended = allotment_nodes::down(folder)?;
     eprintln!("{ended} processes were ended; nothing is left of the cluster.");
     Ok(())
+}
+
+fn tour(folder: &Path) -> Result<()> {
+    let layout = Layout::new(std::path::absolute(folder)?);
+    ensure!(layout.kubeconfig().exists(), "no cluster is up; `cargo xtask cluster up` makes one");
+    let readme = std::fs::read_to_string(programs::root().join("README.md"))?;
+    tour::play(&layout, &readme, &mut std::io::stdout())
 }
 
 #[expect(clippy::print_stdout, reason = "a shell may evaluate it")]

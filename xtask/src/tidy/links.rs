@@ -56,8 +56,12 @@ pub(super) fn tests(pages: &[(PathBuf, String)], sources: &[(PathBuf, String)]) 
 fn named(line: &str) -> impl Iterator<Item = (&str, &str)> {
     line.split("[`").skip(1).filter_map(|rest| {
         let (name, rest) = rest.split_once("`](")?;
-        Some((name, rest.split(')').next()?)).filter(|(_, target)| target.ends_with(".rs"))
+        Some((name, rest.split(')').next()?)).filter(|(_, target)| is_code(target))
     })
+}
+
+fn is_code(target: &str) -> bool {
+    Path::new(target).extension().is_some_and(|end| end == "rs")
 }
 
 /// The targets of a line's links, those to other places in the world left out.

@@ -12,7 +12,7 @@ use kube::core::ResourceExt;
 use kube::{Api, Client};
 use serde_json::json;
 
-use super::record::{Act, record};
+use super::record::{self, Act};
 use super::{cluster, consent, unable};
 use crate::cluster::ledger;
 use crate::failure::{Failure, Verdict};
@@ -37,15 +37,14 @@ pub(crate) async fn forget(
     let forgotten = write(&client, name, found).await?;
     let note = format!("the machines {} of node `{name}` count as switched off", list(&forgotten));
     let act = Act {
-        reason: "NodeForgotten",
+        reason: record::FORGOTTEN,
         api_version: "allotment.dev/v1alpha1",
-        kind: "NodeAttachments",
         name,
         uid: "",
         note: &note,
         fields: json!({ "node": name, "nodeUIDs": forgotten }),
     };
-    record(&client, act).await;
+    record::record(&client, act).await;
     output::line(&format!("{note}; what pods that are gone had there is freed now"))?;
     Ok(Verdict::Done)
 }

@@ -14,12 +14,44 @@ use crate::output;
 /// The namespace of events about what has none.
 const CLUSTER: &str = "default";
 
+/// Reason of an event about something that a person did: one word, for programs; and the reference's line on it.
+pub(crate) struct Reason {
+    pub(crate) word: &'static str,
+    /// Kind of the object that the event is about.
+    pub(crate) kind: &'static str,
+    pub(crate) meaning: &'static str,
+    pub(crate) remedy: &'static str,
+}
+
+pub(super) const FORGOTTEN: Reason = Reason {
+    word: "NodeForgotten",
+    kind: "NodeAttachments",
+    meaning: "Somebody has said `allot node forget`: the machines that the note names count as switched off.",
+    remedy: "Nothing, if they are. If one of them runs, end its containers: others may be given their addresses.",
+};
+
+pub(super) const RECOVERY: Reason = Reason {
+    word: "RecoveryBegun",
+    kind: "AddressBlock",
+    meaning: "Somebody has said `allot recover`: until every node has said what it uses, nobody gets an address that he does not \
+              have already.",
+    remedy: "See that every node's agent runs: `kubectl get nodeattachments`.",
+};
+
+pub(super) const RELEASED: Reason = Reason {
+    word: "ReleasedByForce",
+    kind: "AddressBlock",
+    meaning: "Somebody has said `allot release --force`: the address was freed without proof that nobody uses it.",
+    remedy: "See that nobody does; `allot audit` on its node finds it if it is live there.",
+};
+
+/// All of them, for the reference.
+pub(crate) const REASONS: [Reason; 3] = [FORGOTTEN, RECOVERY, RELEASED];
+
 /// What was done, to what.
 pub(super) struct Act<'a> {
-    /// One word, for programs.
-    pub(super) reason: &'static str,
+    pub(super) reason: Reason,
     pub(super) api_version: &'static str,
-    pub(super) kind: &'static str,
     pub(super) name: &'a str,
     /// Empty where it is not known.
     pub(super) uid: &'a str,
@@ -34,7 +66,7 @@ pub(super) async fn record(client: &Client, act: Act<'_>) {
     let line = json!({
         "time": Timestamp::now().to_string(),
         "target": "allotment::audit",
-        "change": act.reason,
+        "change": act.reason.word,
         "by": who,
         "what": act.fields,
     });
@@ -48,7 +80,7 @@ pub(super) async fn record(client: &Client, act: Act<'_>) {
 fn event(act: &Act<'_>, who: &str) -> Event {
     let regarding = ObjectReference {
         api_version: Some(act.api_version.to_owned()),
-        kind: Some(act.kind.to_owned()),
+        kind: Some(act.reason.kind.to_owned()),
         name: Some(act.name.to_owned()),
         uid: Some(act.uid.to_owned()).filter(|uid| !uid.is_empty()),
         ..ObjectReference::default()
@@ -61,10 +93,10 @@ fn event(act: &Act<'_>, who: &str) -> Event {
             namespace: Some(CLUSTER.to_owned()),
             ..ObjectMeta::default()
         },
-        action: Some(act.reason.to_owned()),
+        action: Some(act.reason.word.to_owned()),
         event_time: Some(MicroTime(now)),
         note: Some(format!("{}, by {who}", act.note)),
-        reason: Some(act.reason.to_owned()),
+        reason: Some(act.reason.word.to_owned()),
         regarding: Some(regarding),
         reporting_controller: Some("allotment.dev/allot".to_owned()),
         reporting_instance: Some("allot".to_owned()),

@@ -8,7 +8,7 @@ use kube::Client;
 use kube::core::ResourceExt;
 use serde_json::json;
 
-use super::record::{Act, record};
+use super::record::{self, Act};
 use super::{cluster, consent};
 use crate::cluster::gather;
 use crate::failure::{Failure, Verdict};
@@ -24,15 +24,14 @@ pub(crate) async fn recover(kubeconfig: Option<&Path>, is_agreed: bool) -> Resul
         .map_err(|error| Failure::unable(error.to_string(), error.hint()))?;
     let note = format!("epoch {epoch} of the ledger has begun");
     let act = Act {
-        reason: "RecoveryBegun",
+        reason: record::RECOVERY,
         api_version: "allotment.dev/v1alpha1",
-        kind: "AddressBlock",
         name: "ledger",
         uid: "",
         note: &note,
         fields: json!({ "epoch": epoch }),
     };
-    record(&client, act).await;
+    record::record(&client, act).await;
     output::line(&format!("{note}; it ends by itself when every node has said what it uses"))?;
     Ok(Verdict::Done)
 }

@@ -14,7 +14,7 @@ use kube::core::ResourceExt;
 use serde_json::json;
 use tokio::runtime;
 
-use super::record::{Act, record};
+use super::record::{self, Act};
 use super::{cluster, consent};
 use crate::cluster::{gather, ledger};
 use crate::failure::{Failure, Verdict};
@@ -38,15 +38,14 @@ pub(crate) async fn release(
     let note = format!("{address} of VRF `{vrf}` was released by force; {owner} had it");
     let block = format!("{vrf} {address}");
     let act = Act {
-        reason: "ReleasedByForce",
+        reason: record::RELEASED,
         api_version: "allotment.dev/v1alpha1",
-        kind: "AddressBlock",
         name: "ledger",
         uid: "",
         note: &note,
         fields: json!({ "address": block, "before": held }),
     };
-    record(&client, act).await;
+    record::record(&client, act).await;
     output::line(&format!("{note}; it cools, then others may get it"))?;
     Ok(Verdict::Done)
 }

@@ -36,10 +36,13 @@ fn every_example_is_right() {
             "Reservation `cscf-0`",
             "Reservation `gateway-box`",
             "Reservation `printer`",
+            "Subnet `blue`",
+            "Subnet `green`",
             "Subnet `lan`",
             "Subnet `media-blue`",
             "Subnet `media-green`",
             "Subnet `oam`",
+            "Subnet `orders`",
             "Subnet `pods`",
             "Subnet `signalling`",
         ]

@@ -9,7 +9,7 @@ use allotment_core::{Allocation, AllocationState, Attachment, Choice, Owner, Pic
 use allotment_proof::{Ends, Report, Use};
 
 use super::{Action, read};
-use crate::events::{Regarding, Saying};
+use crate::events::{self, Regarding, Saying};
 use crate::patch::Shown;
 use crate::request::{PodView, Settings, keep_of, owner};
 
@@ -148,7 +148,7 @@ impl Recovery {
                     name: node.to_owned(),
                     uid: uid.to_owned(),
                 },
-                reason: "AddressDoubled",
+                reason: events::ADDRESS_DOUBLED,
                 action: "Recover",
                 about: address.to_string(),
                 note: format!(

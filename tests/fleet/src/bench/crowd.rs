@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use super::grants::Grants;
 use super::meter::{self, Reading};
-use super::scene::{Outcome, PATIENCE, Scene};
+use super::scene::{self, Outcome, PATIENCE, Scene};
 use super::stage::Stage;
 use super::system::{self, Range, System};
 use super::{held, leader, ours, quiet};
@@ -123,14 +123,27 @@ async fn released(
     Ok((done, took))
 }
 
-/// Times to make the pods with nobody watching.
-async fn alone(stage: &Stage<'_>) -> Result<Times> {
-    let mut times = Times::default();
+/// What it takes to make the pods with nobody watching.
+#[derive(Default)]
+struct Alone {
+    times: Times,
+    /// Seconds on a processor of all programs, each time, and of each the last time.
+    processors: Times,
+    last: Reading,
+}
+
+async fn alone(stage: &Stage<'_>) -> Result<Alone> {
+    let mut alone = Alone::default();
     for turn in 0..ALONE {
         let templates = stage.templates(&format!("alone-{turn}"), PODS, NODES);
-        times.push(scene(stage, templates).create_only().await?);
+        let before = stage.read(&[]).await?;
+        let (took, made) = scene(stage, templates).create_only().await?;
+        alone.last = stage.read(&[]).await?.since(&before);
+        alone.times.push(took);
+        alone.processors.push(Duration::from_secs_f64(alone.last.processors()));
+        scene::remove(&stage.pods, &made).await?;
     }
-    Ok(times)
+    Ok(alone)
 }
 
 fn scene<'a>(stage: &'a Stage<'_>, templates: Vec<Template>) -> Scene<'a> {

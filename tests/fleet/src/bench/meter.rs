@@ -9,6 +9,9 @@ use kube::Client;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
+/// This program.
+const DRIVER: &str = "driver";
+
 /// All counters at one moment, or what they grew by between two.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reading {
@@ -22,7 +25,7 @@ pub(crate) struct Reading {
     pub(crate) resident: BTreeMap<String, u64>,
 }
 
-/// Reads the counters. Agents count as one program, and so do controllers.
+/// Reads the counters. Agents count as one program; the driver is one, too.
 pub(crate) async fn read(plane: &ControlPlane, client: &Client, servers: &[&Server]) -> Result<Reading> {
     let request = hyper::http::Request::get("/metrics").body(Vec::new())?;
     let api_server = client.request_text(request).await.context("kube-apiserver's metrics")?;
@@ -39,12 +42,17 @@ pub(crate) async fn read(plane: &ControlPlane, client: &Client, servers: &[&Serv
         *reading.cpu.entry(name.clone()).or_default() += usage.cpu.as_secs_f64();
         *reading.resident.entry(name).or_default() += usage.resident;
     }
+    reading.cpu.insert(DRIVER.to_owned(), cpu(UsageWho::RUSAGE_SELF)?);
     Ok(reading)
 }
 
 /// Seconds on a processor of all plugins that have ended.
 pub(crate) fn plugins() -> Result<f64> {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    cpu(UsageWho::RUSAGE_CHILDREN)
+}
+
+fn cpu(who: UsageWho) -> Result<f64> {
+    let usage = getrusage(who)?;
     let time = usage.user_time() + usage.system_time();
     Ok(Duration::from_micros(time.num_microseconds().try_into()?).as_secs_f64())
 }
@@ -61,6 +69,19 @@ impl Reading {
             *seconds -= earlier.cpu.get(name).copied().unwrap_or(0.0);
         }
         self
+    }
+
+    /// Seconds on a processor of all programs together.
+    pub(crate) fn processors(&self) -> f64 {
+        self.cpu.values().sum()
+    }
+
+    /// The same by program, the busiest first.
+    pub(crate) fn by_program(&self) -> String {
+        let mut programs: Vec<_> = self.cpu.iter().collect();
+        programs.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        let programs = programs.into_iter().map(|(name, seconds)| format!("{name} {seconds:.2}"));
+        programs.collect::<Vec<_>>().join(", ")
     }
 
     pub(crate) fn count(&self, request: &str) -> u64 {

@@ -69,13 +69,11 @@ impl Outcome {
 }
 
 impl Scene<'_> {
-    /// Makes the pods and nothing else, and removes them again.
-    pub(crate) async fn create_only(&self) -> Result<Duration> {
+    /// Makes the pods and nothing else.
+    pub(crate) async fn create_only(&self) -> Result<(Duration, Vec<Pod>)> {
         let began = Instant::now();
         let made = self.pods.create_all(&self.templates).await?;
-        let took = began.elapsed();
-        remove(self.pods, &made).await?;
-        Ok(took)
+        Ok((began.elapsed(), made))
     }
 
     /// Makes the pods and waits until each has its grant; no node starts them.

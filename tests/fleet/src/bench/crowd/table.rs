@@ -4,29 +4,34 @@
 
 use std::time::Duration;
 
-use allotment_lab::figures::{Bar, Row, Times, digits};
+use allotment_lab::figures::{Bar, Row, digits};
 
-use super::{Done, PODS};
+use super::{Alone, Done, PODS};
 use crate::bench::meter::Reading;
 use crate::bench::ours::Granted;
 
 /// Parts of a million bytes.
 const MB: f64 = 1e6;
 
-pub(super) fn alone(alone: &Times) -> Vec<Row> {
-    let seconds = alone.median() / 1e3;
+pub(super) fn alone(alone: &Alone) -> Vec<Row> {
+    let seconds = alone.times.median() / 1e3;
     vec![
         Row::new(format!("{PODS} pods on 10 nodes, made with nobody watching"), seconds, "s")
-            .detail(alone.spread()),
+            .detail(alone.times.spread()),
+        Row::new("… processor time of all programs", alone.processors.median() / 1e3, "s")
+            .detail(alone.last.by_program()),
     ]
 }
 
-pub(super) fn grants(what: &str, alone: &Times, granted: &Granted) -> Vec<Row> {
+pub(super) fn grants(what: &str, alone: &Alone, granted: &Granted) -> Vec<Row> {
     let cost = &granted.cost;
     vec![
         Row::new(format!("{what}: first create → last grant"), granted.took.as_secs_f64(), "s")
-            .beside("the pods alone", alone.median() / 1e3)
+            .beside("the pods alone", alone.times.median() / 1e3)
             .bar(Bar::MostTimes(3.0)),
+        Row::new("… processor time of all programs", cost.processors(), "s")
+            .beside("the pods alone", alone.processors.median() / 1e3)
+            .detail(cost.by_program()),
         Row::new("… pod patches per pod", per_pod(cost.count("PATCH pods")), "").bar(Bar::Most(1.0)),
         Row::new("… block writes per NIC", per_pod(blocks(cost)), "").bar(Bar::Most(0.2)),
         Row::new("… written to etcd per pod", cost.written as f64 / 1e3 / PODS as f64, "kB")

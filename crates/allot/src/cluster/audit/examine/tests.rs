@@ -30,6 +30,7 @@ fn record(last: u8, holders: &[(&str, &str)]) -> Allocation {
         mac: None,
         rule: Rule { choice: Choice::Request, pick: Pick::Fresh },
         since: Timestamp(0),
+        outlives_owner: false,
     }
 }
 

@@ -40,6 +40,7 @@ fn held(last: u8) -> Allocation {
         mac: Some(format!("02:00:00:00:00:{last:02x}").parse().unwrap()),
         rule: Rule { choice: Choice::Network, pick: Pick::Fresh },
         since: NOW,
+        outlives_owner: false,
     }
 }
 

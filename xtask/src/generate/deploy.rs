@@ -1,0 +1,89 @@
+//! What is applied to a cluster: two templates of the chart, and the manifests made from all of it.
+
+use std::process::Command;
+
+use allotment_lab::helm;
+use anyhow::{Context, Result};
+
+use super::Document;
+use crate::tree;
+
+const WRITTEN: &str = "Written by `cargo xtask gen`.";
+
+/// Where the manifests put everything; the chart goes into the namespace of its release.
+const NAMESPACE: &str = "allotment-system";
+
+/// Not there before Kubernetes 1.36.
+const MUTATING: &str = "kind: MutatingAdmissionPolicy";
+
+/// The definitions and policies: for people as they are, and as templates of the chart.
+pub(super) fn templates(crds: &str, policies: &str) -> [Document; 3] {
+    [
+        // So that a change of what an API server takes is seen as such.
+        ("deploy/crds.yaml".into(), format!("# {WRITTEN}\n{crds}")),
+        ("deploy/chart/templates/crds.yaml".into(), definitions(crds)),
+        ("deploy/chart/templates/policies.yaml".into(), guarded(policies)),
+    ]
+}
+
+/// A definition takes all its objects with it, the ledger too: uninstalling leaves them.
+fn definitions(crds: &str) -> String {
+    const NAME: &str = "\nmetadata:\n";
+    let kept = crds.replace(NAME, &format!("{NAME}  annotations:\n    helm.sh/resource-policy: keep\n"));
+    format!("{{{{- /* {WRITTEN} */}}}}\n{{{{- if .Values.crds.install }}}}\n{kept}{{{{- end }}}}\n")
+}
+
+/// The accounts are those of the release's namespace.
+fn guarded(policies: &str) -> String {
+    let account = |namespace: &str| format!("system:serviceaccount:{namespace}:");
+    let policies = policies.replace(&account(NAMESPACE), &account("{{ .Release.Namespace }}"));
+    let documents = policies.split("---\n").map(|document| {
+        if document.contains(MUTATING) {
+            const SINCE: &str = "{{- if semverCompare \">=1.36.0-0\" .Capabilities.KubeVersion.Version }}";
+            format!("{SINCE}\n---\n{document}{{{{- end }}}}\n")
+        } else {
+            format!("---\n{document}")
+        }
+    });
+    let documents: String = documents.collect();
+    format!("{{{{- /* {WRITTEN} */}}}}\n{{{{- if .Values.policies.install }}}}\n{documents}{{{{- end }}}}\n")
+}
+
+/// The chart with its own values, for `kubectl apply`.
+pub(super) fn manifests() -> Result<Document> {
+    let helm = helm::program(tree::root()).context("the manifests are made by helm")?;
+    let chart = tree::root().join("deploy/chart");
+    allotment_lab::run(Command::new(&helm).args(["lint", "--strict"]).arg(&chart))?;
+    let mut render = Command::new(&helm);
+    render.args(["template", "allotment"]).arg(&chart).args(["--namespace", NAMESPACE]);
+    let rendered = allotment_lab::run(render.args(["--set", "namespace.create=true"]))?;
+    // Nobody who applies them has helm.
+    let lines = rendered.lines().filter(|line| !line.starts_with("# Source: "));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let head = "# Written by `cargo xtask gen` from deploy/chart; `kubectl apply --server-side` takes it.\n";
+    Ok(("deploy/manifests/allotment.yaml".into(), format!("{head}{text}\n")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definitions_outlive_the_release() {
+        let text = definitions("---\nkind: A\nmetadata:\n  name: a\n---\nkind: B\nmetadata:\n  name: b\n");
+        assert_eq!(text.matches("\n  annotations:\n    helm.sh/resource-policy: keep\n  name: ").count(), 2);
+        assert!(text.ends_with("name: b\n{{- end }}\n"));
+    }
+
+    #[test]
+    fn policies_name_the_accounts_of_the_release() {
+        let text = guarded(
+            "# Words.\n---\nkind: A\nuser: system:serviceaccount:allotment-system:x\n---\nkind: MutatingAdmissionPolicy\n",
+        );
+        assert!(text.contains("user: system:serviceaccount:{{ .Release.Namespace }}:x\n"));
+        assert!(
+            text.ends_with(".Version }}\n---\nkind: MutatingAdmissionPolicy\n{{- end }}\n{{- end }}\n"),
+            "{text}"
+        );
+    }
+}

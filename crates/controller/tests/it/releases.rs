@@ -387,6 +387,59 @@ fn r5_an_ordinal_passes_its_address_on_by_the_same_proof() {
 }
 
 #[test]
+fn r6_what_is_scaled_down_is_freed_or_kept_as_its_template_says() {
+    on_cluster(async |cluster| {
+        cluster.subnet("many", "10.47.0.0/24", "").await;
+        cluster.nodes(&["n1"]).await;
+        let sets = Api::<StatefulSet>::default_namespaced(cluster.client());
+        let controller = cluster.controller();
+        let mut given = Vec::new();
+        for (name, keep) in [("freed", "free"), ("kept", "keep")] {
+            let request = format!("[{{subnets: [many], keep: {{onScaleDown: {keep}}}}}]");
+            let template =
+                format!("metadata: {{labels: {{app: db}}, annotations: {{{REQUEST}: '{request}'}}}}");
+            let set = STATEFUL
+                .replace("name: db, ", &format!("name: {name}, "))
+                .replace("replicas: 1", "replicas: 2");
+            cluster.apply(&set.replace("metadata: {labels: {app: db}}", &template)).await;
+            let uid = sets.get(name).await.unwrap().uid().unwrap();
+            let ordinal = Template::new("default", &format!("{name}-1")).on("n1").annotate(REQUEST, &request);
+            let pod = ordinal.owned_by("apps/v1", "StatefulSet", name, &uid);
+            let pod = cluster.pods().create(&pod).await.unwrap();
+            given.push(addresses(&cluster.grant("default", &format!("{name}-1")).await).remove(0));
+            // One is scaled down while its pod runs, the other after it has ended.
+            let scale = Patch::Merge(json!({"spec": {"replicas": 1}}));
+            if name == "freed" {
+                sets.patch(name, &PatchParams::default(), &scale).await.unwrap();
+                cluster.pods().remove(&pod).await.unwrap();
+            } else {
+                cluster.pods().remove(&pod).await.unwrap();
+                sets.patch(name, &PatchParams::default(), &scale).await.unwrap();
+            }
+        }
+        cluster.report(Vec::new()).await;
+        controller.has_as(cluster, &given[0], AllocationState::Cooling).await;
+        controller.has_as(cluster, &given[1], AllocationState::Reserved).await;
+        // Scaled down further, what is kept for the ordinal is looked through again, and stays.
+        let scale = Patch::Merge(json!({"spec": {"replicas": 0}}));
+        sets.patch("kept", &PatchParams::default(), &scale).await.unwrap();
+        sets.delete("freed", &DeleteParams::default()).await.unwrap();
+        let other = Template::new("default", "other").on("n1").annotate(SUBNETS, "many");
+        cluster.pods().create(&other).await.unwrap();
+        cluster.grant("default", "other").await;
+        controller.has_as(cluster, &given[1], AllocationState::Reserved).await;
+        // Told otherwise, it lets go.
+        let template = json!({"spec": {"template": {"metadata": {"annotations": {REQUEST: null}}}}});
+        sets.patch("kept", &PatchParams::default(), &Patch::Merge(template)).await.unwrap();
+        sets.patch("kept", &PatchParams::default(), &Patch::Merge(json!({"spec": {"replicas": 1}})))
+            .await
+            .unwrap();
+        controller.has_as(cluster, &given[1], AllocationState::Cooling).await;
+        controller.stop().await;
+    });
+}
+
+#[test]
 fn r6_what_outlives_its_owner_comes_back_with_it_and_the_rest_is_freed() {
     on_cluster(async |cluster| {
         cluster.subnet("many", "10.44.0.0/24", "").await;

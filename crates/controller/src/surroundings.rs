@@ -125,7 +125,7 @@ impl Surroundings {
         match event {
             Event::Listed { objects, .. } => {
                 self.rollouts.clear();
-                for deployment in objects {
+                for deployment in &objects {
                     self.put_rollout(deployment);
                 }
             }

@@ -274,6 +274,11 @@ impl Releases {
         }
     }
 
+    /// This leader has begun an epoch itself: nobody was told anything under it before.
+    pub(crate) fn epoch_raised(&mut self) {
+        self.is_epoch_known = true;
+    }
+
     /// Somebody else has written to the ledger, such as the leader before, who did not know yet: what it holds has to be
     /// looked through again, or the ends of those holders would be missed until the next walk.
     pub(crate) fn others_wrote(&mut self, now: Instant) {
@@ -403,6 +408,7 @@ impl Releases {
         match outcome {
             Outcome::EpochUnread => self.recovery.unread(),
             Outcome::Epoch(open) => {
+                self.nodes.recovering(open.is_some());
                 let is_first = !std::mem::replace(&mut self.is_epoch_known, true);
                 if let Some(epoch) = self.recovery.looked(open, is_first) {
                     self.ends.raise(epoch);

@@ -308,8 +308,8 @@ fn what_keeps_addresses_for_long_is_said_of_the_node() {
     assert_eq!((saying.regarding.kind, saying.regarding.uid.as_str()), ("Node", "u1"));
     assert_eq!(
         saying.note,
-        "addresses of ended pods that stay held: 1, such as 10.40.0.7 of pod p: the agent of node `n1` has published as of 10, \
-         and the pod ended at 12; see that the agent runs there. If the machine is switched off for good: taint it \
+        "addresses of ended pods that stay held: 1, such as 10.40.0.7 of pod p: the agent of node `n1` has published as of \
+         version 10 of the pods, and that this one has ended was seen at 12: it has to publish once more; see that the agent runs there. If the machine is switched off for good: taint it \
          `node.kubernetes.io/out-of-service`, or `allot node forget n1`"
     );
 }
@@ -340,7 +340,7 @@ mod recovery {
             scene.epoch(None);
             scene.epoch(Some(7));
             let spec = scene.written();
-            assert_eq!(spec.epoch, 7);
+            assert_eq!((spec.epoch, spec.recovered), (7, 0));
             let version = Some(Version(30));
             scene.outcome(Outcome::Written { node: "n1".to_owned(), spec: Box::new(spec), version });
             assert!(matches!(scene.only(), Action::List));
@@ -353,8 +353,9 @@ mod recovery {
         fn inventory(&mut self) -> BTreeSet<Use> {
             let still =
                 Still { pod: "q".to_owned(), vrf: "default".to_owned(), address: ADDRESS.parse().unwrap() };
-            let mut object =
-                NodeAttachments::new("n1", NodeAttachmentsSpec { epoch: 7, ..Default::default() });
+            let spec =
+                NodeAttachmentsSpec { epoch: 7, node_uid: "u1".to_owned(), ..NodeAttachmentsSpec::default() };
+            let mut object = NodeAttachments::new("n1", spec);
             object.metadata.uid = Some("object".to_owned());
             object.metadata.resource_version = Some("40".to_owned());
             object.status = Some(NodeAttachmentsStatus {
@@ -388,6 +389,9 @@ mod recovery {
         let actions = scene.round();
         assert!(actions.iter().any(|action| matches!(action, Action::Settle(7))), "{actions:?}");
         assert!(scene.outcome(Outcome::Epoch(None)), "waiters have their turn");
+        // Now its agent may leave its inventory out.
+        let spec = scene.written();
+        assert_eq!((spec.epoch, spec.recovered), (7, 7));
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod signals;
 mod standalone;
 mod tables;
 mod target;
+mod whereabouts;
 mod words;
 
 use std::path::Path;
@@ -47,7 +48,7 @@ use allotment_wire::{PoolRow, ReservationRow, SubnetRow};
 use clap::Parser;
 use tokio::runtime::{self, Runtime};
 
-use crate::args::{Cli, Command, NodeAct};
+use crate::args::{Cli, Command, ImportOf, NodeAct};
 use crate::client::Client;
 use crate::failure::{Failure, Verdict};
 use crate::target::{Given, Target};
@@ -112,6 +113,9 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
             acts::release(given.kubeconfig(), address, vrf, agreed.yes).await
         }
         Command::Export => commands::export(&client()?).await,
-        Command::Import { file } => commands::import(&daemon(), &file).await,
+        Command::Import { of: Some(ImportOf::Whereabouts(args)), .. } => {
+            Box::pin(whereabouts::import(given.kubeconfig(), args)).await
+        }
+        Command::Import { of: None, file } => commands::import(&daemon(), &file).await,
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use allotment_cluster::Backoff;
 use allotment_core::{Object, ObjectKey};
-use allotment_engine::{Engine, EngineError, Handle, LedgerError, Options};
+use allotment_engine::{Engine, EngineError, Handle, LedgerError, Options, Pace};
 use jiff::Timestamp;
 use kube::Client;
 use tokio::sync::{mpsc, watch};
@@ -22,9 +22,13 @@ use crate::owners::families;
 use crate::request::Settings;
 use crate::world::World;
 
-/// Commits begin at least so far apart. An object written costs the API server some milliseconds, and pods come one every
-/// few: so they share.
-const PACE: Duration = Duration::from_millis(40);
+/// An object written costs the API server some milliseconds, and pods come one every few: so they share. A job whose pods
+/// have 16 networks writes 16 blocks at each commit, and its pods are longer in starting.
+const PACE: Pace = Pace {
+    first: Duration::from_millis(40),
+    more: Duration::from_millis(8),
+    longest: Duration::from_millis(200),
+};
 
 /// The loop turns at least this often, so that it can be seen to live.
 const BEAT: Duration = Duration::from_secs(5);
@@ -241,13 +245,13 @@ impl Controller {
                 self.backoff.reset();
                 let (sender, outcomes) = mpsc::unbounded_channel();
                 self.health.opened(&handle, &keeper);
-                let (engine, is_new, watching) = (handle.clone(), keeper.is_new(), keeper.clone());
+                let (engine, watching) = (handle.clone(), keeper.clone());
                 let keeping = tokio::spawn(async move { watching.run(&engine).await });
                 let metrics = Arc::clone(self.health.metrics());
                 let executor = Executor::new(self.client.clone(), handle, sender, metrics);
                 self.lead =
                     Lead::Leading(Box::new(Term { executor, outcomes, keeper, _keeping: Keeping(keeping) }));
-                self.world.begin(in_force, is_new);
+                self.world.begin(in_force);
             }
             Woken::Opened(Err(error)) => {
                 tracing::error!(%error, "the ledger cannot be read; trying again");

@@ -9,10 +9,10 @@ findings! {
         "A node's agent, or what puts the plugin on the node, is not ready; pods there may get no addresses.",
         "Read the pod's log with `kubectl logs`, of the container that the finding names.";
     AGENTS_MISSING = "agents-missing", Warning,
-        "There is no DaemonSet of agents in this namespace.",
+        "There are no agents in this namespace.",
         "Install the manifests or the chart; or name the namespace with --namespace.";
     CONTROLLER_MISSING = "controller-missing", Warning,
-        "There is no Deployment of controllers in this namespace.",
+        "There are no controllers in this namespace.",
         "Install the manifests or the chart; or name the namespace with --namespace.";
     CONTROLLER_UNREADY = "controller-unready", Warning,
         "Fewer controllers are ready than are wanted: nobody may be there to take over.",

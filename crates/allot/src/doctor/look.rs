@@ -25,7 +25,7 @@ use super::rights::{AGENT, CONTROLLER, Right};
 use crate::cluster::gather;
 use crate::failure::Failure;
 
-/// Deployment, Lease and DaemonSet, as the manifests call them.
+/// What the manifests call them.
 pub(super) const CONTROLLERS: &str = "allotment-controller";
 pub(super) const AGENTS: &str = "allotment-agent";
 

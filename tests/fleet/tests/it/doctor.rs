@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use crate::rights::{Installed, sent};
+use crate::world::PATIENCE;
+
+const POLL: Duration = Duration::from_millis(20);
 
 /// Exit code, and how often each code was found.
 fn doctor(cluster: &Installed, kubeconfig: &std::path::Path) -> (i32, BTreeMap<String, usize>) {
@@ -43,23 +48,28 @@ async fn what_the_manifests_install_is_right_until_something_of_it_goes() {
     let role = "/apis/rbac.authorization.k8s.io/v1/clusterroles/allotment-agent";
     let rules = json!({"rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}]});
     sent(&cluster.admin, "PATCH", role, "application/merge-patch+json", &rules).await.unwrap();
-    let definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/reservations.allotment.dev";
-    // The policy that was lifted is asked for a moment longer.
-    let deadline = tokio::time::Instant::now() + crate::world::PATIENCE;
-    while sent(&cluster.admin, "DELETE", definition, json, &json!({})).await.is_err() {
-        assert!(tokio::time::Instant::now() < deadline, "the definition cannot be deleted");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    wait_deleted(&cluster, "reservations.allotment.dev").await;
     let more = counts(&[("policy-missing", 2), ("right-missing", 7), ("definition-missing", 1)]);
     let mut wanted = counts(&NOTHING_RUNS);
     wanted.extend(more);
     wanted.insert("not-in-force".to_owned(), 3);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let found = doctor(&cluster, &admin);
         if found == (1, wanted.clone()) {
             break;
         }
-        assert!(tokio::time::Instant::now() < deadline, "{found:?}, not {wanted:?}");
+        assert!(Instant::now() < deadline, "{found:?}, not {wanted:?}");
+    }
+}
+
+/// Deletes a definition: the policy that was lifted is asked for a moment longer.
+async fn wait_deleted(cluster: &Installed, definition: &str) {
+    let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition}");
+    let deadline = Instant::now() + PATIENCE;
+    while let Err(error) = sent(&cluster.admin, "DELETE", &path, "application/json", &json!({})).await {
+        assert!(Instant::now() < deadline, "{error}");
+        sleep(POLL).await;
     }
 }
 

@@ -10,6 +10,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 mod control_plane;
+mod doctor;
 mod faults;
 mod kubelet;
 mod proxy;

@@ -11,6 +11,7 @@ use kube::{Client, Config};
 
 mod control_plane;
 mod faults;
+mod killed;
 mod kubelet;
 mod proxy;
 mod whole;

@@ -3,7 +3,7 @@
 //! Most plugins call IPAM before they remove the link, so a DEL is followed by looks until the addresses are gone; without a
 //! DEL the namespace has to be gone in two looks (R1). Nothing is looked at while nothing is awaited.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -46,6 +46,7 @@ pub(crate) async fn follow(shared: Shared, metrics: AgentMetrics) {
                 (!checks.is_empty()).then_some(checks)
             })
             .await;
+        let checks: HashSet<Check> = checks.into_iter().collect();
         let pause = looks.pause(&checks);
         let mut changes = shared.changes();
         let woken = async {
@@ -69,7 +70,7 @@ pub(crate) async fn follow(shared: Shared, metrics: AgentMetrics) {
 #[derive(Default)]
 struct Looks {
     pause: Duration,
-    known: Vec<Check>,
+    known: HashSet<Check>,
     /// Since when the namespace of one without a DEL has been gone.
     gone: HashMap<Check, Instant>,
 }
@@ -85,10 +86,10 @@ enum Verdict {
 
 impl Looks {
     /// How long to wait for the next look: longer and longer, unless something is new.
-    fn pause(&mut self, checks: &[Check]) -> Duration {
-        let is_new = checks.iter().any(|check| !self.known.contains(check));
+    fn pause(&mut self, checks: &HashSet<Check>) -> Duration {
+        let is_new = !checks.is_subset(&self.known);
         self.pause = if is_new { FIRST } else { (self.pause * 2).clamp(FIRST, LAST) };
-        self.known = checks.to_vec();
+        self.known.clone_from(checks);
         self.pause
     }
 

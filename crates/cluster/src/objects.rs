@@ -4,17 +4,20 @@
 //! What is missing in an object is empty or absent here. Nothing of these can be sent back: an update would drop what we do
 //! not know.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::apps::v1 as apps_v1;
 use k8s_openapi::api::core::v1 as core_v1;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::ObjectMeta;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// A pod.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, kube::Resource)]
 #[resource(inherit = core_v1::Pod)]
 pub struct Pod {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "metadata")]
     pub metadata: ObjectMeta,
     #[serde(default)]
     pub spec: PodSpec,
@@ -49,7 +52,7 @@ impl Pod {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, kube::Resource)]
 #[resource(inherit = core_v1::Node)]
 pub struct Node {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "metadata")]
     pub metadata: ObjectMeta,
     #[serde(default)]
     pub spec: NodeSpec,
@@ -89,7 +92,7 @@ pub struct NodeInfo {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, kube::Resource)]
 #[resource(inherit = core_v1::Namespace)]
 pub struct Namespace {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "metadata")]
     pub metadata: ObjectMeta,
 }
 
@@ -97,7 +100,7 @@ pub struct Namespace {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, kube::Resource)]
 #[resource(inherit = apps_v1::Deployment)]
 pub struct Deployment {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "metadata")]
     pub metadata: ObjectMeta,
     #[serde(default)]
     pub spec: DeploymentSpec,
@@ -159,6 +162,54 @@ pub struct NetworkAttachmentDefinitionSpec {
     pub config: String,
 }
 
+/// All of it but `managedFields`, which is often longer than the rest of the object, and a tree of small pieces of memory
+/// once it is read.
+fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let Metadata {
+        annotations,
+        creation_timestamp,
+        deletion_timestamp,
+        finalizers,
+        generation,
+        labels,
+        name,
+        namespace,
+        owner_references,
+        resource_version,
+        uid,
+    } = Metadata::deserialize(deserializer)?;
+    Ok(ObjectMeta {
+        annotations,
+        creation_timestamp,
+        deletion_timestamp,
+        finalizers,
+        generation,
+        labels,
+        name,
+        namespace,
+        owner_references,
+        resource_version,
+        uid,
+        ..ObjectMeta::default()
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    annotations: Option<BTreeMap<String, String>>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+    finalizers: Option<Vec<String>>,
+    generation: Option<i64>,
+    labels: Option<BTreeMap<String, String>>,
+    name: Option<String>,
+    namespace: Option<String>,
+    owner_references: Option<Vec<OwnerReference>>,
+    resource_version: Option<String>,
+    uid: Option<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use kube::Resource;
@@ -213,6 +264,20 @@ mod tests {
             let deployment: Deployment = from_value(json!({"spec": spec})).unwrap();
             assert_eq!(deployment.spec.surge(), surge, "{spec}");
         }
+    }
+
+    #[test]
+    fn of_the_metadata_only_who_wrote_what_is_left_out() {
+        let mut all = json!({
+            "annotations": {"a": "b"}, "creationTimestamp": "2026-11-23T12:00:00Z",
+            "deletionTimestamp": "2026-11-23T12:00:01Z", "finalizers": ["f"], "generation": 7, "labels": {"c": "d"},
+            "name": "n", "namespace": "s", "resourceVersion": "9", "uid": "u",
+            "ownerReferences": [{"apiVersion": "apps/v1", "controller": true, "kind": "Job", "name": "j", "uid": "v"}],
+        });
+        let read: Pod = from_value(json!({"metadata": all})).unwrap();
+        assert_eq!(serde_json::to_value(&read.metadata).unwrap(), all);
+        all["managedFields"] = json!([{"manager": "kubelet", "fieldsV1": {"f:status": {}}}]);
+        assert_eq!(from_value::<Pod>(json!({"metadata": all})).unwrap(), read);
     }
 
     #[test]

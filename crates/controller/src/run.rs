@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use allotment_cluster::Backoff;
 use allotment_core::{Object, ObjectKey};
-use allotment_engine::{Engine, EngineError, Handle, LedgerError, Options};
+use allotment_engine::{Engine, EngineError, Handle, LedgerError, Options, Pace};
 use jiff::Timestamp;
 use kube::Client;
 use tokio::sync::{mpsc, watch};
@@ -22,9 +22,13 @@ use crate::owners::families;
 use crate::request::Settings;
 use crate::world::World;
 
-/// Commits begin at least so far apart. An object written costs the API server some milliseconds, and pods come one every
-/// few: so they share.
-const PACE: Duration = Duration::from_millis(40);
+/// An object written costs the API server some milliseconds, and pods come one every few: so they share. A job whose pods
+/// have 16 networks writes 16 blocks at each commit, and its pods are longer in starting.
+const PACE: Pace = Pace {
+    first: Duration::from_millis(40),
+    more: Duration::from_millis(8),
+    longest: Duration::from_millis(200),
+};
 
 /// The loop turns at least this often, so that it can be seen to live.
 const BEAT: Duration = Duration::from_secs(5);

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::draft::{Draft, Undo};
 use crate::handle::{End, EngineError, Handle};
 use crate::ledger::{CommitError, Ledger, LedgerError, Stale};
-use crate::linger::{self, Linger};
+use crate::linger::{self, Linger, Pace};
 use crate::metrics::Metrics;
 use crate::panics::panic_text;
 use crate::task::{Item, Task};
@@ -44,14 +44,18 @@ pub struct Options {
     pub batch: usize,
     /// The longest wait for more requests before a commit.
     pub linger: Duration,
-    /// How far apart commits begin at least, unless a batch is full: where a commit costs others something, those who ask
-    /// in quick succession share it. The first after a pause never waits.
-    pub pace: Duration,
+    /// How far apart commits begin at least.
+    pub pace: Pace,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { clock: Box::new(system_clock), batch: BATCH, linger: linger::LONGEST, pace: Duration::ZERO }
+        Options {
+            clock: Box::new(system_clock),
+            batch: BATCH,
+            linger: linger::LONGEST,
+            pace: Pace::default(),
+        }
     }
 }
 
@@ -70,8 +74,8 @@ pub struct Engine<L> {
     paused: Option<(Instant, String)>,
     queue: Receiver<Item>,
     linger: Linger,
-    /// When the last commit began.
-    committed: Option<Instant>,
+    /// When the next commit may begin.
+    paced: Option<Instant>,
     options: Options,
     metrics: Arc<Metrics>,
 }
@@ -96,7 +100,7 @@ impl<L: Ledger + 'static> Engine<L> {
             paused: None,
             queue,
             linger,
-            committed: None,
+            paced: None,
             options,
             metrics,
         };
@@ -140,8 +144,8 @@ impl<L: Ledger + 'static> Engine<L> {
             self.gather(tasks, wait.expected, wait.until);
             self.linger.waited(wait, tasks.len());
         }
-        if let Some(committed) = self.committed.filter(|_| !self.options.pace.is_zero()) {
-            self.gather(tasks, self.options.batch, committed + self.options.pace);
+        if let Some(paced) = self.paced {
+            self.gather(tasks, self.options.batch, paced);
         }
         true
     }
@@ -230,7 +234,7 @@ impl<L: Ledger + 'static> Engine<L> {
                 return;
             }
             let began = Instant::now();
-            self.committed = Some(began);
+            self.paced = self.options.pace.after(&batch).map(|pace| began + pace);
             match self.ledger.commit(&self.state, &batch) {
                 Ok(()) => {
                     self.metrics.committed(held.len(), began.elapsed());

@@ -33,5 +33,6 @@ pub use engine::{Engine, Options};
 pub use handle::{End, EngineError, Handle};
 pub use history::{Change, History};
 pub use ledger::{Batch, CommitError, Ledger, LedgerError, Stale};
+pub use linger::Pace;
 pub use metrics::{BATCH_BUCKETS, Counter, Histogram, MICROS_BUCKETS, Metrics};
 pub use pages::{Page, Pages};

@@ -7,6 +7,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::Batch;
+
 /// The longest wait: about one commit on a fast disk.
 pub(crate) const LONGEST: Duration = Duration::from_micros(500);
 
@@ -64,9 +66,43 @@ impl Linger {
     }
 }
 
+/// How far apart commits begin at least, unless a batch is full: where a commit costs others something, those who ask in
+/// quick succession share it. The first after a pause never waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// After a commit of one block or object.
+    pub first: Duration,
+    /// Longer by this for each more of them.
+    pub more: Duration,
+    /// But never longer than this; zero: no commit waits.
+    pub longest: Duration,
+}
+
+impl Pace {
+    /// Until the next commit may begin, from the beginning of this one.
+    pub(crate) fn after(self, batch: &Batch) -> Option<Duration> {
+        // Counting the blocks is not for nothing.
+        (!self.longest.is_zero()).then(|| self.of(batch.blocks().len() + batch.objects.len()))
+    }
+
+    fn of(self, written: usize) -> Duration {
+        let more = u32::try_from(written.saturating_sub(1)).unwrap_or(u32::MAX);
+        self.more.saturating_mul(more).saturating_add(self.first).min(self.longest)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_writes_more_waits_longer_but_not_for_ever() {
+        let [first, more, longest] = [40, 8, 200].map(Duration::from_millis);
+        let pace = Pace { first, more, longest };
+        let of = [0, 1, 2, 16, 21, 22, usize::MAX].map(|written| pace.of(written).as_millis());
+        assert_eq!(of, [40, 40, 48, 160, 200, 200, 200]);
+        assert_eq!(Pace::default().after(&Batch::default()), None);
+    }
 
     #[test]
     fn a_lone_caller_never_waits() {

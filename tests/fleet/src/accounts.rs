@@ -12,8 +12,9 @@ use crate::ControlPlane;
 use crate::kubeconfig::Identity;
 
 impl ControlPlane {
-    /// A file for a service account in its own namespace, which is made if there is none. With a node, the token is bound to it, as that of a
-    /// pod on that node would be: the API server then knows the node of whoever asks.
+    /// A file for a service account, which is made if there is none. With a node, the token is bound to it, as that of a
+    /// pod on that node would be: the API server then knows the node of whoever asks. Like a pod, its holder is in that
+    /// namespace when nothing else is said.
     pub async fn kubeconfig_of(&self, namespace: &str, account: &str, node: Option<&str>) -> Result<PathBuf> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client()?, namespace);
         let metadata = ObjectMeta { name: Some(account.to_owned()), ..ObjectMeta::default() };

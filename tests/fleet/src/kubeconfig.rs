@@ -11,7 +11,7 @@ pub(crate) struct Identity<'a> {
     pub(crate) token: &'a str,
     /// Somebody that the token's owner speaks for, with groups and extra fields.
     pub(crate) speaks_for: Option<Value>,
-    /// Where what has no namespace of its own is looked for.
+    /// Where one is when nothing else is said.
     pub(crate) namespace: &'a str,
 }
 

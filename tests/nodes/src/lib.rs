@@ -35,6 +35,7 @@ mod programs;
 pub mod tour;
 
 pub use cluster::{Cluster, Plan, down};
+pub use config::STATIC_PODS;
 pub use layout::{Layout, MOST_NODES, Number, node_name};
 pub use node::Node;
 pub use process::Process;

@@ -79,6 +79,11 @@ impl Node {
         first.with_context(|| format!("{} does not run", self.name))
     }
 
+    /// Where the node's files are for this process, such as `/etc`.
+    pub fn file(&self, path: &str) -> Result<PathBuf> {
+        Ok(PathBuf::from(format!("/proc/{}/root{path}", self.init()?)))
+    }
+
     /// Every process on it, those in containers too; none if it does not run.
     pub fn processes(&self) -> Vec<Process> {
         self.init().map(process::below).unwrap_or_default()

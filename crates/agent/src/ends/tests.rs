@@ -56,10 +56,11 @@ fn r1_without_a_del_the_namespace_has_to_stay_gone() {
 fn looks_come_seldom_when_nothing_ends_and_soon_when_something_may() {
     let mut looks = Looks::default();
     let (old, new) = (check(false), check(true));
-    assert_eq!(looks.pause(std::slice::from_ref(&old)), FIRST);
-    let pauses: Vec<Duration> = (0..12).map(|_| looks.pause(std::slice::from_ref(&old))).collect();
+    let first = HashSet::from([old.clone()]);
+    assert_eq!(looks.pause(&first), FIRST);
+    let pauses: Vec<Duration> = (0..12).map(|_| looks.pause(&first)).collect();
     assert_eq!((pauses[0], pauses[1], pauses[11]), (FIRST * 2, FIRST * 4, LAST));
-    assert_eq!(looks.pause(&[old, new]), FIRST);
+    assert_eq!(looks.pause(&HashSet::from([old, new])), FIRST);
 }
 
 #[test]

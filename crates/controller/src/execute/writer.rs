@@ -11,10 +11,12 @@ use allotment_cluster::Pod;
 use allotment_core::{ObjectKey, ObjectKind};
 use allotment_proof::Version;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::core::ClusterResourceScope;
+use kube::api::{
+    DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions, ValidationDirective,
+};
+use kube::core::{ClusterResourceScope, Request};
 use kube::{Api, Client, Resource};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -92,8 +94,7 @@ impl Writer {
         what: Written,
     ) -> Patched {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &place.namespace);
-        let (params, patch) = (ours(), Patch::<()>::Json(patch));
-        let patched = self.write(what, api.patch_metadata(&place.name, &params, &patch)).await;
+        let patched = self.write(what, self.patch_pod(&api, &place.name, patch)).await;
         let Err(failure) = patched else { return Patched::Done };
         match failure.code() {
             Some(404) => Patched::Gone,
@@ -105,6 +106,21 @@ impl Writer {
             },
             _ => Patched::Failed(failure.to_string()),
         }
+    }
+
+    /// A patch whose answer nobody reads. It adds a text under our own key, so nothing is gained by having the API server go
+    /// through the whole pod for fields that it does not know.
+    async fn patch_pod(
+        &self,
+        api: &Api<Pod>,
+        name: &str,
+        patch: json_patch::Patch,
+    ) -> Result<(), kube::Error> {
+        let params = PatchParams { field_validation: Some(ValidationDirective::Ignore), ..ours() };
+        let request =
+            Request::new(api.resource_url()).patch_metadata(name, &params, &Patch::<()>::Json(patch));
+        let request = request.map_err(kube::Error::BuildRequest)?;
+        self.client.request::<IgnoredAny>(request).await.map(drop)
     }
 
     pub(super) async fn pod(&self, namespace: &str, name: &str) -> Result<Option<Pod>, Failure> {

@@ -46,6 +46,8 @@ pub(super) struct Nodes {
     known: BTreeMap<String, Known>,
     /// UIDs of the Node objects.
     uids: BTreeMap<String, String>,
+    /// The Node objects were listed once.
+    are_listed: bool,
     dirty: BTreeSet<String>,
     /// A write failed.
     failed: BTreeSet<String>,
@@ -73,6 +75,7 @@ impl Nodes {
     pub(super) fn node(&mut self, event: &Event<Node>, ends: &mut Ends) {
         match event {
             Event::Listed { objects, .. } => {
+                self.are_listed = true;
                 let there: BTreeSet<String> = objects.iter().map(ResourceExt::name_any).collect();
                 let gone: Vec<String> =
                     self.uids.keys().filter(|name| !there.contains(*name)).cloned().collect();
@@ -260,9 +263,10 @@ impl Nodes {
         self.dirty.insert(name.to_owned());
     }
 
-    /// Objects of nodes that are gone, and of which the ledger has nothing.
+    /// Objects of nodes that are gone, and of which the ledger, which has been looked through, has nothing. Before the nodes
+    /// were listed each of them looks gone.
     pub(super) fn removals(&self, ends: &Ends) -> Vec<Action> {
-        let is_over = |name: &String| !self.uids.contains_key(name) && ends.is_over(name);
+        let is_over = |name: &String| self.are_listed && !self.uids.contains_key(name) && ends.is_over(name);
         let over = self.known.iter().filter(|(name, known)| !known.is_writing && is_over(name));
         over.map(|(name, known)| Action::Remove {
             node: name.clone(),

@@ -31,6 +31,10 @@ fn node(uid: &str) -> Node {
     serde_json::from_value(json!({"metadata": {"name": "n1", "uid": uid}})).unwrap()
 }
 
+fn listed(objects: Vec<Node>) -> Event<Node> {
+    Event::Listed { objects, version: "10".parse().unwrap() }
+}
+
 fn held() -> Held {
     let address = Address { vrf: "default".to_owned(), address: ADDRESS.parse().unwrap() };
     Held { holder: "p".to_owned(), node: "n1".to_owned(), address }
@@ -41,7 +45,7 @@ impl Scene {
         let owners = Owners::new(owners::families(&Settings::default()));
         let mut scene =
             Scene { releases: Releases::new(Settings::default()), owners, now: Instant::now(), version: 10 };
-        scene.input(&Input::Node(Event::Applied(node("u1"))));
+        scene.input(&Input::Node(listed(vec![node("u1")])));
         let pods = vec![pod("p", 9, "Running")];
         scene.input(&Input::Pod(Event::Listed { objects: pods, version: "10".parse().unwrap() }));
         scene.report("u1", 10, NodeAttachmentsSpec { node_uid: "u1".to_owned(), ..Default::default() });
@@ -250,6 +254,24 @@ fn r4_another_machine_is_admitted_and_what_the_first_had_stays_until_it_is_forgo
         version: Some(Version(50)),
     });
     assert_eq!(scene.looked_up().holder, "p");
+}
+
+#[test]
+fn r4_no_node_counts_as_gone_before_nodes_and_ledger_are_known() {
+    let mut scene = Scene::new();
+    scene.releases = Releases::new(Settings::default());
+    scene.admitted(10);
+    scene.releases.begin();
+    let actions = scene.next();
+    assert!(matches!(actions[..], [Action::Survey]), "the ledger is not known: {actions:?}");
+    scene.outcome(Outcome::Surveyed(Some(Survey { held: Vec::new(), version: Version(10) })));
+    assert!(scene.round().is_empty(), "no nodes were listed");
+    scene.input(&Input::Node(listed(Vec::new())));
+    assert!(matches!(scene.round()[..], [Action::Remove { .. }]));
+    // Another term begins with another look at the ledger, which may have something of it by now.
+    scene.releases.begin();
+    let actions = scene.next();
+    assert!(matches!(actions[..], [Action::Survey]), "{actions:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use allotment_core::{AllocationState, Code, Object, ObjectKey, ObjectKind, SubnetSpec, Timestamp};
 use allotment_engine::conformance::{Content, ended, pod, subnet};
-use allotment_engine::{EmbeddedLedger, End, Engine, EngineError, Handle, Options};
+use allotment_engine::{EmbeddedLedger, End, Engine, EngineError, Handle, Options, Pace};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::gate::{self, Gate, Verdict, new_disk};
@@ -68,7 +68,9 @@ async fn the_same_request_twice_at_once_is_one_allocation() {
 #[tokio::test]
 async fn those_who_come_in_quick_succession_share_a_commit() {
     let ledger = EmbeddedLedger::open_disk(Arc::new(new_disk()), "the ledger").unwrap();
-    let options = Options { batch: 3, pace: Duration::from_hours(1), ..Options::default() };
+    let hour = Duration::from_hours(1);
+    let pace = Pace { first: hour, longest: hour, ..Pace::default() };
+    let options = Options { batch: 3, pace, ..Options::default() };
     let handle = Engine::open_with(ledger, options).unwrap();
     handle.put(subnet("a", "v", &["10.0.0.0/24"])).await.unwrap();
     assert_eq!(handle.metrics().commits.get(), 1, "the first one does not wait");

@@ -36,13 +36,15 @@ pub(crate) async fn rows(plane: &ControlPlane, bin: &Path) -> Result<Vec<Row>> {
     let files = Arc::new(system::host_local(plane.folder(), &stage.nodes, &ranges)?);
     let mut theirs = Vec::new();
     for nodes in NODES {
-        theirs.push(job(&stage, &files, nodes).await?.0.up);
+        let (outcome, cost) = job(&stage, &files, nodes).await?;
+        theirs.push((outcome.up, cost));
     }
     eprintln!("AI job, Allotment …");
     let ours = system::allotment(&stage, bin, &ranges, system::rails(&ranges)).await?;
     let ours = Arc::new(ours);
     let mut rows = Vec::new();
-    for (nodes, theirs) in NODES.into_iter().zip(theirs) {
+    for (nodes, (theirs, their_cost)) in NODES.into_iter().zip(theirs) {
+        eprintln!("… on {nodes} nodes");
         let (outcome, cost) = job(&stage, &ours, nodes).await?;
         let what = |rest: &str| format!("AI job, {PODS} pods × {RAILS} NICs on {nodes} nodes: {rest}");
         let adds = outcome.adds();
@@ -56,6 +58,11 @@ pub(crate) async fn rows(plane: &ControlPlane, bin: &Path) -> Result<Vec<Row>> {
                     adds.spread(),
                     outcome.retries()
                 )),
+        );
+        rows.push(
+            Row::new(what("processor time of all programs"), cost.processors(), "s")
+                .beside("host-local", their_cost.processors())
+                .detail(format!("{}; host-local: {}", cost.by_program(), their_cost.by_program())),
         );
         let patches = ratio(cost.count("PATCH pods"), PODS);
         rows.push(Row::new(what("pod patches per pod"), patches, "").bar(Bar::Most(1.0)));

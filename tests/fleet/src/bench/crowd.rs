@@ -9,7 +9,7 @@ use allotment_lab::figures::{Row, Times};
 use anyhow::{Context, Result};
 
 use super::grants::Grants;
-use super::meter::{self, Reading};
+use super::meter::Reading;
 use super::scene::{self, Outcome, PATIENCE, Scene};
 use super::stage::Stage;
 use super::system::{self, Range, System};
@@ -33,8 +33,6 @@ struct Done {
     outcome: Outcome,
     /// While the pods came up.
     cost: Reading,
-    /// Seconds on a processor of all plugins, meanwhile.
-    plugins: f64,
     /// Pods that were taken down again, and how long that took.
     ended: (usize, Duration),
     ending: Reading,
@@ -153,18 +151,17 @@ fn scene<'a>(stage: &'a Stage<'_>, templates: Vec<Template>) -> Scene<'a> {
 /// The pods come up, are counted, and go again.
 async fn crowd(stage: &Stage<'_>, system: &Arc<System>, templates: Vec<Template>) -> Result<Done> {
     let scene = scene(stage, templates);
-    let (before, plugins) = (stage.read(&system.servers()).await?, meter::plugins()?);
+    let before = stage.read(&system.servers()).await?;
     let grants =
         if system.agents.is_empty() { None } else { Some(Grants::watch(stage.client.clone()).await?) };
     let outcome = scene.run(system).await?;
     let after = grants.map(|grants| outcome.adds_after(&grants.seen())).unwrap_or_default();
     let up = stage.read(&system.servers()).await?;
-    let plugins = meter::plugins()? - plugins;
     if let Some(error) = outcome.errors.first() {
         eprintln!("{}, the first of {} errors: {error:#}", system.name, outcome.errors.len());
     }
     let ended = scene.end(system, &outcome.started).await?;
     stage.clear().await?;
     let ending = stage.read(&system.servers()).await?.since(&up);
-    Ok(Done { name: system.name, outcome, cost: up.since(&before), plugins, ended, ending, after })
+    Ok(Done { name: system.name, outcome, cost: up.since(&before), ended, ending, after })
 }

@@ -9,8 +9,9 @@ use kube::Client;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
-/// This program.
-const DRIVER: &str = "driver";
+/// This program, and what it has started and has ended: plugins, as long as no server ends.
+pub(crate) const DRIVER: &str = "driver";
+pub(crate) const PLUGINS: &str = "plugins";
 
 /// All counters at one moment, or what they grew by between two.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +26,7 @@ pub(crate) struct Reading {
     pub(crate) resident: BTreeMap<String, u64>,
 }
 
-/// Reads the counters. Agents count as one program; the driver is one, too.
+/// Reads the counters. Agents count as one program.
 pub(crate) async fn read(plane: &ControlPlane, client: &Client, servers: &[&Server]) -> Result<Reading> {
     let request = hyper::http::Request::get("/metrics").body(Vec::new())?;
     let api_server = client.request_text(request).await.context("kube-apiserver's metrics")?;
@@ -43,14 +44,11 @@ pub(crate) async fn read(plane: &ControlPlane, client: &Client, servers: &[&Serv
         *reading.resident.entry(name).or_default() += usage.resident;
     }
     reading.cpu.insert(DRIVER.to_owned(), cpu(UsageWho::RUSAGE_SELF)?);
+    reading.cpu.insert(PLUGINS.to_owned(), cpu(UsageWho::RUSAGE_CHILDREN)?);
     Ok(reading)
 }
 
-/// Seconds on a processor of all plugins that have ended.
-pub(crate) fn plugins() -> Result<f64> {
-    cpu(UsageWho::RUSAGE_CHILDREN)
-}
-
+/// Seconds.
 fn cpu(who: UsageWho) -> Result<f64> {
     let usage = getrusage(who)?;
     let time = usage.user_time() + usage.system_time();

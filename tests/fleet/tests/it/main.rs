@@ -14,6 +14,7 @@ mod faults;
 mod killed;
 mod kubelet;
 mod proxy;
+mod rights;
 mod whole;
 mod world;
 

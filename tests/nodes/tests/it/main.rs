@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use allotment_fleet::{Life, bin};
 use allotment_lab::isolate;
@@ -14,6 +15,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 mod faults;
 mod interfaces;
+mod own_network;
 mod tour;
 mod world;
 
@@ -42,8 +44,10 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<ExitCode> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cluster");
     down(&folder)?;
+    let began = Instant::now();
     let plan = Plan { folder: folder.clone(), nodes: NODES, life: Life::Tied, bin: bin()? };
     let world: &'static World = Box::leak(Box::new(World::new(Cluster::up(&plan)?)));
+    eprintln!("the cluster was up after {:.0} s", began.elapsed().as_secs_f32());
     let conclusion = libtest_mimic::run(arguments, trials(Some(world)));
     world.end();
     down(&folder)?;
@@ -51,13 +55,16 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 fn trials(world: Option<&'static World>) -> Vec<Trial> {
-    let modules = [tour::TESTS, interfaces::TESTS, faults::TESTS];
+    let modules = [tour::TESTS, interfaces::TESTS, own_network::TESTS, faults::TESTS];
     modules.into_iter().flatten().map(|&test| trial(world, test)).collect()
 }
 
 fn trial(world: Option<&'static World>, (name, test): Test) -> Trial {
     Trial::test(name, move || {
         let world = world.ok_or("listed only")?;
-        test(world).map_err(|error| Failed::from(format!("{error:#}\n{}", world.state())))
+        let began = Instant::now();
+        let result = test(world).map_err(|error| Failed::from(format!("{error:#}\n{}", world.state())));
+        eprintln!("{name} took {:.0} s", began.elapsed().as_secs_f32());
+        result
     })
 }

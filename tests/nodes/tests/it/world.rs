@@ -90,9 +90,9 @@ impl World {
             .map(drop)
     }
 
-    /// Deletes a namespace, and waits until the ledger holds nothing for anybody in it.
+    /// Deletes a namespace, and waits until the ledger holds nothing for anybody in it. What else is in it may take its time.
     pub(crate) fn leave(&self, namespace: &str) -> Result<()> {
-        self.ask(&format!("delete namespace {namespace} --timeout=2m"))?;
+        self.ask(&format!("delete namespace {namespace} --wait=false"))?;
         self.wait_free(namespace)
     }
 
@@ -146,13 +146,13 @@ impl World {
             "allot ip",
             "allot audit",
             "get events -A --sort-by=.lastTimestamp --field-selector=type=Warning",
-            "logs -n allotment-system -l app.kubernetes.io/component=controller --prefix --tail=20",
-            "logs -n allotment-system -l app.kubernetes.io/component=agent --prefix --tail=20",
+            "logs -n allotment-system -l app.kubernetes.io/component=controller --prefix --tail=10",
+            "logs -n allotment-system -l app.kubernetes.io/component=agent --prefix --tail=10",
         ];
         let answers = questions.map(|question| {
             let answer = self.ask(question).unwrap_or_else(|error| format!("{error:#}"));
             let lines: Vec<&str> = answer.lines().collect();
-            let tail = lines[lines.len().saturating_sub(60)..].join("\n");
+            let tail = lines[lines.len().saturating_sub(30)..].join("\n");
             format!("--- {question}\n{tail}\n")
         });
         answers.concat()
@@ -193,7 +193,12 @@ pub(crate) fn network(namespace: &str, name: &str, mut config: Value, subnet: &s
 }
 
 pub(crate) fn subnet(name: &str, spec: &str) -> String {
+    object("Subnet", name, spec)
+}
+
+/// One of our objects.
+pub(crate) fn object(kind: &str, name: &str, spec: &str) -> String {
     format!(
-        "---\napiVersion: allotment.dev/v1alpha1\nkind: Subnet\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"
+        "---\napiVersion: allotment.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"
     )
 }

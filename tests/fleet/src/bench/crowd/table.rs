@@ -7,7 +7,7 @@ use std::time::Duration;
 use allotment_lab::figures::{Bar, Row, digits};
 
 use super::{Alone, Done, PODS};
-use crate::bench::meter::Reading;
+use crate::bench::meter::{DRIVER, PLUGINS, Reading};
 use crate::bench::ours::Granted;
 
 /// Parts of a million bytes.
@@ -58,15 +58,14 @@ pub(super) fn up(ours: &Done, polled: &Done, files: &Done) -> Vec<Row> {
         row("written to etcd per pod up", "kB", &|done| {
             done.cost.written as f64 / 1e3 / done.outcome.started.len() as f64
         }),
-        row("CPU of the plugins", "s", &|done| done.plugins),
+        row("CPU of the plugins", "s", &|done| done.cost.cpu[PLUGINS]),
     ];
     for program in ["kube-apiserver", "etcd"] {
         rows.push(row(&format!("CPU of {program}"), "s", &|done| done.cost.cpu[program]));
         rows.push(row(&format!("RSS of {program}"), "MB", &|done| done.cost.resident[program] as f64 / MB));
     }
-    for (program, seconds) in
-        ours.cost.cpu.iter().filter(|(name, _)| !["etcd", "kube-apiserver"].contains(&name.as_str()))
-    {
+    let shown = ["etcd", "kube-apiserver", PLUGINS, DRIVER];
+    for (program, seconds) in ours.cost.cpu.iter().filter(|(name, _)| !shown.contains(&name.as_str())) {
         let resident = ours.cost.resident.get(program).copied().unwrap_or_default() as f64 / MB;
         let name = if program == "agent" { "10 agents" } else { program };
         rows.push(Row::new(format!("CPU of {name}"), *seconds, "s").detail(format!("RSS {resident:.0} MB")));

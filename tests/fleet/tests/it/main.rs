@@ -12,6 +12,7 @@ use kube::{Client, Config};
 mod control_plane;
 mod doctor;
 mod faults;
+mod killed;
 mod kubelet;
 mod proxy;
 mod rights;

@@ -28,6 +28,7 @@ const PACE: Pace = Pace {
     first: Duration::from_millis(40),
     more: Duration::from_millis(20),
     longest: Duration::from_millis(340),
+    enough: 32,
 };
 
 /// The loop turns at least this often, so that it can be seen to live.

@@ -100,7 +100,7 @@ fn folder() -> Result<PathBuf> {
 }
 
 /// The program that does it: what it is made of would slow down the building of this one.
-fn program() -> Result<Command> {
+pub(crate) fn program() -> Result<Command> {
     dist::cargo_build(&mut tree::cargo(), &["--quiet", "--package", "allotment-nodes"])?;
     Ok(Command::new(dist::target_folder()?.join("debug/nodes")))
 }

@@ -1,4 +1,4 @@
-//! The two programs, as they are shipped.
+//! The two programs, as they are shipped: each is one file that needs nothing but the kernel, and so is an image of them.
 
 use std::fs;
 use std::path::Path;
@@ -8,14 +8,16 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{elf, tree};
 
+const PROGRAMS: [&str; 2] = ["allot", "allotment"];
+
 /// Bytes: the plugin is read from disk once per ADD on every node.
 const PLUGIN_LIMIT: u64 = 1_300_000;
 
-/// Builds both, checks the plugin, and says where they are.
+/// Builds both, checks them, and says where they are.
 pub(crate) fn run() -> Result<()> {
     build()?;
-    check_plugin()?;
-    for program in ["allot", "allotment"] {
+    check()?;
+    for program in PROGRAMS {
         let path = tree::bin().join(program);
         let size = fs::metadata(&path)?.len();
         eprintln!("dist/bin/{program:<10} {:>6} kB", size.div_ceil(1000));
@@ -23,29 +25,34 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// Builds both into `dist/bin`, each as one file that needs nothing but the kernel: images and nodes have no libraries.
+/// Builds both into `dist/bin`.
 pub(crate) fn build() -> Result<()> {
-    // With an explicit target the flag reaches neither build scripts nor what the rest of the tree is built of.
+    let target = target_folder()?;
     let triple = host()?;
-    let built = target_folder()?.join(&triple);
     for (program, package, profile) in
         [("allot", "allot", "release"), ("allotment", "allotment-plugin", "plugin")]
     {
         let mut cargo = tree::cargo();
+        // With an explicit target the flag reaches neither build scripts nor what the rest of the tree is built of.
         cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
         cargo_build(&mut cargo, &["--profile", profile, "--package", package, "--target", &triple])?;
-        place(&built.join(profile).join(program), program)?;
+        place(&target.join(&triple).join(profile).join(program), program)?;
     }
     Ok(())
 }
 
-/// The plugin runs on whatever a node has: it may need nothing but the kernel.
-pub(crate) fn check_plugin() -> Result<()> {
-    let path = tree::bin().join("allotment");
-    let file = fs::read(&path).with_context(|| path.display().to_string())?;
-    elf::ensure_static(&file).context("dist/bin/allotment is not static")?;
-    let size = file.len() as u64;
-    ensure!(size < PLUGIN_LIMIT, "dist/bin/allotment has {size} bytes, {PLUGIN_LIMIT} are allowed");
+/// They run on whatever a node or an image has, and the plugin is small.
+pub(crate) fn check() -> Result<()> {
+    for program in PROGRAMS {
+        let path = tree::bin().join(program);
+        let file = fs::read(&path).with_context(|| path.display().to_string())?;
+        elf::ensure_static(&file).with_context(|| format!("dist/bin/{program} is not static"))?;
+        let size = file.len() as u64;
+        ensure!(
+            program != "allotment" || size < PLUGIN_LIMIT,
+            "dist/bin/{program} has {size} bytes, {PLUGIN_LIMIT} are allowed"
+        );
+    }
     Ok(())
 }
 

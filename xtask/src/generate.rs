@@ -53,7 +53,7 @@ fn documents() -> Result<Vec<Document>> {
         ))
     };
     let mut documents = PAGES.iter().map(page).collect::<Result<Vec<_>>>()?;
-    documents.extend(deploy::templates(&printed(&["crds"])?, &printed(&["policies"])?));
+    documents.extend(deploy::documents()?);
     Ok(documents)
 }
 

@@ -1,6 +1,7 @@
-//! The project's own commands: `cargo xtask demo | test | bench | fleet | cluster | dist | gen | tidy`.
+//! The project's own commands: `cargo xtask demo | test | bench | fleet | cluster | dist | image | gen | tidy`.
 
 use std::env;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -12,6 +13,7 @@ mod dist;
 mod elf;
 mod fleet;
 mod generate;
+mod image;
 mod needs;
 mod test;
 mod tidy;
@@ -36,6 +38,7 @@ usage: cargo xtask COMMAND
   cluster tour          the commands of README's tour, one after the other
   cluster shell [NODE]  a shell that finds the cluster, or one on a node
   dist                  dist/bin/allot and dist/bin/allotment
+  image [--out FILE]    an OCI image of both, registry.local/allotment:dev, in dist/allotment-image.tar
   gen [--check]         the generated part of docs/reference
   tidy                  the rules that no compiler knows
 ";
@@ -62,6 +65,8 @@ fn main() -> ExitCode {
         ["cluster", "tour"] => cluster::tour(),
         ["cluster", "shell", node @ ..] => cluster::shell(node),
         ["dist"] => done(dist::run()),
+        ["image"] => done(image::run(None)),
+        ["image", "--out", file] => done(image::run(Some(Path::new(file)))),
         ["gen"] => generate::run(generate::Mode::Write),
         ["gen", "--check"] => generate::run(generate::Mode::Check),
         ["tidy"] => tidy::run(),

@@ -37,9 +37,10 @@ const PARTS: [Part; 9] = [
     ("generated files", || command(ourselves()?.args(["gen", "--check"]))),
 ];
 
-const SYSTEM: [Part; 4] = [
+const SYSTEM: [Part; 5] = [
     ("system", system),
     ("fleet", fleets),
+    ("cluster", cluster),
     ("counts", counts),
     ("demo", || command(ourselves()?.arg("demo"))),
 ];
@@ -91,16 +92,25 @@ fn clippy() -> Result<Tally> {
 /// Everything that needs neither root nor the programs in `dist/bin`.
 fn crates() -> Result<Tally> {
     let workspace = ["test", "--workspace", "--no-fail-fast"];
-    let outside = ["--exclude", "allotment-lab", "--exclude", "allotment-fleet"];
+    let outside =
+        ["--exclude", "allotment-lab", "--exclude", "allotment-fleet", "--exclude", "allotment-nodes"];
     let rest = tests(tree::cargo().args(workspace).args(outside))?;
-    let inside = ["--package", "allotment-lab", "--package", "allotment-fleet", "--lib"];
+    let inside = [
+        "--package",
+        "allotment-lab",
+        "--package",
+        "allotment-fleet",
+        "--package",
+        "allotment-nodes",
+        "--lib",
+    ];
     let tools = tests(tree::cargo().arg("test").args(inside))?;
     Ok([rest, tools].into_iter().sum())
 }
 
 fn programs() -> Result<Tally> {
     dist::build()?;
-    dist::check_plugin()?;
+    dist::check()?;
     Ok(Tally::PASSED)
 }
 
@@ -136,6 +146,17 @@ fn fleets() -> Result<Tally> {
     }
     let mut cargo = tree::cargo();
     cargo.args(["test", "--package", "allotment-fleet", "--test", "it"]).env("ALLOTMENT_BIN", tree::bin());
+    tests(&mut cargo)
+}
+
+/// The same on real nodes.
+fn cluster() -> Result<Tally> {
+    if !isolate::is_root() {
+        bail!("nodes are made of namespaces, which need root; `--no-system` leaves them out");
+    }
+    needs::cluster()?;
+    let mut cargo = tree::cargo();
+    cargo.args(["test", "--package", "allotment-nodes", "--test", "it"]).env("ALLOTMENT_BIN", tree::bin());
     tests(&mut cargo)
 }
 

@@ -19,8 +19,9 @@ use std::path::Path;
 use allotment_cluster::connect;
 use kube::Client;
 
+pub(crate) use self::consent::ask;
 pub(crate) use self::forget::forget;
-pub(crate) use self::record::REASONS;
+pub(crate) use self::record::{Act, IMPORTED, REASONS, record};
 pub(crate) use self::recover::recover;
 pub(crate) use self::release::release;
 use crate::failure::Failure;

@@ -114,7 +114,10 @@ pub(crate) enum Command {
     /// Writes all objects and allocations as JSON lines.
     Export,
     /// Takes over what `export` wrote: all of it, or nothing.
+    #[command(args_conflicts_with_subcommands = true)]
     Import {
+        #[command(subcommand)]
+        of: Option<ImportOf>,
         /// `-` for standard input.
         #[arg(default_value = "-")]
         file: PathBuf,
@@ -180,6 +183,35 @@ pub(crate) enum Command {
     /// Prints a page of the reference.
     #[command(hide = true)]
     Reference { page: Page },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportOf {
+    /// Takes over the addresses that Whereabouts has given, of its pools in a cluster.
+    ///
+    /// Without SUBNETS it changes nothing, and prints the subnets and pools that its networks would draw from. With the file of
+    /// them, read and edited, it puts them in force with every address where it is: those of pods that are there are theirs
+    /// in the ledger, the others are set aside by Reservations, which it prints. From then on no network may use Whereabouts.
+    Whereabouts(WhereaboutsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhereaboutsArgs {
+    /// The objects to be in force, as YAML.
+    #[arg(value_name = "SUBNETS")]
+    pub(crate) subnets: Option<PathBuf>,
+    /// Reads Whereabouts' objects, networks, pods and nodes from this file instead of the cluster, as `kubectl get -o yaml` wrote
+    /// them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
+    /// As `allot controller` has it: whose addresses outlive their pods.
+    #[arg(long = "retain", value_name = "KIND.GROUP=HOW")]
+    pub(crate) retain: Vec<OwnerKind>,
+    /// As `allot controller` has it.
+    #[arg(long, default_value = MULTUS_NAMESPACE, value_name = "NAMESPACE")]
+    pub(crate) multus_namespace: String,
+    #[command(flatten)]
+    pub(crate) agreed: Agreed,
 }
 
 #[derive(Debug, Subcommand)]

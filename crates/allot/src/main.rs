@@ -36,6 +36,7 @@ mod signals;
 mod standalone;
 mod tables;
 mod target;
+mod whereabouts;
 mod words;
 
 use std::path::Path;
@@ -45,7 +46,7 @@ use allotment_wire::{PoolRow, ReservationRow, SubnetRow};
 use clap::Parser;
 use tokio::runtime::{self, Runtime};
 
-use crate::args::{Cli, Command, NodeAct};
+use crate::args::{Cli, Command, ImportOf, NodeAct};
 use crate::client::Client;
 use crate::failure::{Failure, Verdict};
 use crate::target::{Given, Target};
@@ -109,6 +110,9 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
             acts::release(given.kubeconfig(), address, vrf, agreed.yes).await
         }
         Command::Export => commands::export(&client()?).await,
-        Command::Import { file } => commands::import(&daemon(), &file).await,
+        Command::Import { of: Some(ImportOf::Whereabouts(args)), .. } => {
+            Box::pin(whereabouts::import(given.kubeconfig(), args)).await
+        }
+        Command::Import { of: None, file } => commands::import(&daemon(), &file).await,
     }
 }

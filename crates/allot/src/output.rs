@@ -26,6 +26,11 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
     writeln!(io::stdout().lock(), "{text}").map_err(|error| Failure::output(&error))
 }
 
+/// A text that ends with its own line break.
+pub(crate) fn text(text: &str) -> Result<(), Failure> {
+    io::stdout().lock().write_all(text.as_bytes()).map_err(|error| Failure::output(&error))
+}
+
 /// Something for the person beside the answer, on standard error. Whoever closed that does not want to know.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");

@@ -18,6 +18,8 @@ mod transfer;
 mod who_has;
 pub(crate) mod why;
 
+pub(crate) use self::copy::copy;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;

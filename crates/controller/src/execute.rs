@@ -1,5 +1,6 @@
 //! Does what was decided: requests to the engine in their order, writes to the API server a bounded number at a time.
 
+mod compare;
 mod ends;
 mod engine;
 mod writer;
@@ -35,8 +36,8 @@ const EVENTS_WAITING: usize = 1024;
 /// A request that has not been decided by then is asked again.
 const DECIDE: Duration = Duration::from_secs(10);
 
-/// After the epoch could not be raised.
-const RAISE_AGAIN: Duration = Duration::from_secs(2);
+/// After the ledger could not be compared with what pods show, or the epoch could not be raised.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// What became of an action.
 #[derive(Debug)]
@@ -69,6 +70,8 @@ pub(crate) enum Outcome {
     Freed {
         all: bool,
     },
+    /// Whether the ledger has lost what pods show; nothing when it could not be seen.
+    Compared(Option<bool>),
     EpochRaised(Result<(), String>),
     Settled(Settled),
     Surveyed(Option<BTreeMap<ObjectKey, Vec<Usage>>>),
@@ -129,12 +132,26 @@ impl Executor {
             Action::Object(action) => self.start_object(action),
             Action::Ask(action) => self.start_ask(action).await,
             Action::Event(event) => self.start_event(event),
+            Action::Compare(shown) => {
+                let handle = self.handle.clone();
+                self.write(async move |writer| {
+                    let compared = compare::compare(&handle, &writer, shown).await;
+                    if let Err(error) = &compared {
+                        tracing::warn!(
+                            error,
+                            "the ledger was not compared with what pods show; it is tried again"
+                        );
+                        tokio::time::sleep(AGAIN).await;
+                    }
+                    Outcome::Compared(compared.ok())
+                });
+            }
             Action::RaiseEpoch => {
                 let (client, handle) = (self.writer.client(), self.handle.clone());
                 self.spawn(async move {
                     let raised = engine::raise_epoch(client, &handle).await;
                     if raised.is_err() {
-                        tokio::time::sleep(RAISE_AGAIN).await;
+                        tokio::time::sleep(AGAIN).await;
                     }
                     Outcome::EpochRaised(raised)
                 });

@@ -139,12 +139,11 @@ impl Objects {
         match event {
             Event::Listed { objects, .. } => {
                 self.listed.insert(K::KIND);
-                self.declared.retain(|key, _| key.kind != K::KIND);
-                for object in objects {
-                    self.applied(object);
-                }
+                let listed: BTreeSet<ObjectKey> =
+                    objects.into_iter().map(|object| self.applied(object)).collect();
+                self.declared.retain(|key, _| key.kind != K::KIND || listed.contains(key));
             }
-            Event::Applied(object) => self.applied(object),
+            Event::Applied(object) => drop(self.applied(object)),
             Event::Deleted(object) => {
                 let (key, _) = Declared::new(object);
                 self.declared.remove(&key);
@@ -156,11 +155,17 @@ impl Objects {
         self.dirty = true;
     }
 
-    fn applied<K: Kind>(&mut self, object: K) {
+    fn applied<K: Kind>(&mut self, object: K) -> ObjectKey {
         let (key, declared) = Declared::new(object);
         self.gone.remove(&key);
         self.stale.insert(key.clone());
-        self.declared.insert(key, declared);
+        let is_other = |old: &Declared| old.object != declared.object || old.deleting != declared.deleting;
+        if self.declared.get(&key).is_none_or(is_other) {
+            // What was said of another form says nothing of this one: its status waits until it was tried.
+            self.verdicts.remove(&key);
+        }
+        self.declared.insert(key.clone(), declared);
+        key
     }
 
     /// Leads from now on, with these objects in force.

@@ -25,11 +25,6 @@ impl Shown {
         Shown { annotated: annotations.is_some(), grant: value(GRANT), refusal: value(REFUSAL) }
     }
 
-    /// Whether there is a grant, whoever it was made for.
-    pub(crate) fn is_granted(&self) -> bool {
-        self.grant.is_some()
-    }
-
     /// The grant, if it is this pod's own: one that was copied from another pod is none.
     pub(crate) fn grant(&self, uid: &str) -> Option<PodGrant> {
         let grant: PodGrant = serde_json::from_str(self.grant.as_deref()?).ok()?;

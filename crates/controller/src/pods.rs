@@ -10,6 +10,7 @@
 //! Pure: events and outcomes go in, actions come out.
 
 mod open;
+mod shown;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use self::open::{Asking, Open, Showing, Stage};
+use self::shown::ShownAddress;
+pub(crate) use self::shown::{Comparison, ShownPod};
 use crate::events::{self, Regarding, Saying};
 use crate::patch::{self, Shown};
 use crate::request::{self, PodView, Reading, Surge};
@@ -90,8 +93,8 @@ pub(crate) struct Pods {
     /// Requests at the engine.
     asking: usize,
     listed: bool,
-    /// A pod has been seen with a grant.
-    pub(crate) any_granted: bool,
+    /// What pods show.
+    shown: HashMap<Uid, Arc<[ShownAddress]>>,
     /// Each name once: pods have few nodes and namespaces.
     names: HashSet<Arc<str>>,
     /// To be said in events.
@@ -140,12 +143,18 @@ impl Pods {
             return self.forget(&uid);
         }
         self.remember(&uid, pod);
-        if pod.metadata.deletion_timestamp.is_some() || pod.is_finished() {
+        if pod.is_finished() {
+            self.shown.remove(&uid);
+            return self.settle(&uid);
+        }
+        let shown = Shown::on(pod);
+        if let Some(grant) = shown.grant(&uid) {
+            self.shows(&uid, &grant);
+        }
+        if pod.metadata.deletion_timestamp.is_some() {
             return self.settle(&uid);
         }
         let view = PodView::new(&pod.metadata, &pod.spec.node_name);
-        let shown = Shown::on(pod);
-        self.any_granted |= shown.is_granted();
         if !self.open.contains_key(&uid) && around.are_known() && has_all(&uid, &view, &shown, around) {
             return;
         }
@@ -180,6 +189,7 @@ impl Pods {
 
     fn forget(&mut self, uid: &Uid) {
         self.settle(uid);
+        self.shown.remove(uid);
         self.places.remove(uid);
     }
 

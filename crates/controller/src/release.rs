@@ -151,6 +151,8 @@ pub(crate) struct Releases {
     leading: bool,
     surveying: bool,
     survey_at: Option<Instant>,
+    /// The ledger was looked through in this term.
+    is_surveyed: bool,
     /// The walk under way may have passed what somebody else has written since.
     walk_again: bool,
     round_at: Option<Instant>,
@@ -182,6 +184,7 @@ impl Releases {
             leading: false,
             surveying: false,
             survey_at: None,
+            is_surveyed: false,
             walk_again: false,
             round_at: None,
             busy: BTreeSet::new(),
@@ -248,6 +251,7 @@ impl Releases {
         self.leading = true;
         self.surveying = false;
         self.survey_at = None;
+        self.is_surveyed = false;
         self.round_at = None;
         self.unsettled.clear();
         self.found.clear();
@@ -268,6 +272,11 @@ impl Releases {
                 self.ends.allocated(read::held(&entry.attachment, &ip.vrf, ip.address), known_at);
             }
         }
+    }
+
+    /// This leader has begun an epoch itself: nobody was told anything under it before.
+    pub(crate) fn epoch_raised(&mut self) {
+        self.is_epoch_known = true;
     }
 
     /// Somebody else has written to the ledger, such as the leader before, who did not know yet: what it holds has to be
@@ -334,7 +343,9 @@ impl Releases {
         }
         self.nodes.retry();
         actions.extend(self.recovery.round(&self.ends));
-        actions.extend(self.nodes.removals(&self.ends));
+        if self.is_surveyed {
+            actions.extend(self.nodes.removals(&self.ends));
+        }
         let lost = std::mem::replace(&mut self.lost, self.ends.lost());
         self.is_lost_new = !lost.is_empty() || !self.lost.is_empty();
         self.sayings.extend(self.patience.look(&self.ends.waiting(), &self.nodes, now));
@@ -355,6 +366,7 @@ impl Releases {
                 let is_done = survey.is_some() && !std::mem::take(&mut self.walk_again);
                 self.survey_at = Some(now + if is_done { SURVEY } else { ROUND });
                 if let Some(Survey { held, version }) = survey {
+                    self.is_surveyed = true;
                     self.ends.surveyed(held, version, &self.busy);
                 }
                 false
@@ -396,6 +408,7 @@ impl Releases {
         match outcome {
             Outcome::EpochUnread => self.recovery.unread(),
             Outcome::Epoch(open) => {
+                self.nodes.recovering(open.is_some());
                 let is_first = !std::mem::replace(&mut self.is_epoch_known, true);
                 if let Some(epoch) = self.recovery.looked(open, is_first) {
                     self.ends.raise(epoch);

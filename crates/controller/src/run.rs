@@ -246,13 +246,13 @@ impl Controller {
                 self.backoff.reset();
                 let (sender, outcomes) = mpsc::unbounded_channel();
                 self.health.opened(&handle, &keeper);
-                let (engine, is_new, watching) = (handle.clone(), keeper.is_new(), keeper.clone());
+                let (engine, watching) = (handle.clone(), keeper.clone());
                 let keeping = tokio::spawn(async move { watching.run(&engine).await });
                 let metrics = Arc::clone(self.health.metrics());
                 let executor = Executor::new(self.client.clone(), handle, sender, metrics);
                 self.lead =
                     Lead::Leading(Box::new(Term { executor, outcomes, keeper, _keeping: Keeping(keeping) }));
-                self.world.begin(in_force, is_new);
+                self.world.begin(in_force);
             }
             Woken::Opened(Err(error)) => {
                 tracing::error!(%error, "the ledger cannot be read; trying again");

@@ -32,7 +32,9 @@ pub(crate) enum Action {
     FindKept,
     /// Nobody needs these any more.
     Free(Vec<owners::Kept>),
-    /// The ledger is new, and pods show addresses that it knows nothing of: it was lost (L6).
+    /// See whether the ledger has what pods show (L6), and only that (L4).
+    Compare(pods::Comparison),
+    /// Pods show addresses that the ledger knows nothing of: they were lost (L6).
     RaiseEpoch,
 }
 
@@ -51,9 +53,12 @@ enum Sweep {
 /// What is known of the ledger's past.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Past {
+    /// It was not compared yet with what pods show.
+    Unknown,
+    Comparing,
     Known,
-    /// There was no ledger before this term.
-    None,
+    /// Pods show what it does not have.
+    Lost,
     /// Its epoch is being raised.
     Raising,
 }
@@ -81,7 +86,7 @@ impl World {
             releases: Releases::new(settings.clone()),
             around: Surroundings::new(settings),
             sweep: Sweep::Idle,
-            past: Past::Known,
+            past: Past::Unknown,
         }
     }
 
@@ -120,9 +125,9 @@ impl World {
         Affected::Nobody
     }
 
-    /// Leads from now on, with this in the ledger, which may have been begun only now.
-    pub(crate) fn begin(&mut self, in_force: BTreeMap<ObjectKey, Object>, is_new: bool) {
-        self.past = if is_new { Past::None } else { Past::Known };
+    /// Leads from now on, with this in the ledger.
+    pub(crate) fn begin(&mut self, in_force: BTreeMap<ObjectKey, Object>) {
+        self.past = Past::Unknown;
         self.pods.begin();
         self.objects.begin(in_force);
         self.releases.begin();
@@ -177,6 +182,13 @@ impl World {
                     self.freed(now);
                 }
             }
+            Outcome::Compared(is_lost) => {
+                self.past = match is_lost {
+                    Some(true) => Past::Lost,
+                    Some(false) => Past::Known,
+                    None => Past::Unknown,
+                };
+            }
             Outcome::EpochRaised(raised) => self.epoch_raised(raised),
             Outcome::Freed { all } => {
                 self.swept(all, now);
@@ -208,10 +220,13 @@ impl World {
 
     fn epoch_raised(&mut self, raised: Result<(), String>) {
         self.past = match raised {
-            Ok(()) => Past::Known,
+            Ok(()) => {
+                self.releases.epoch_raised();
+                Past::Known
+            }
             Err(error) => {
                 tracing::error!(%error, "the ledger was lost, and its epoch cannot be raised; nothing is granted until it is");
-                Past::None
+                Past::Lost
             }
         };
     }
@@ -255,9 +270,16 @@ impl World {
             self.sweep = Sweep::Running;
             actions.push(Action::FindKept);
         }
-        if self.past == Past::None && self.is_warm() {
-            self.past = if self.pods.any_granted { Past::Raising } else { Past::Known };
-            actions.extend((self.past == Past::Raising).then_some(Action::RaiseEpoch));
+        match self.past {
+            Past::Unknown if self.is_warm() => {
+                self.past = Past::Comparing;
+                actions.push(Action::Compare(self.pods.comparison(&self.around)));
+            }
+            Past::Lost => {
+                self.past = Past::Raising;
+                actions.push(Action::RaiseEpoch);
+            }
+            Past::Unknown | Past::Comparing | Past::Known | Past::Raising => {}
         }
         if self.is_ready() {
             actions.extend(self.pods.next(&self.around, now).into_iter().map(Action::Pod));

@@ -23,6 +23,8 @@ pub struct Book {
     asks: BTreeMap<String, String>,
     /// Asked for by the controller.
     reach: Version,
+    /// The last epoch whose recovery is over.
+    recovered: u64,
     /// The last report that is known to be stored, as far as it matters for the next one.
     last: Option<Report>,
     /// An end that is not published yet.
@@ -207,6 +209,12 @@ impl Book {
         self.reach = Version::default();
         self.news = Due::Now;
         self.take_in(vec![Record::Epoch(epoch)])
+    }
+
+    /// The recovery under this epoch is over: reports need no inventory any more. Until then each has it, since the one that
+    /// follows may be all that the controller ever sees.
+    pub fn recovered(&mut self, epoch: u64) {
+        self.recovered = self.recovered.max(epoch);
     }
 
     /// An ADD came in, and may have to wait for its grant.
@@ -403,8 +411,8 @@ impl Book {
         let is_news = as_of > self.kept.fence || !finished.is_empty();
         let records = if is_news { vec![Record::Fenced { as_of, finished }] } else { Vec::new() };
         let records = self.take_in(records);
-        let with_inventory = self.last.as_ref().is_none_or(|last| last.epoch < self.kept.epoch);
-        let inventory = if with_inventory { self.uses(|_| true) } else { BTreeSet::new() };
+        let is_recovering = self.recovered < self.kept.epoch;
+        let inventory = if is_recovering { self.uses(|_| true) } else { BTreeSet::new() };
         let report = Report {
             node_uid: self.kept.me.node_uid.clone(),
             earlier: self.kept.earlier.clone(),

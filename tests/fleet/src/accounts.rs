@@ -9,10 +9,12 @@ use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
 
 use crate::ControlPlane;
+use crate::kubeconfig::Identity;
 
 impl ControlPlane {
     /// A file for a service account, which is made if there is none. With a node, the token is bound to it, as that of a
-    /// pod on that node would be: the API server then knows the node of whoever asks.
+    /// pod on that node would be: the API server then knows the node of whoever asks. Like a pod, its holder is in that
+    /// namespace when nothing else is said.
     pub async fn kubeconfig_of(&self, namespace: &str, account: &str, node: Option<&str>) -> Result<PathBuf> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client()?, namespace);
         let metadata = ObjectMeta { name: Some(account.to_owned()), ..ObjectMeta::default() };
@@ -34,6 +36,6 @@ impl ControlPlane {
         let answer = accounts.create_token_request(account, &PostParams::default(), &request).await?;
         let token = answer.status.and_then(|status| status.token);
         let token = token.context("a token request was answered without a token")?;
-        self.kubeconfig_with(&token)
+        self.write_kubeconfig(&Identity { namespace, ..Identity::token(&token) })
     }
 }

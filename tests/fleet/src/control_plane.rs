@@ -209,7 +209,7 @@ impl ControlPlane {
         self.folder.join(format!("kubeconfig-{number}"))
     }
 
-    fn write_kubeconfig(&self, identity: &Identity) -> Result<PathBuf> {
+    pub(crate) fn write_kubeconfig(&self, identity: &Identity) -> Result<PathBuf> {
         let path = self.new_kubeconfig();
         kubeconfig::write(&path, &self.url, &self.folder.join("ca.crt"), identity)?;
         Ok(path)

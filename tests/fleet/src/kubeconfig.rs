@@ -11,15 +11,17 @@ pub(crate) struct Identity<'a> {
     pub(crate) token: &'a str,
     /// Somebody that the token's owner speaks for, with groups and extra fields.
     pub(crate) speaks_for: Option<Value>,
+    /// Where one is when nothing else is said.
+    pub(crate) namespace: &'a str,
 }
 
 impl<'a> Identity<'a> {
     pub(crate) fn token(token: &'a str) -> Identity<'a> {
-        Identity { token, speaks_for: None }
+        Identity { token, speaks_for: None, namespace: "default" }
     }
 
     pub(crate) fn speaking_for(token: &'a str, user: &str, groups: &[&str]) -> Identity<'a> {
-        Identity { token, speaks_for: Some(json!({"as": user, "as-groups": groups})) }
+        Identity { speaks_for: Some(json!({"as": user, "as-groups": groups})), ..Identity::token(token) }
     }
 
     fn user(&self) -> Value {
@@ -36,7 +38,7 @@ pub(crate) fn write(path: &Path, server: &str, authority: &Path, identity: &Iden
         "kind": "Config",
         "clusters": [{"name": "fleet", "cluster": {"server": server, "certificate-authority": authority}}],
         "users": [{"name": "user", "user": identity.user()}],
-        "contexts": [{"name": "fleet", "context": {"cluster": "fleet", "user": "user", "namespace": "default"}}],
+        "contexts": [{"name": "fleet", "context": {"cluster": "fleet", "user": "user", "namespace": identity.namespace}}],
         "current-context": "fleet",
     });
     fs::write(path, text.to_string()).with_context(|| format!("{} cannot be written", path.display()))

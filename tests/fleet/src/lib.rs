@@ -10,6 +10,7 @@
 //!         Kubelet        a node's kubelet, runtime and Multus, played with the real plugin
 //!           Networks       what Multus makes of a pod's annotations
 //!           Namespace      a pod's network namespace
+//!   Whereabouts    the pinned one, to be compared with and to be moved from
 //!   standing       a fleet that stays up until it is taken down
 //!   Server         any of these programs: started, stopped, killed, measured
 //! ```
@@ -34,6 +35,7 @@ pub mod programs;
 pub mod proxy;
 mod server;
 pub mod standing;
+mod whereabouts;
 
 pub use allot::{Agent, Allot, Controller, bin, wait_published};
 pub use control_plane::{ControlPlane, Durability, Real, Settings, User};
@@ -45,3 +47,4 @@ pub use plugin::{Answered, Plugin};
 pub use pods::{CONNECTIONS, Pod, Pods, Template};
 pub use proxy::Proxy;
 pub use server::{Life, Server, Usage};
+pub use whereabouts::Whereabouts;

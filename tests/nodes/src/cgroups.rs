@@ -26,10 +26,16 @@ pub(crate) fn make(path: &str) -> Result<()> {
     Ok(())
 }
 
-/// In version 1 a new cpuset has no processor and no memory, and takes no process until it has both (cpusets(7)).
+/// In version 1 a new cpuset has no processor and no memory, and takes no process until it has both (cpusets(7)); in version 2 a
+/// cgroup has the controllers that its parent hands on, and kubelet asks for all of them (cgroups(7)).
 fn inherit(parent: &Path, folder: &Path) -> Result<()> {
-    for file in ["cpuset.cpus", "cpuset.mems"] {
-        if parent.join(file).exists() && !parent.join("cgroup.controllers").exists() {
+    if let Ok(controllers) = fs::read_to_string(parent.join("cgroup.controllers")) {
+        let words: Vec<String> = controllers.split_whitespace().map(|name| format!("+{name}")).collect();
+        let file = parent.join("cgroup.subtree_control");
+        return fs::write(&file, words.join(" ")).with_context(|| file.display().to_string());
+    }
+    for file in ["cpuset.cpus", "cpuset.mems"].map(Path::new) {
+        if parent.join(file).exists() {
             fs::write(folder.join(file), fs::read(parent.join(file))?)?;
         }
     }

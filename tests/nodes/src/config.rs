@@ -9,6 +9,8 @@ use crate::layout::{self, Number};
 pub(crate) const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
 pub(crate) const CNI_CONFIGS: &str = "/etc/cni/net.d";
 pub(crate) const CNI_PROGRAMS: &str = "/opt/cni/bin";
+/// What is put there runs on the node, whoever leads the cluster.
+pub const STATIC_PODS: &str = "/etc/kubernetes/manifests";
 pub(crate) const MULTUS_KUBECONFIG: &str = "/etc/cni/multus.kubeconfig";
 
 /// containerd's, version 2 of its format.
@@ -47,7 +49,7 @@ pub(crate) fn kubelet(number: Number, cgroup: &str) -> Value {
         "containerRuntimeEndpoint": format!("unix://{CONTAINERD_SOCKET}"),
         "authentication": {"anonymous": {"enabled": true}, "webhook": {"enabled": false}},
         "authorization": {"mode": "AlwaysAllow"},
-        "registerNode": true,
+        "staticPodPath": STATIC_PODS,
         "maxPods": 250,
         "serializeImagePulls": false,
         // A node that is gone is seen to be within half a minute instead of one.
@@ -65,7 +67,8 @@ pub(crate) fn kubelet(number: Number, cgroup: &str) -> Value {
             "memory.available": "100Mi", "nodefs.available": "0%", "nodefs.inodesFree": "0%", "imagefs.available": "0%",
         },
         "makeIPTablesUtilChains": false,
-        // Pods resolve nothing: there is no DNS.
+        // Pods resolve nothing: nobody has this address. Without one kubelet complains at every pod.
+        "clusterDNS": ["10.200.0.10"],
         "resolvConf": "",
         "kubeAPIQPS": 100,
         "kubeAPIBurst": 200,
@@ -88,7 +91,7 @@ pub(crate) fn multus() -> Value {
 }
 
 /// The cluster's own network: one wire for all pods, whichever node they are on, and one subnet of ours for all of it.
-fn pods() -> Value {
+pub(crate) fn pods() -> Value {
     json!({
         "cniVersion": "1.0.0",
         "name": "pods",

@@ -12,7 +12,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::wait::{WaitStatus, wait};
 use nix::unistd::{Pid, sethostname};
 
-use crate::config::{CNI_CONFIGS, CNI_PROGRAMS, CONTAINERD_SOCKET, MULTUS_KUBECONFIG};
+use crate::config::{CNI_CONFIGS, CNI_PROGRAMS, CONTAINERD_SOCKET, MULTUS_KUBECONFIG, STATIC_PODS};
 use crate::ground::{SWITCHES, prefix_length};
 use crate::layout::{Layout, Number, ROUTER, node_address, node_name};
 use crate::{cgroups, config, programs};
@@ -91,7 +91,7 @@ fn links(number: Number) -> Result<()> {
 }
 
 fn files(layout: &Layout, number: Number) -> Result<()> {
-    for folder in [CNI_CONFIGS, CNI_PROGRAMS, "/etc/containerd", "/etc/kubernetes", "/var/lib/kubelet"] {
+    for folder in [CNI_CONFIGS, CNI_PROGRAMS, STATIC_PODS, "/etc/containerd", "/var/lib/kubelet"] {
         fs::create_dir_all(folder).with_context(|| folder.to_owned())?;
     }
     for program in programs::cni()? {

@@ -1,12 +1,14 @@
 //! Allotment on a cluster, put there as its users put it.
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use allotment_fleet::programs::root;
-use allotment_lab::wait_until;
+use allotment_lab::{helm, run, wait_until};
 use anyhow::{Context, Result};
 
+use crate::config;
 use crate::layout::Layout;
 
 /// For every program of ours to be ready, on a machine with all cores busy.
@@ -17,11 +19,9 @@ const NAMESPACE: &str = "allotment-system";
 /// The subnet of the cluster's own network.
 const PODS: &str = include_str!("pods.yaml");
 
-/// Applies the manifests and the subnet of the cluster's own network, and waits until pods get addresses on every node.
+/// Applies the chart and the subnet of the cluster's own network, and waits until pods get addresses on every node.
 pub(crate) fn install(layout: &Layout, nodes: usize) -> Result<()> {
-    let file = root().join("deploy/manifests/allotment.yaml");
-    let manifests = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-    layout.apply(&manifests)?;
+    layout.apply(&chart(layout)?)?;
     layout.apply(PODS)?;
     for workload in ["deployment/allotment-controller", "daemonset/allotment-agent"] {
         let limit = LIMIT.as_secs();
@@ -34,4 +34,18 @@ pub(crate) fn install(layout: &Layout, nodes: usize) -> Result<()> {
         (published.count() >= nodes).then_some(())
     };
     wait_until("every agent has said what its node has", LIMIT, published)
+}
+
+/// The chart, told of the cluster's own network: every pod is given its address as soon as it is bound.
+fn chart(layout: &Layout) -> Result<String> {
+    let network = layout.folder().join("pods.conf");
+    fs::write(&network, config::pods().to_string())?;
+    let root = root().canonicalize()?;
+    let mut helm = Command::new(helm::program(&root)?);
+    helm.args(["template", "allotment", "--namespace", NAMESPACE, "--set", "namespace.create=true"])
+        // Multus has it in its own configuration.
+        .args(["--set", "defaultNetwork.install=false,defaultNetwork.fileName=pods.conf"])
+        .arg(format!("--set-file=defaultNetwork.config={}", network.display()))
+        .arg(root.join("deploy/chart"));
+    run(&mut helm).context("the chart cannot be rendered")
 }

@@ -30,10 +30,13 @@ mod install;
 mod kubectl;
 mod layout;
 mod node;
+mod process;
 mod programs;
 pub mod tour;
 
 pub use cluster::{Cluster, Plan, down};
+pub use config::STATIC_PODS;
 pub use layout::{Layout, MOST_NODES, Number, node_name};
 pub use node::Node;
+pub use process::Process;
 pub use programs::prepare;

@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 
 use crate::ground::{Ground, wait_apart};
 use crate::layout::{Layout, Number, node_name};
+use crate::process::{self, Process};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -76,6 +77,16 @@ impl Node {
             .with_context(|| format!("{} does not run", self.name))?;
         let first = children.split_whitespace().next().and_then(|child| child.parse().ok());
         first.with_context(|| format!("{} does not run", self.name))
+    }
+
+    /// Where the node's files are for this process, such as `/etc`.
+    pub fn file(&self, path: &str) -> Result<PathBuf> {
+        Ok(PathBuf::from(format!("/proc/{}/root{path}", self.init()?)))
+    }
+
+    /// Every process on it, those in containers too; none if it does not run.
+    pub fn processes(&self) -> Vec<Process> {
+        self.init().map(process::below).unwrap_or_default()
     }
 
     /// What it said at last, for an error.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use allotment_fleet::programs::{path, root};
-use allotment_lab::stock;
+use allotment_lab::{helm, stock};
 use anyhow::{Context, Result};
 
 /// Multus and the stock CNI plugins, as `tests/cluster` and `tests/cni-plugins` pin them; built if they are not there.
@@ -32,6 +32,7 @@ pub fn prepare() -> Result<()> {
         path(name)?;
     }
     cni()?;
+    helm::program(&root().canonicalize()?)?;
     for name in ["containerd", "ctr", "runc", "busybox", "ip", "nsenter", "unshare"] {
         found(name)?;
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 use allotment_lab::helm;
 use anyhow::{Context, Result};
 
-use super::Document;
+use super::{Document, printed};
 use crate::tree;
 
 const WRITTEN: &str = "Written by `cargo xtask gen`.";
@@ -16,13 +16,25 @@ const NAMESPACE: &str = "allotment-system";
 /// Not there before Kubernetes 1.36.
 const MUTATING: &str = "kind: MutatingAdmissionPolicy";
 
-/// The definitions and policies: for people as they are, and as templates of the chart.
-pub(super) fn templates(crds: &str, policies: &str) -> [Document; 3] {
+/// The webhook's service.
+const WEBHOOK: &str = "allotment-system/allotment-webhook";
+
+/// What goes into the chart as `allot` says it.
+pub(super) fn documents() -> Result<[Document; 4]> {
+    let policies = printed(&["policies"])?;
+    let both = printed(&["policies", "--webhook", WEBHOOK])?;
+    let webhook = both.strip_prefix(policies.as_str()).context("the webhook comes after the policies")?;
+    Ok(templates(&printed(&["crds"])?, &policies, webhook))
+}
+
+/// The definitions: for people as they are. All: as templates of the chart.
+fn templates(crds: &str, policies: &str, webhook: &str) -> [Document; 4] {
     [
         // So that a change of what an API server takes is seen as such.
         ("deploy/crds.yaml".into(), format!("# {WRITTEN}\n{crds}")),
         ("deploy/chart/templates/crds.yaml".into(), definitions(crds)),
         ("deploy/chart/templates/policies.yaml".into(), guarded(policies)),
+        ("deploy/chart/templates/_webhook.tpl".into(), configuration(webhook)),
     ]
 }
 
@@ -49,14 +61,28 @@ fn guarded(policies: &str) -> String {
     format!("{{{{- /* {WRITTEN} */}}}}\n{{{{- if .Values.policies.install }}}}\n{documents}{{{{- end }}}}\n")
 }
 
-/// The chart with its own values, for `kubectl apply`.
+/// Where the webhook is, and who signed its certificate, is decided where this is included.
+fn configuration(webhook: &str) -> String {
+    let lines = webhook.trim_start_matches("---\n").split_inclusive('\n').map(|line| {
+        if line.starts_with("  clientConfig: ") { "  clientConfig: {{ toJson . }}\n" } else { line }
+    });
+    let body: String = lines.collect();
+    format!("{{{{- /* {WRITTEN} */}}}}\n{{{{- define \"allotment.webhook\" -}}}}\n{body}{{{{- end }}}}\n")
+}
+
+/// The chart with its own values, for `kubectl apply`: without the webhook, whose key nobody else may know.
 pub(super) fn manifests() -> Result<Document> {
     let helm = helm::program(tree::root()).context("the manifests are made by helm")?;
     let chart = tree::root().join("deploy/chart");
     allotment_lab::run(Command::new(&helm).args(["lint", "--strict"]).arg(&chart))?;
     let mut render = Command::new(&helm);
     render.args(["template", "allotment"]).arg(&chart).args(["--namespace", NAMESPACE]);
-    let rendered = allotment_lab::run(render.args(["--set", "namespace.create=true"]))?;
+    let rendered = allotment_lab::run(render.args([
+        "--set",
+        "namespace.create=true",
+        "--set",
+        "webhook.enabled=false",
+    ]))?;
     // Nobody who applies them has helm.
     let lines = rendered.lines().filter(|line| !line.starts_with("# Source: "));
     let text = lines.collect::<Vec<_>>().join("\n");

@@ -88,6 +88,7 @@ impl Desk {
         self.object.state = Stored::At(version.to_string());
         let spec = object.spec;
         let records = self.book.raise(spec.epoch);
+        self.book.recovered(spec.recovered);
         if !records.is_empty() {
             tracing::warn!(epoch = spec.epoch, "a new epoch: everything that is in use is published");
             self.is_stale = true;

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::output;
 
 /// Says what is endangered, and goes on only when somebody agrees: at a terminal, or with `--yes` in advance.
-pub(super) fn ask(dangers: &[String], is_agreed: bool) -> Result<(), Failure> {
+pub(crate) fn ask(dangers: &[String], is_agreed: bool) -> Result<(), Failure> {
     for danger in dangers {
         output::note(danger);
     }

@@ -30,6 +30,13 @@ pub(super) const FORGOTTEN: Reason = Reason {
     remedy: "Nothing, if they are. If one of them runs, end its containers: others may be given their addresses.",
 };
 
+pub(crate) const IMPORTED: Reason = Reason {
+    word: "WhereaboutsImported",
+    kind: "AddressBlock",
+    meaning: "Somebody has said `allot import whereabouts`: addresses that Whereabouts gave are in the ledger.",
+    remedy: "Nothing. No network may use Whereabouts for the same addresses any more.",
+};
+
 pub(super) const RECOVERY: Reason = Reason {
     word: "RecoveryBegun",
     kind: "AddressBlock",
@@ -46,22 +53,22 @@ pub(super) const RELEASED: Reason = Reason {
 };
 
 /// All of them, for the reference.
-pub(crate) const REASONS: [Reason; 3] = [FORGOTTEN, RECOVERY, RELEASED];
+pub(crate) const REASONS: [Reason; 4] = [FORGOTTEN, IMPORTED, RECOVERY, RELEASED];
 
 /// What was done, to what.
-pub(super) struct Act<'a> {
-    pub(super) reason: Reason,
-    pub(super) api_version: &'static str,
-    pub(super) name: &'a str,
+pub(crate) struct Act<'a> {
+    pub(crate) reason: Reason,
+    pub(crate) api_version: &'static str,
+    pub(crate) name: &'a str,
     /// Empty where it is not known.
-    pub(super) uid: &'a str,
-    pub(super) note: &'a str,
+    pub(crate) uid: &'a str,
+    pub(crate) note: &'a str,
     /// For the line.
-    pub(super) fields: Value,
+    pub(crate) fields: Value,
 }
 
 /// Writes both. What could not be written is said; the act is done all the same.
-pub(super) async fn record(client: &Client, act: Act<'_>) {
+pub(crate) async fn record(client: &Client, act: Act<'_>) {
     let who = whoami(client).await;
     let line = json!({
         "time": Timestamp::now().to_string(),

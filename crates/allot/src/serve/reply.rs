@@ -66,6 +66,12 @@ impl Trouble {
     }
 }
 
+impl From<Trouble> for Failure {
+    fn from(Trouble { body, .. }: Trouble) -> Failure {
+        Failure::unable(body.error, body.hint)
+    }
+}
+
 impl From<Failure> for Trouble {
     /// What the tool itself asked of somebody else and did not get.
     fn from(failure: Failure) -> Trouble {

@@ -4,6 +4,7 @@ mod acts;
 mod agent;
 mod definitions;
 mod policies;
+mod whereabouts;
 
 use std::path::Path;
 use std::process::{Command, Output};

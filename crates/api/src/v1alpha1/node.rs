@@ -28,6 +28,10 @@ pub struct NodeAttachmentsSpec {
     /// The epoch under which the agent is to publish its full inventory (L6).
     #[serde(default)]
     pub epoch: u64,
+    /// The last epoch whose recovery is over: until then every report has the inventory, so that no one that is overwritten
+    /// before it is read takes it along.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub recovered: u64,
     /// UID of the Node that grants for this name are made for; empty: none yet (R3).
     #[serde(rename = "nodeUID", default, skip_serializing_if = "String::is_empty")]
     pub node_uid: String,
@@ -40,6 +44,11 @@ pub struct NodeAttachmentsSpec {
     /// Answers to `asks` of the status, until the ask is gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// An address that an earlier Node of a name may still use.
@@ -77,7 +86,7 @@ pub struct NodeAttachmentsStatus {
     /// Addresses of pods gone or finished by `asOf` that an ADD was answered with and whose end is not proved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub still: Vec<Still>,
-    /// With every new epoch: all addresses that live attachments have. Else empty.
+    /// As long as the ledger recovers under a new epoch: all addresses that live attachments have. Else empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inventory: Vec<Still>,
     /// What CNI asks for and no pod announces (K1).

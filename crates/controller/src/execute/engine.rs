@@ -2,26 +2,45 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use allotment_cluster::Backoff;
 use allotment_core::{
     Allocation, AllocationState, Object, ObjectKey, Release, ReleaseMode, State, Timestamp, Usage,
 };
-use allotment_engine::Handle;
+use allotment_engine::{EngineError, Handle};
 use futures_util::future::join_all;
 use kube::Client;
+use tokio::time::{sleep, timeout};
 
 use super::DECIDE;
 use crate::audit;
 use crate::ledger;
 use crate::owners::Kept;
 
+/// Between two looks whether the engine has heard of a new epoch.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// Raises the ledger's epoch; once this returns the engine knows it.
 pub(super) async fn raise_epoch(client: Client, handle: &Handle) -> Result<(), String> {
     let epoch = ledger::raise(client).await.map_err(|error| error.to_string())?;
-    tracing::warn!(epoch, "pods show addresses and the ledger is new: it was lost, and a new epoch begins");
-    handle.refresh().await.map_err(|error| error.to_string())
+    tracing::warn!(
+        epoch,
+        "pods show addresses and the ledger does not have them: they were lost, and a new epoch begins"
+    );
+    // The engine looks at what the watch has told it of, which may be a moment later.
+    let has_begun = async {
+        loop {
+            handle.refresh().await?;
+            let open = handle.read(|state, _| state.recovering()).await?;
+            if open.is_some_and(|open| open >= epoch) {
+                return Ok::<_, EngineError>(());
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    };
+    let begun = timeout(DECIDE, has_begun).await.map_err(|_| "the engine has not heard of it".to_owned())?;
+    begun.map_err(|error| error.to_string())
 }
 
 /// How full subnets and pools are.
@@ -64,7 +83,7 @@ pub(super) async fn give_back(handle: &Handle, pod: &str, unseen: Vec<(String, I
     }
 }
 
-async fn perform(handle: &Handle, release: Release, why: &str) -> bool {
+pub(super) async fn perform(handle: &Handle, release: Release, why: &str) -> bool {
     match handle.release(release, Instant::now() + DECIDE).await {
         Ok(before) => {
             audit::released(&before, "cooling", why);

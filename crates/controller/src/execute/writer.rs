@@ -154,11 +154,12 @@ impl Writer {
     /// Our half of a node's object; returns its version then.
     pub(super) async fn spec(&self, node: &str, spec: &Spec) -> Result<Version, Failure> {
         let api: Api<NodeAttachments> = Api::all(self.client.clone());
-        let NodeAttachmentsSpec { node_uid, former, forgotten, reach, epoch, .. } =
+        let NodeAttachmentsSpec { node_uid, former, forgotten, reach, epoch, recovered, .. } =
             spec.clone().into_object();
         let patch = json!({
             "metadata": {"uid": spec.uid, "resourceVersion": spec.replaces.to_string()},
-            "spec": {"nodeUID": node_uid, "former": former, "forgotten": forgotten, "reach": reach, "epoch": epoch},
+            "spec": {"nodeUID": node_uid, "former": former, "forgotten": forgotten, "reach": reach, "epoch": epoch,
+                "recovered": recovered},
         });
         let patch = Patch::Merge(patch);
         let done = self.write(Written::Node, api.patch_metadata(node, &ours(), &patch)).await?;

@@ -9,14 +9,23 @@ use std::net::IpAddr;
 use allotment_core::{Allocation, AllocationState, Attachment, Family, Release, ReleaseMode, Timestamp};
 use allotment_engine::{EngineError, Handle, Pages};
 
+/// What a pod shows for one of its attachments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Showing {
+    These(Vec<IpAddr>),
+    /// It waits for its grant: nobody has seen anything.
+    Nothing,
+    /// What a node was answered (K1) is shown by no pod.
+    Unknown,
+}
+
 /// Finds the addresses that are held by an attachment and are none of its own, and says how to release them.
 ///
-/// `shown` is what the pod, or the answer to its node, shows for an attachment; nothing while it shows no grant. It must
-/// have been read after the ledger was. Of what is shown everything stays, and of what is not shown, nothing. Where an
-/// attachment is not shown at all, its lowest address of a subnet and family stays.
+/// `shown` must have been read after the ledger was. Of what is shown everything stays, and of what is not shown, nothing.
+/// Where an attachment waits for its grant, its lowest address of a subnet and family stays.
 pub async fn doubled(
     engine: &Handle,
-    shown: impl Fn(&Attachment) -> Option<Vec<IpAddr>>,
+    shown: impl Fn(&Attachment) -> Showing,
 ) -> Result<Vec<Release>, EngineError> {
     let mut pages = Pages::new(
         engine,
@@ -61,18 +70,14 @@ struct Held {
 }
 
 impl Doubles {
-    fn look(
-        &mut self,
-        known: &Allocation,
-        subnet: &str,
-        shown: &impl Fn(&Attachment) -> Option<Vec<IpAddr>>,
-    ) {
+    fn look(&mut self, known: &Allocation, subnet: &str, shown: &impl Fn(&Attachment) -> Showing) {
         for attachment in &known.attachments {
             let held = Held { address: known.address, since: known.since };
             match shown(attachment) {
-                Some(shown) if shown.contains(&known.address) => {}
-                Some(_) => self.losers.push(release(&known.vrf, &attachment.holder, &held)),
-                None => self.compare(known, attachment, subnet, held),
+                Showing::These(shown) if shown.contains(&known.address) => {}
+                Showing::These(_) => self.losers.push(release(&known.vrf, &attachment.holder, &held)),
+                Showing::Nothing => self.compare(known, attachment, subnet, held),
+                Showing::Unknown => {}
             }
         }
     }
@@ -138,9 +143,12 @@ mod tests {
     /// Address and holder of what is released, where `a` shows these addresses.
     fn losers(known: &[(Allocation, &str)], shown: Option<&[&str]>) -> Vec<String> {
         let mut doubles = Doubles::default();
-        let shown = |attachment: &Attachment| {
-            let shown = shown.filter(|_| attachment.holder == "a")?;
-            Some(shown.iter().map(|address| address.parse().unwrap()).collect())
+        let shown = |attachment: &Attachment| match shown {
+            _ if attachment.holder == "c" => Showing::Unknown,
+            Some(shown) if attachment.holder == "a" => {
+                Showing::These(shown.iter().map(|address| address.parse().unwrap()).collect())
+            }
+            _ => Showing::Nothing,
         };
         for (known, subnet) in known {
             doubles.look(known, subnet, &shown);
@@ -180,6 +188,8 @@ mod tests {
             (held("10.1.0.5", &["a"]), "t"),
         ];
         assert_eq!(losers(&known, None), ["10.0.1.5 a", "10.0.2.5 a"], "one per subnet and family");
+        let answered = [(held("10.0.1.5", &["c"]), "s"), (held("10.0.0.5", &["c"]), "s")];
+        assert_eq!(losers(&answered, None), [""; 0], "nobody knows which of both its node was told");
     }
 
     #[test]

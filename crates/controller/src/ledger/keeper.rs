@@ -1,7 +1,6 @@
 //! Watches the ledger's objects, and has the engine look at what somebody else did to them.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,7 +26,6 @@ pub(super) struct Shared {
     alarm: Notify,
     /// Told whenever the state gets something that this process has not written.
     pub(super) news: Notify,
-    is_new: AtomicBool,
     pub(super) counts: Counts,
 }
 
@@ -41,10 +39,6 @@ impl Shared {
     pub(super) fn suspect(&self) {
         self.heard().suspect();
         self.alarm.notify_one();
-    }
-
-    pub(super) fn set_new(&self) {
-        self.is_new.store(true, Ordering::Relaxed);
     }
 }
 
@@ -111,12 +105,6 @@ impl Keeper {
                 Some(Instant::now() + wait)
             }
         }
-    }
-
-    /// Whether there was no ledger, and a new one was begun: if pods show addresses all the same, it was lost, and the
-    /// epoch has to be raised ([`raise`](super::raise)) before anything is granted.
-    pub fn is_new(&self) -> bool {
-        self.shared.is_new.load(Ordering::Relaxed)
     }
 
     pub fn counts(&self) -> &Counts {

@@ -148,7 +148,6 @@ impl KubeLedger {
             None if is_new => {
                 let (copy, _) = self.runtime.block_on(epoch::begin_on(&self.api))?;
                 self.keep(name, copy);
-                self.shared.set_new();
                 return Ok(());
             }
             None | Some(Err(Unreadable::Damaged(_))) => {}

@@ -37,7 +37,7 @@ mod refresh;
 mod write;
 
 pub use counts::{Count, Counts};
-pub use doubled::doubled;
+pub use doubled::{Showing, doubled};
 pub use epoch::{raise, settle};
 pub use keeper::Keeper;
 pub use kube_ledger::KubeLedger;

@@ -229,3 +229,20 @@ fn r4_a_subnet_says_what_it_has_lost_to_nodes_that_are_gone() {
     scene.objects.lost(&[]);
     assert_eq!(said(&mut scene), [("a".to_owned(), Vec::new())]);
 }
+
+#[test]
+fn an_edit_is_not_called_accepted_before_it_was_tried() {
+    let mut scene = Scene::new(vec![subnet("a", "10.0.0.0/24", false)]);
+    scene.settle(&[]);
+    scene.survey(usage(2, 0));
+    scene.statuses();
+    scene.objects.event(Event::Applied(subnet("a", "10.0.0.0/25", false)));
+    let actions = scene.next();
+    let [Action::Settle(steps)] = &actions[..] else { panic!("{actions:?}") };
+    let blocked = vec![(steps[0].clone(), refusal("a"))];
+    scene.objects.take(Settled { blocked, ..Settled::default() }, scene.now);
+    assert_eq!(scene.statuses(), [("a".to_owned(), "Ready=False".to_owned())]);
+    // The same form again, as our own write of its status comes back, says nothing new.
+    scene.objects.event(Event::Applied(subnet("a", "10.0.0.0/25", false)));
+    assert_eq!(scene.objects.problems(), 1);
+}

@@ -18,6 +18,8 @@ pub(crate) struct Spec {
     pub(crate) admission: Admission,
     pub(crate) reach: Version,
     pub(crate) epoch: u64,
+    /// See [`NodeAttachmentsSpec::recovered`].
+    pub(crate) recovered: u64,
 }
 
 impl Spec {
@@ -32,6 +34,7 @@ impl Spec {
             forgotten: forgotten.into_iter().collect(),
             reach: if self.reach == Version::default() { String::new() } else { self.reach.to_string() },
             epoch: self.epoch,
+            recovered: self.recovered,
             ..NodeAttachmentsSpec::default()
         }
     }
@@ -43,11 +46,15 @@ pub(super) struct Nodes {
     known: BTreeMap<String, Known>,
     /// UIDs of the Node objects.
     uids: BTreeMap<String, String>,
+    /// The Node objects were listed once.
+    are_listed: bool,
     dirty: BTreeSet<String>,
     /// A write failed.
     failed: BTreeSet<String>,
     /// The epoch that every agent is to publish under.
     epoch: u64,
+    /// No recovery is under way: whatever epoch there was is over.
+    is_recovered: bool,
 }
 
 /// A `NodeAttachments` object.
@@ -58,6 +65,7 @@ struct Known {
     admission: Admission,
     reach: Version,
     epoch: u64,
+    recovered: u64,
     /// How far the agent is to be asked to publish.
     wanted: Version,
     is_writing: bool,
@@ -67,6 +75,7 @@ impl Nodes {
     pub(super) fn node(&mut self, event: &Event<Node>, ends: &mut Ends) {
         match event {
             Event::Listed { objects, .. } => {
+                self.are_listed = true;
                 let there: BTreeSet<String> = objects.iter().map(ResourceExt::name_any).collect();
                 let gone: Vec<String> =
                     self.uids.keys().filter(|name| !there.contains(*name)).cloned().collect();
@@ -150,7 +159,7 @@ impl Nodes {
         if version >= known.version {
             known.version = version;
             known.admission = admission(&object.spec);
-            known.epoch = object.spec.epoch;
+            (known.epoch, known.recovered) = (object.spec.epoch, object.spec.recovered);
             known.reach = object.spec.reach.parse().map(Version).unwrap_or_default();
             // An object that was lost and made anew says nothing; what was known stays, and is written again.
             if !known.admission.node_uid.is_empty() {
@@ -169,6 +178,7 @@ impl Nodes {
 
     /// Leads from now on: what was under way belongs to an earlier term.
     pub(super) fn begin(&mut self) {
+        self.is_recovered = false;
         for (name, known) in &mut self.known {
             known.is_writing = false;
             self.dirty.insert(name.clone());
@@ -198,6 +208,14 @@ impl Nodes {
         }
     }
 
+    /// Whether a recovery is under way, as far as the ledger says.
+    pub(super) fn recovering(&mut self, is_under_way: bool) {
+        if self.is_recovered == is_under_way {
+            self.is_recovered = !is_under_way;
+            self.dirty.extend(self.known.keys().cloned());
+        }
+    }
+
     pub(super) fn retry(&mut self) {
         self.dirty.append(&mut self.failed);
     }
@@ -215,11 +233,14 @@ impl Nodes {
             let admission = wanted.unwrap_or_else(|| known.admission.clone());
             let reach = known.wanted.max(known.reach);
             let epoch = self.epoch.max(known.epoch);
-            if admission == known.admission && reach == known.reach && epoch == known.epoch {
+            let recovered = if self.is_recovered { epoch } else { known.recovered };
+            let is_same = admission == known.admission && reach == known.reach;
+            if is_same && (epoch, recovered) == (known.epoch, known.recovered) {
                 continue;
             }
             known.is_writing = true;
-            let spec = Spec { uid: known.uid.clone(), replaces: known.version, admission, reach, epoch };
+            let (uid, replaces) = (known.uid.clone(), known.version);
+            let spec = Spec { uid, replaces, admission, reach, epoch, recovered };
             writes.push(Action::Write { node: name, spec: Box::new(spec) });
         }
         writes
@@ -236,15 +257,16 @@ impl Nodes {
         if version >= known.version {
             known.version = version;
             known.admission = spec.admission;
-            (known.reach, known.epoch) = (spec.reach, spec.epoch);
+            (known.reach, known.epoch, known.recovered) = (spec.reach, spec.epoch, spec.recovered);
             ends.admitted(name, known.admission.clone());
         }
         self.dirty.insert(name.to_owned());
     }
 
-    /// Objects of nodes that are gone, and of which the ledger has nothing.
+    /// Objects of nodes that are gone, and of which the ledger, which has been looked through, has nothing. Before the nodes
+    /// were listed each of them looks gone.
     pub(super) fn removals(&self, ends: &Ends) -> Vec<Action> {
-        let is_over = |name: &String| !self.uids.contains_key(name) && ends.is_over(name);
+        let is_over = |name: &String| self.are_listed && !self.uids.contains_key(name) && ends.is_over(name);
         let over = self.known.iter().filter(|(name, known)| !known.is_writing && is_over(name));
         over.map(|(name, known)| Action::Remove {
             node: name.clone(),

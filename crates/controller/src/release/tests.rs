@@ -31,6 +31,10 @@ fn node(uid: &str) -> Node {
     serde_json::from_value(json!({"metadata": {"name": "n1", "uid": uid}})).unwrap()
 }
 
+fn listed(objects: Vec<Node>) -> Event<Node> {
+    Event::Listed { objects, version: "10".parse().unwrap() }
+}
+
 fn held() -> Held {
     let address = Address { vrf: "default".to_owned(), address: ADDRESS.parse().unwrap() };
     Held { holder: "p".to_owned(), node: "n1".to_owned(), address }
@@ -41,7 +45,7 @@ impl Scene {
         let owners = Owners::new(owners::families(&Settings::default()));
         let mut scene =
             Scene { releases: Releases::new(Settings::default()), owners, now: Instant::now(), version: 10 };
-        scene.input(&Input::Node(Event::Applied(node("u1"))));
+        scene.input(&Input::Node(listed(vec![node("u1")])));
         let pods = vec![pod("p", 9, "Running")];
         scene.input(&Input::Pod(Event::Listed { objects: pods, version: "10".parse().unwrap() }));
         scene.report("u1", 10, NodeAttachmentsSpec { node_uid: "u1".to_owned(), ..Default::default() });
@@ -253,6 +257,24 @@ fn r4_another_machine_is_admitted_and_what_the_first_had_stays_until_it_is_forgo
 }
 
 #[test]
+fn r4_no_node_counts_as_gone_before_nodes_and_ledger_are_known() {
+    let mut scene = Scene::new();
+    scene.releases = Releases::new(Settings::default());
+    scene.admitted(10);
+    scene.releases.begin();
+    let actions = scene.next();
+    assert!(matches!(actions[..], [Action::Survey]), "the ledger is not known: {actions:?}");
+    scene.outcome(Outcome::Surveyed(Some(Survey { held: Vec::new(), version: Version(10) })));
+    assert!(scene.round().is_empty(), "no nodes were listed");
+    scene.input(&Input::Node(listed(Vec::new())));
+    assert!(matches!(scene.round()[..], [Action::Remove { .. }]));
+    // Another term begins with another look at the ledger, which may have something of it by now.
+    scene.releases.begin();
+    let actions = scene.next();
+    assert!(matches!(actions[..], [Action::Survey]), "{actions:?}");
+}
+
+#[test]
 fn what_a_node_that_is_gone_has_left_is_removed_once_the_ledger_has_nothing_of_it() {
     let mut scene = Scene::new();
     scene.input(&Input::Node(Event::Deleted(node("u1"))));
@@ -286,8 +308,8 @@ fn what_keeps_addresses_for_long_is_said_of_the_node() {
     assert_eq!((saying.regarding.kind, saying.regarding.uid.as_str()), ("Node", "u1"));
     assert_eq!(
         saying.note,
-        "addresses of ended pods that stay held: 1, such as 10.40.0.7 of pod p: the agent of node `n1` has published as of 10, \
-         and the pod ended at 12; see that the agent runs there. If the machine is switched off for good: taint it \
+        "addresses of ended pods that stay held: 1, such as 10.40.0.7 of pod p: the agent of node `n1` has published as of \
+         version 10 of the pods, and that this one has ended was seen at 12: it has to publish once more; see that the agent runs there. If the machine is switched off for good: taint it \
          `node.kubernetes.io/out-of-service`, or `allot node forget n1`"
     );
 }
@@ -318,7 +340,7 @@ mod recovery {
             scene.epoch(None);
             scene.epoch(Some(7));
             let spec = scene.written();
-            assert_eq!(spec.epoch, 7);
+            assert_eq!((spec.epoch, spec.recovered), (7, 0));
             let version = Some(Version(30));
             scene.outcome(Outcome::Written { node: "n1".to_owned(), spec: Box::new(spec), version });
             assert!(matches!(scene.only(), Action::List));
@@ -331,8 +353,9 @@ mod recovery {
         fn inventory(&mut self) -> BTreeSet<Use> {
             let still =
                 Still { pod: "q".to_owned(), vrf: "default".to_owned(), address: ADDRESS.parse().unwrap() };
-            let mut object =
-                NodeAttachments::new("n1", NodeAttachmentsSpec { epoch: 7, ..Default::default() });
+            let spec =
+                NodeAttachmentsSpec { epoch: 7, node_uid: "u1".to_owned(), ..NodeAttachmentsSpec::default() };
+            let mut object = NodeAttachments::new("n1", spec);
             object.metadata.uid = Some("object".to_owned());
             object.metadata.resource_version = Some("40".to_owned());
             object.status = Some(NodeAttachmentsStatus {
@@ -366,6 +389,9 @@ mod recovery {
         let actions = scene.round();
         assert!(actions.iter().any(|action| matches!(action, Action::Settle(7))), "{actions:?}");
         assert!(scene.outcome(Outcome::Epoch(None)), "waiters have their turn");
+        // Now its agent may leave its inventory out.
+        let spec = scene.written();
+        assert_eq!((spec.epoch, spec.recovered), (7, 7));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::owner::{Owned, owner_of};
 use super::selection::{Slot, slots};
 use super::view::invalid;
 use super::want::want;
-use super::{Keep, Nad, PodView, World};
+use super::{Keep, Nad, PodView, Settings, World};
 
 /// What a pod wants of us.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +69,12 @@ impl Wanted {
         request.wants = wants;
         (!interfaces.is_empty()).then_some(Wanted { request, interfaces })
     }
+}
+
+/// The interfaces that a pod announces, each with the `namespace/name` of its network, which is empty for the cluster's
+/// default one.
+pub fn interfaces(pod: &PodView, settings: &Settings) -> Result<Vec<(String, String)>, Refusal> {
+    Ok(slots(pod, settings)?.into_iter().map(|slot| (slot.interface, slot.network)).collect())
 }
 
 /// What a pod wants of us; `World` is its surroundings.

@@ -4,7 +4,9 @@ use allotment_api::annotation::{REQUEST, SUBNETS};
 use allotment_api::v1alpha1::{
     AddressBlock, NodeAttachments, NodeAttachmentsSpec, NodeAttachmentsStatus, Still, Subnet,
 };
-use allotment_core::AllocationState;
+use allotment_controller::ledger::KubeLedger;
+use allotment_core::{AllocationState, Asked, Attachment, Owner, Request, Target, Want};
+use allotment_engine::Engine;
 use allotment_fleet::{Pod, Template};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Node, Pod as AnyPod};
@@ -274,6 +276,94 @@ fn l6_what_a_node_uses_and_the_ledger_lacks_is_taken_over() {
 }
 
 #[test]
+fn l6_a_block_that_was_lost_while_nobody_was_there_is_missed_by_the_pods_that_show_it() {
+    on_cluster(async |cluster| {
+        cluster.subnet("many", "10.45.0.0/24", "").await;
+        cluster.nodes(&["n1"]).await;
+        let controller = cluster.controller();
+        let make = async |name: &str| {
+            let pod = Template::new("default", name).on("n1").annotate(SUBNETS, "many");
+            cluster.pods().create(&pod).await.unwrap()
+        };
+        let first = make("first").await;
+        assert_eq!(addresses(&cluster.grant("default", "first").await), ["10.45.0.2"]);
+        controller.stop().await;
+        let epoch = cluster.spec().await.epoch;
+        cluster.api::<AddressBlock>().delete("default.10-45-0-0", &DeleteParams::default()).await.unwrap();
+        make("second").await;
+        let controller = cluster.controller();
+        let asked = cluster
+            .wait_until("the agent is asked for its inventory", async || {
+                Some(cluster.spec().await.epoch).filter(|asked| *asked > epoch)
+            })
+            .await;
+        assert_eq!(cluster.refusal("default", "second").await.code, "withheld");
+        let node = cluster.api::<Node>().get("n1").await.unwrap();
+        let used = Still {
+            pod: first.uid.clone(),
+            vrf: "default".to_owned(),
+            address: "10.45.0.2".parse().unwrap(),
+        };
+        let status = NodeAttachmentsStatus {
+            node_uid: node.uid().unwrap(),
+            as_of: cluster.version().await,
+            epoch: asked,
+            inventory: vec![used],
+            ..NodeAttachmentsStatus::default()
+        };
+        cluster.say(status).await;
+        assert_eq!(addresses(&cluster.grant("default", "second").await), ["10.45.0.3"]);
+        controller.has_as(cluster, "10.45.0.2", AllocationState::Active).await;
+        // Nothing is missed the next time.
+        controller.stop().await;
+        let controller = cluster.controller();
+        cluster.leads(&controller).await;
+        assert_eq!(cluster.spec().await.epoch, asked);
+        controller.stop().await;
+    });
+}
+
+#[test]
+fn l4_what_another_leader_gave_beside_what_is_shown_is_given_back() {
+    on_cluster(async |cluster| {
+        cluster.subnet("many", "10.46.0.0/23", "").await;
+        cluster.nodes(&["n1"]).await;
+        let controller = cluster.controller();
+        cluster.leads(&controller).await;
+        // It was killed after it had committed, before it could show it or read that another had.
+        let ledger = KubeLedger::new(cluster.client(), tokio::runtime::Handle::current());
+        let other = tokio::task::spawn_blocking(move || Engine::open(ledger)).await.unwrap().unwrap();
+        let pod = Template::new("default", "web").on("n1").annotate(SUBNETS, "many");
+        let pod = cluster.pods().create(&pod).await.unwrap();
+        assert_eq!(addresses(&cluster.grant("default", "web").await), ["10.46.0.2"]);
+        let owner =
+            Owner { kind: "Pod".into(), namespace: pod.namespace, name: pod.name, uid: pod.uid.clone() };
+        let attachment = Attachment {
+            holder: pod.uid,
+            interface: "eth0".into(),
+            node: "n1".into(),
+            ..Attachment::default()
+        };
+        let want = Want {
+            attachment,
+            targets: vec![Target::Subnet("many".into())],
+            ips: Asked::Each(vec![[10, 46, 1, 9].into()]),
+            ..Want::default()
+        };
+        let request = Request { owner, wants: vec![want], ..Request::default() };
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        other.allocate(request, deadline).await.unwrap();
+        other.stop().await;
+        controller.has_as(cluster, "10.46.1.9", AllocationState::Active).await;
+        controller.stop().await;
+        let controller = cluster.controller();
+        controller.has_as(cluster, "10.46.1.9", AllocationState::Cooling).await;
+        controller.has_as(cluster, "10.46.0.2", AllocationState::Active).await;
+        controller.stop().await;
+    });
+}
+
+#[test]
 fn r5_an_ordinal_passes_its_address_on_by_the_same_proof() {
     on_cluster(async |cluster| {
         cluster.subnet("many", "10.43.0.0/24", "").await;
@@ -292,6 +382,59 @@ fn r5_an_ordinal_passes_its_address_on_by_the_same_proof() {
         cluster.report(Vec::new()).await;
         let again = cluster.grant("default", "db-0").await;
         assert_eq!((addresses(&again), again.pod), (given, second.uid));
+        controller.stop().await;
+    });
+}
+
+#[test]
+fn r6_what_is_scaled_down_is_freed_or_kept_as_its_template_says() {
+    on_cluster(async |cluster| {
+        cluster.subnet("many", "10.47.0.0/24", "").await;
+        cluster.nodes(&["n1"]).await;
+        let sets = Api::<StatefulSet>::default_namespaced(cluster.client());
+        let controller = cluster.controller();
+        let mut given = Vec::new();
+        for (name, keep) in [("freed", "free"), ("kept", "keep")] {
+            let request = format!("[{{subnets: [many], keep: {{onScaleDown: {keep}}}}}]");
+            let template =
+                format!("metadata: {{labels: {{app: db}}, annotations: {{{REQUEST}: '{request}'}}}}");
+            let set = STATEFUL
+                .replace("name: db, ", &format!("name: {name}, "))
+                .replace("replicas: 1", "replicas: 2");
+            cluster.apply(&set.replace("metadata: {labels: {app: db}}", &template)).await;
+            let uid = sets.get(name).await.unwrap().uid().unwrap();
+            let ordinal = Template::new("default", &format!("{name}-1")).on("n1").annotate(REQUEST, &request);
+            let pod = ordinal.owned_by("apps/v1", "StatefulSet", name, &uid);
+            let pod = cluster.pods().create(&pod).await.unwrap();
+            given.push(addresses(&cluster.grant("default", &format!("{name}-1")).await).remove(0));
+            // One is scaled down while its pod runs, the other after it has ended.
+            let scale = Patch::Merge(json!({"spec": {"replicas": 1}}));
+            if name == "freed" {
+                sets.patch(name, &PatchParams::default(), &scale).await.unwrap();
+                cluster.pods().remove(&pod).await.unwrap();
+            } else {
+                cluster.pods().remove(&pod).await.unwrap();
+                sets.patch(name, &PatchParams::default(), &scale).await.unwrap();
+            }
+        }
+        cluster.report(Vec::new()).await;
+        controller.has_as(cluster, &given[0], AllocationState::Cooling).await;
+        controller.has_as(cluster, &given[1], AllocationState::Reserved).await;
+        // Scaled down further, what is kept for the ordinal is looked through again, and stays.
+        let scale = Patch::Merge(json!({"spec": {"replicas": 0}}));
+        sets.patch("kept", &PatchParams::default(), &scale).await.unwrap();
+        sets.delete("freed", &DeleteParams::default()).await.unwrap();
+        let other = Template::new("default", "other").on("n1").annotate(SUBNETS, "many");
+        cluster.pods().create(&other).await.unwrap();
+        cluster.grant("default", "other").await;
+        controller.has_as(cluster, &given[1], AllocationState::Reserved).await;
+        // Told otherwise, it lets go.
+        let template = json!({"spec": {"template": {"metadata": {"annotations": {REQUEST: null}}}}});
+        sets.patch("kept", &PatchParams::default(), &Patch::Merge(template)).await.unwrap();
+        sets.patch("kept", &PatchParams::default(), &Patch::Merge(json!({"spec": {"replicas": 1}})))
+            .await
+            .unwrap();
+        controller.has_as(cluster, &given[1], AllocationState::Cooling).await;
         controller.stop().await;
     });
 }

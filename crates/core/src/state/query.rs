@@ -54,6 +54,16 @@ impl State {
         self.store.record_at(place).map(|index| self.store.allocation(index))
     }
 
+    /// Whether an address is in use by a holder, as first or second.
+    pub fn is_held_by(&self, vrf: &str, address: IpAddr, holder: &str) -> bool {
+        let vrf = self.store.vrfs.find(vrf, self.store.seed);
+        let record = vrf.and_then(|vrf| self.store.record_at(Place { vrf, key: key_of(address) }));
+        record.is_some_and(|record| {
+            self.store.records.get(record).state == AllocationState::Active
+                && self.store.is_holder(record, holder)
+        })
+    }
+
     /// What an owner has, whatever its state.
     pub fn owned_by(&self, owner: &Owner) -> Vec<Allocation> {
         let probe = self.store.probe(owner);

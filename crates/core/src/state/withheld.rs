@@ -48,6 +48,12 @@ impl State {
         self.withheld.closed.iter().map(|&(vrf, base)| (self.store.vrfs.get(vrf), address_of(base)))
     }
 
+    /// Whether an address is in a closed block.
+    pub fn is_closed(&self, vrf: &str, address: IpAddr) -> bool {
+        let vrf = self.store.vrfs.find(vrf, self.store.seed);
+        vrf.is_some_and(|vrf| self.withheld.has(Place { vrf, key: key_of(address) }))
+    }
+
     /// The ledger was set back, so addresses that are free here may be in use: from now on only what an attachment has
     /// already is given. `None`: every node has said under this epoch what it uses, and it is in here.
     pub fn recover(&mut self, epoch: Option<u64>) {

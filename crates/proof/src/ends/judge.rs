@@ -47,7 +47,8 @@ impl fmt::Display for Kept {
             ),
             Kept::Behind { node, as_of, wanted } => write!(
                 f,
-                "the agent of node `{node}` has published as of {as_of}, and the pod ended at {wanted}"
+                "the agent of node `{node}` has published as of version {as_of} of the pods, and that this one has ended was \
+                 seen at {wanted}: it has to publish once more"
             ),
             Kept::Still { node } => write!(
                 f,
@@ -90,13 +91,14 @@ impl Ends {
         if report.epoch < self.epoch {
             return Err(Kept::Epoch { node: name() });
         }
+        // What it says it still uses it used after any version, so that is the better reason.
+        if report.has_still(place) {
+            return Err(Kept::Still { node: name() });
+        }
         if report.as_of < at {
             let is_there = node.is_there(&report.node_uid);
             let behind = Kept::Behind { node: name(), as_of: report.as_of, wanted: at };
             return Err(if is_there { behind } else { lost() });
-        }
-        if report.has_still(place) {
-            return Err(Kept::Still { node: name() });
         }
         if report.is_asking(pod) {
             return Err(Kept::Asked { node: name() });

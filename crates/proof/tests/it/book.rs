@@ -262,5 +262,11 @@ fn l6_a_server_that_was_set_back_is_told_and_not_believed() {
     assert!(book.answer(&ticket, attachment(1, 1), &granted()).is_ok());
     let report = publish(&mut book);
     assert_eq!((report.epoch, report.as_of, report.inventory.len()), (1, Version(6), 2));
-    assert_eq!(publish(&mut book).inventory.len(), 0, "once in an epoch");
+    assert_eq!(publish(&mut book).inventory.len(), 2, "the first one may be overwritten before it is read");
+    book.recovered(1);
+    assert_eq!(publish(&mut book).inventory.len(), 0, "once the recovery is over");
+    book.raise(2);
+    book.recovered(1);
+    book.listed(Version(7), [("first".to_owned(), Seen::bound()), ("second".to_owned(), Seen::bound())]);
+    assert_eq!(publish(&mut book).inventory.len(), 2, "the next one is another");
 }

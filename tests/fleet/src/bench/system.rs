@@ -1,22 +1,18 @@
 //! Whoever gives the addresses: ours, Whereabouts, host-local, or nobody.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use allotment_fleet::{
-    Agent, Allot, ControlPlane, Controller, Kubelet, Networks, Plugin, Server, objects, programs,
-    wait_published,
+    Agent, Allot, ControlPlane, Controller, Kubelet, Networks, Plugin, Server, Whereabouts, objects,
+    programs, wait_published,
 };
-use allotment_lab::go::{self, Module};
-use allotment_lab::{run, stock};
+use allotment_lab::stock;
 use anyhow::{Context, Result};
 use kube::Client;
 use serde_json::{Value, json};
 
 use super::stage::Stage;
-
-const WHEREABOUTS: &str = "github.com/k8snetworkplumbingwg/whereabouts";
 
 /// Nodes that can start pods, and the programs behind them.
 pub(crate) struct System {
@@ -94,39 +90,12 @@ pub(crate) async fn whereabouts(
     nodes: &[String],
     ranges: &[Range],
 ) -> Result<System> {
-    let module = Module::new(programs::root().join("tests/whereabouts"));
-    let program = module.build(&go::tools(&module.manifest()?))?.join("cmd");
-    for name in ["ippools", "overlappingrangeipreservations"] {
-        let file = source()?.join(format!("doc/crds/whereabouts.cni.cncf.io_{name}.yaml"));
-        objects::apply(client, &std::fs::read_to_string(&file).context("Whereabouts' definitions")?).await?;
-    }
-    // It does not start without such a file, even if there is nothing to say.
-    let file = plane.folder().join("whereabouts.conf");
-    std::fs::write(&file, "{}")?;
-    let kubeconfig = plane.kubeconfig();
-    let ipam = |range: &Range| {
-        json!({"type": "whereabouts", "range": range.cidr, "configuration_path": file,
-               "kubernetes": {"kubeconfig": kubeconfig}})
-    };
+    let whereabouts = Whereabouts::install(plane, client).await?;
+    let ipam = |range: &Range| whereabouts.ipam(&json!({"range": range.cidr}));
     let networks = networks(ranges, ipam);
-    let kubelet = |node: &String| {
-        (node.clone(), Kubelet::new(Plugin::new(&program).env("NODENAME", node), networks.clone()))
-    };
+    let kubelet = |node: &String| (node.clone(), Kubelet::new(whereabouts.plugin(node), networks.clone()));
     let kubelets = nodes.iter().map(kubelet).collect();
     Ok(System { name: "Whereabouts", kubelets, agents: Vec::new(), controllers: Vec::new() })
-}
-
-/// Where Go keeps the module that was built.
-fn source() -> Result<PathBuf> {
-    let mut list = Command::new("go");
-    list.current_dir(programs::root().join("tests/whereabouts")).args([
-        "list",
-        "-m",
-        "-f",
-        "{{.Dir}}",
-        WHEREABOUTS,
-    ]);
-    Ok(PathBuf::from(run(&mut list)?.trim()))
 }
 
 /// Two controllers, and an agent for each node.

@@ -13,6 +13,7 @@ mod control_plane;
 mod faults;
 mod kubelet;
 mod proxy;
+mod rights;
 mod whole;
 mod world;
 

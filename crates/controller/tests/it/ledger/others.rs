@@ -130,8 +130,10 @@ fn l4_of_what_two_leaders_gave_one_attachment_the_shown_one_stays() {
     let doubled = |shown: Option<&str>| {
         let shown = shown.map(|address| vec![address.parse().unwrap()]);
         let of = pod(1, "a").owner.uid;
-        let found =
-            ledger::doubled(&engaged.engine, |attachment| shown.clone().filter(|_| attachment.holder == of));
+        let found = ledger::doubled(&engaged.engine, |attachment| match &shown {
+            Some(shown) if attachment.holder == of => ledger::Showing::These(shown.clone()),
+            _ => ledger::Showing::Nothing,
+        });
         turn.runtime.block_on(found).unwrap()
     };
     let released = |releases: &[Release]| match releases {

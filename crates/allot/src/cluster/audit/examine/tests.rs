@@ -153,7 +153,9 @@ fn what_keeps_the_address_of_a_pod_that_is_gone() {
     };
     assert!(says(vec![later(&[("gone", 2)])]).contains("says it is still in use"));
     assert!(
-        says(vec![node("n1", "node-1", &[])]).contains("has published as of 77, and the pod ended at 90")
+        says(vec![node("n1", "node-1", &[])]).contains(
+            "has published as of version 77 of the pods, and that this one has ended was seen at 90"
+        )
     );
     assert_eq!(says(vec![later(&[])]), "its end is proved, and the controller releases it");
     let finished =

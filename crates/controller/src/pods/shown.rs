@@ -1,0 +1,186 @@
+//! What pods show, and what the ledger has of it: compared once, when a term begins.
+//!
+//! A grant is in the ledger before it is shown. So what is shown and not there was lost while nobody was there to notice it
+//! (L6); and what is there beside what is shown was given by another that believed to lead, and seen by nobody (L4).
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use allotment_api::annotation::PodGrant;
+use allotment_core::{AllocationState, Attachment, State};
+
+use super::{Place, Pods, Uid};
+use crate::ledger::Showing;
+use crate::request::{self, Reading};
+use crate::surroundings::Surroundings;
+
+/// One address that a pod shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ShownAddress {
+    network: Arc<str>,
+    interface: Arc<str>,
+    pub(crate) vrf: Arc<str>,
+    pub(crate) address: IpAddr,
+}
+
+/// A pod with a grant.
+#[derive(Clone, Debug)]
+pub(crate) struct ShownPod {
+    pub(crate) uid: Uid,
+    pub(crate) place: Place,
+    addresses: Arc<[ShownAddress]>,
+}
+
+/// All that pods show, and what those wait for that show nothing yet.
+#[derive(Debug, Default)]
+pub(crate) struct Comparison {
+    pub(crate) pods: Vec<ShownPod>,
+    /// Holder, network and interface.
+    awaited: HashSet<(Uid, String, String)>,
+}
+
+impl Pods {
+    /// Remembers what a pod shows.
+    pub(super) fn shows(&mut self, uid: &Uid, grant: &PodGrant) {
+        let mut addresses = Vec::new();
+        for attachment in &grant.attachments {
+            let (network, interface) = (self.name(&attachment.network), self.name(&attachment.interface));
+            for ip in &attachment.ips {
+                let (network, interface) = (Arc::clone(&network), Arc::clone(&interface));
+                let vrf = self.name(&ip.vrf);
+                addresses.push(ShownAddress { network, interface, vrf, address: ip.address });
+            }
+        }
+        self.shown.insert(Uid::clone(uid), addresses.into());
+    }
+
+    /// Everything that is to be compared with the ledger.
+    pub(crate) fn comparison(&self, around: &Surroundings) -> Comparison {
+        let pod = |(uid, addresses): (&Uid, &Arc<[ShownAddress]>)| {
+            let (uid, addresses) = (Uid::clone(uid), Arc::clone(addresses));
+            Some(ShownPod { place: self.places.get(&uid)?.clone(), uid, addresses })
+        };
+        let mut comparison =
+            Comparison { pods: self.shown.iter().filter_map(pod).collect(), ..Default::default() };
+        for (uid, open) in self.open.iter().filter(|(uid, _)| !self.shown.contains_key(*uid)) {
+            let Some(world) = around.of(&open.view) else { continue };
+            let Reading::Wanted(wanted) = request::read(&open.view, world) else { continue };
+            let awaited = wanted.interfaces.into_iter();
+            comparison.awaited.extend(awaited.map(|one| (Uid::clone(uid), one.network, one.interface)));
+        }
+        comparison
+    }
+}
+
+impl ShownPod {
+    /// Whether the ledger has lost something that this pod shows. What others hold by now, or what was taken from it by a
+    /// person, is not lost; nor is what nobody can read.
+    pub(crate) fn is_lost(&self, state: &State) -> bool {
+        self.addresses.iter().any(|shown| {
+            let ShownAddress { vrf, address, .. } = shown;
+            if state.is_held_by(vrf, *address, &self.uid) || state.is_closed(vrf, *address) {
+                return false;
+            }
+            state.allocation(vrf, *address).is_none_or(|known| {
+                let had = known.attachments.iter().any(|attachment| *attachment.holder == *self.uid);
+                known.state == AllocationState::Cooling && !had
+            })
+        })
+    }
+}
+
+impl Comparison {
+    /// What is known of attachments, by holder.
+    pub(crate) fn showing(&self) -> impl Fn(&Attachment) -> Showing + use<> {
+        let shown: HashMap<Uid, Arc<[ShownAddress]>> =
+            self.pods.iter().map(|pod| (Uid::clone(&pod.uid), Arc::clone(&pod.addresses))).collect();
+        let awaited = self.awaited.clone();
+        move |attachment| {
+            let Attachment { holder, network, interface, .. } = attachment;
+            let its = |shown: &&ShownAddress| *shown.network == **network && *shown.interface == **interface;
+            let shown = shown.get(holder.as_str()).into_iter().flat_map(|all| all.iter()).filter(its);
+            let shown: Vec<IpAddr> = shown.map(|shown| shown.address).collect();
+            if !shown.is_empty() {
+                Showing::These(shown)
+            } else if awaited.contains(&(holder.as_str().into(), network.clone(), interface.clone())) {
+                Showing::Nothing
+            } else {
+                Showing::Unknown
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use allotment_core::{
+        Asked, Object, Owner, Release, ReleaseMode, Request, SubnetSpec, Target, Timestamp, Want,
+    };
+
+    use super::*;
+
+    fn shown(uid: &str, address: &str) -> ShownPod {
+        let name = Arc::<str>::from("");
+        let address = ShownAddress {
+            network: Arc::clone(&name),
+            interface: "eth0".into(),
+            vrf: "default".into(),
+            address: address.parse().unwrap(),
+        };
+        let place = Place { namespace: Arc::clone(&name), name: "".into(), node: name };
+        ShownPod { uid: uid.into(), place, addresses: [address].into() }
+    }
+
+    /// 10.0.0.2 is `a`'s, 10.0.0.3 was `b`'s, 10.0.0.4 was `c`'s and is `d`'s.
+    fn ledger() -> State {
+        let mut state = State::new();
+        let subnet =
+            SubnetSpec { cooling_ms: 0, ..SubnetSpec::new("s", vec!["10.0.0.0/16".parse().unwrap()]) };
+        state.put(Object::Subnet(subnet)).unwrap();
+        let give = |state: &mut State, uid: &str, address: &str| {
+            let owner = Owner { kind: "Pod".into(), name: uid.into(), uid: uid.into(), ..Owner::default() };
+            let attachment =
+                Attachment { holder: uid.into(), interface: "eth0".into(), ..Attachment::default() };
+            let want = Want {
+                attachment,
+                targets: vec![Target::Subnet("s".into())],
+                ips: Asked::Each(vec![address.parse().unwrap()]),
+                ..Want::default()
+            };
+            let request = Request { owner, wants: vec![want], ..Request::default() };
+            let plan = state.plan(&request, Timestamp(1)).unwrap();
+            state.apply(&plan, &mut Vec::new());
+        };
+        let end = |state: &mut State, uid: &str, address: &str| {
+            let (vrf, address) = ("default".to_owned(), address.parse().unwrap());
+            let release =
+                Release::Address { vrf, address, holder: uid.into(), mode: ReleaseMode::Cool, since: None };
+            state.release(&release, Timestamp(2), &mut Vec::new());
+        };
+        give(&mut state, "a", "10.0.0.2");
+        give(&mut state, "b", "10.0.0.3");
+        end(&mut state, "b", "10.0.0.3");
+        give(&mut state, "c", "10.0.0.4");
+        end(&mut state, "c", "10.0.0.4");
+        give(&mut state, "d", "10.0.0.4");
+        state.close("default", "10.0.7.0".parse().unwrap());
+        state.settle();
+        state
+    }
+
+    #[test]
+    fn l6_what_is_shown_and_has_no_record_of_it_was_lost() {
+        let state = ledger();
+        for (uid, address, is_lost, why) in [
+            ("a", "10.0.0.2", false, "it has it"),
+            ("x", "10.0.0.9", true, "there is no record"),
+            ("x", "10.0.0.3", true, "the record is an older one"),
+            ("b", "10.0.0.3", false, "a person has taken it away"),
+            ("c", "10.0.0.4", false, "a person has taken it away, and another has it"),
+            ("x", "10.0.7.1", false, "nobody can read what the ledger has there"),
+        ] {
+            assert_eq!(shown(uid, address).is_lost(&state), is_lost, "{why}");
+        }
+    }
+}

@@ -22,6 +22,7 @@ const PODS: &str = include_str!("pods.yaml");
 /// Applies the chart and the subnet of the cluster's own network, and waits until pods get addresses on every node.
 pub(crate) fn install(layout: &Layout, nodes: usize) -> Result<()> {
     layout.apply(&chart(layout, nodes)?)?;
+    layout.ask("wait --for=condition=Established crd --all --timeout=1m")?;
     layout.apply(PODS)?;
     for workload in ["deployment/allotment-controller", "daemonset/allotment-agent"] {
         let limit = LIMIT.as_secs();

@@ -13,6 +13,7 @@ mod chart;
 mod control_plane;
 mod doctor;
 mod faults;
+mod killed;
 mod kubelet;
 mod proxy;
 mod rights;

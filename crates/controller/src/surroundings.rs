@@ -125,7 +125,9 @@ impl Surroundings {
         match event {
             Event::Listed { objects, .. } => {
                 self.rollouts.clear();
-                objects.iter().for_each(|deployment| self.put_rollout(deployment));
+                for deployment in &objects {
+                    self.put_rollout(deployment);
+                }
             }
             Event::Applied(deployment) => self.put_rollout(&deployment),
             Event::Deleted(deployment) => drop(self.rollouts.remove(&key(&deployment))),

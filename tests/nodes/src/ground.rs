@@ -46,12 +46,13 @@ impl Ground {
         let id = self.keeper.id().with_context(|| self.keeper.words())?;
         wait_apart(id).with_context(|| self.keeper.words())?;
         fs::write(&self.file, id.to_string())?;
+        // MACs of their own: else a bridge has the least of its ports', and nodes lose their router when another one crashes.
         self.batch(&format!(
             "link set lo up\n\
              addr add {SERVICE}/32 dev lo\n\
-             link add mgmt type bridge\n\
-             link add wire type bridge\n\
-             link add pods type bridge\n\
+             link add mgmt address 02:00:00:00:00:01 type bridge\n\
+             link add wire address 02:00:00:00:00:02 type bridge\n\
+             link add pods address 02:00:00:00:00:03 type bridge\n\
              addr add {ROUTER}/24 dev mgmt\n\
              addr add {GATEWAY}/16 dev pods\n\
              link set mgmt up\n\

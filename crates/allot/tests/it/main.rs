@@ -13,6 +13,7 @@ mod list;
 mod metrics;
 mod objects;
 mod questions;
+mod releases;
 mod reserve;
 mod start;
 mod transfer;

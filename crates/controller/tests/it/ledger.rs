@@ -4,6 +4,7 @@ mod faults;
 mod forms;
 mod lost;
 mod others;
+mod releases;
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};

@@ -10,7 +10,9 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 mod control_plane;
+mod doctor;
 mod faults;
+mod killed;
 mod kubelet;
 mod proxy;
 mod rights;

@@ -38,14 +38,45 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
 }
 
+/// What an installation applies.
+const MANIFESTS: &str = include_str!("../../../../deploy/manifests/allotment.yaml");
+
+/// What of it makes accounts and says what they may do; definitions come from the program, and we run the programs.
+const RIGHTS: [&str; 10] = [
+    "Namespace",
+    "ServiceAccount",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "Role",
+    "RoleBinding",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionPolicyBinding",
+];
+
+/// Where the accounts are.
+const SYSTEM: &str = "allotment-system";
+
+fn rights() -> String {
+    let kind = |document: &&str| {
+        let kind = document.lines().find_map(|line| line.strip_prefix("kind: "));
+        kind.is_some_and(|kind| RIGHTS.contains(&kind))
+    };
+    let documents: Vec<&str> = MANIFESTS.split("\n---\n").filter(kind).collect();
+    assert!(documents.len() >= RIGHTS.len(), "the manifests have accounts, rights and policies");
+    documents.join("\n---\n")
+}
+
 /// The configuration of a network, as a node or a definition has it.
 pub(crate) fn config(name: &str, ipam: &Value) -> Value {
     json!({"cniVersion": "1.0.0", "name": name, "type": "macvlan", "ipam": ipam})
 }
 
 impl World {
-    /// Objects applied, so many nodes of this name, two controllers, all of it ready. Every pod asks for an `eth0`;
-    /// `networks` are there for those that name them.
+    /// Objects applied, so many nodes of this name, two controllers, all of it ready; each with the token and the rights of
+    /// its own account, and every policy in force. Every pod asks for an `eth0`; `networks` are there for those that name
+    /// them.
     pub(crate) async fn new(
         plane: &'static ControlPlane,
         name: &str,
@@ -57,22 +88,28 @@ impl World {
         let pods = Pods::new(client.clone());
         let allot = Allot::new(plane, &bin().unwrap()).unwrap();
         objects::install(&client, &allot.tool()).await.unwrap();
+        objects::apply(&client, &rights()).await.unwrap();
         objects::apply(&client, yaml).await.unwrap();
         let names: Vec<String> = (1..=nodes).map(|number| format!("{name}-{number}")).collect();
         pods.nodes(&names).await.unwrap();
         let networks = Networks { default: Some(config("pods", &json!({"type": "allotment"}))), ..networks };
-        let node = |name: &String| {
+        let account = async |name: &str, node: Option<&str>| {
             let proxy = Proxy::start(plane).unwrap();
-            let agent = allot.agent(name, &proxy.kubeconfig().unwrap()).unwrap();
-            Node { kubelet: Kubelet::new(allot.plugin(&agent), networks.clone()), agent, proxy }
+            let own = plane.kubeconfig_of(SYSTEM, name, node).await.unwrap();
+            (proxy.through(&own).unwrap(), proxy)
         };
-        let nodes: Vec<Node> = names.iter().map(node).collect();
-        let controller = |number: usize| {
-            let proxy = Proxy::start(plane).unwrap();
+        let mut nodes: Vec<Node> = Vec::new();
+        for name in &names {
+            let (kubeconfig, proxy) = account("allotment-agent", Some(name)).await;
+            let agent = allot.agent(name, &kubeconfig).unwrap();
+            nodes.push(Node { kubelet: Kubelet::new(allot.plugin(&agent), networks.clone()), agent, proxy });
+        }
+        let mut controllers: Vec<(Controller, Proxy<'static>)> = Vec::new();
+        for number in 1..=2 {
+            let (kubeconfig, proxy) = account("allotment-controller", None).await;
             let name = format!("{name}-controller-{number}");
-            (allot.controller(&name, &proxy.kubeconfig().unwrap()).unwrap(), proxy)
-        };
-        let controllers: Vec<_> = (1..=2).map(controller).collect();
+            controllers.push((allot.controller(&name, &kubeconfig).unwrap(), proxy));
+        }
         for node in &nodes {
             node.agent.start().unwrap();
         }

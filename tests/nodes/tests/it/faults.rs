@@ -176,6 +176,8 @@ fn given_up(world: &World) -> Result<()> {
         before.keys().all(|address| !held.contains_key(address)).then_some(())
     };
     wait_until("the given up node's addresses are free", LIMIT, gone)?;
+    // A kubelet that is slow to register waits two minutes until it tries its volumes again, unless its Node is there.
+    world.apply("{apiVersion: v1, kind: Node, metadata: {name: node-2}}")?;
     world.with(|cluster| cluster.restart(&cluster.nodes()[1]))?;
     world.wait_nodes()?;
     world.apply(&pod(space, "newcomer", &json!({}), "nodeName: node-2"))?;

@@ -119,6 +119,9 @@ pub(crate) enum Command {
     /// Writes all objects and allocations as JSON lines.
     Export,
     /// Takes over what `export` wrote: all of it, or nothing.
+    ///
+    /// In a cluster this restores a ledger that was lost: it also begins to recover, as `allot recover` does, since a backup is
+    /// older than what runs; and it prints the objects, so that they can be declared again where they are not.
     #[command(args_conflicts_with_subcommands = true)]
     Import {
         #[command(subcommand)]
@@ -126,6 +129,8 @@ pub(crate) enum Command {
         /// `-` for standard input.
         #[arg(default_value = "-")]
         file: PathBuf,
+        #[command(flatten)]
+        agreed: Agreed,
     },
     /// Begins to recover a cluster's ledger that was set back, such as by a restored backup of etcd.
     ///

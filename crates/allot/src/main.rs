@@ -116,6 +116,11 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::Import { of: Some(ImportOf::Whereabouts(args)), .. } => {
             Box::pin(whereabouts::import(given.kubeconfig(), args)).await
         }
-        Command::Import { of: None, file } => commands::import(&daemon(), &file).await,
+        Command::Import { of: None, file, agreed } => match given.target(Path::exists)? {
+            Target::Cluster(kubeconfig) => {
+                Box::pin(acts::restore(kubeconfig.as_deref(), &file, agreed.yes)).await
+            }
+            Target::Daemon(_) | Target::Unsaid(_) => commands::import(&daemon(), &file).await,
+        },
     }
 }

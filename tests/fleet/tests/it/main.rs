@@ -16,6 +16,7 @@ mod faults;
 mod killed;
 mod kubelet;
 mod proxy;
+mod restore;
 mod rights;
 mod whole;
 mod world;

@@ -24,7 +24,7 @@ use crate::world::{PATIENCE, config};
 
 const MANIFESTS: &str = include_str!("../../../../deploy/manifests/allotment.yaml");
 const NAMESPACE: &str = "allotment-system";
-const NODES: [&str; 2] = ["rights-1", "rights-2"];
+pub(crate) const NODES: [&str; 2] = ["rights-1", "rights-2"];
 const POLL: Duration = Duration::from_millis(20);
 
 /// Every request of our accounts, and of nobody else.
@@ -50,10 +50,10 @@ const ROLES: [(&str, &str); 3] = [
 pub(crate) struct Installed {
     pub(crate) plane: ControlPlane,
     pub(crate) admin: Client,
-    pods: Pods,
+    pub(crate) pods: Pods,
     pub(crate) allot: Allot,
     log: PathBuf,
-    folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl Installed {
@@ -76,11 +76,11 @@ impl Installed {
         Installed { plane, admin, pods, allot, log, folder }
     }
 
-    async fn account(&self, name: &str, node: Option<&str>) -> PathBuf {
+    pub(crate) async fn account(&self, name: &str, node: Option<&str>) -> PathBuf {
         self.plane.kubeconfig_of(NAMESPACE, name, node).await.unwrap()
     }
 
-    async fn controller(&self, name: &str) -> Controller {
+    pub(crate) async fn controller(&self, name: &str) -> Controller {
         let controller =
             self.allot.controller(name, &self.account("allotment-controller", None).await).unwrap();
         controller.start().unwrap();

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use allotment_api::annotation::PodGrant;
-use allotment_core::{AllocationState, Attachment, State};
+use allotment_core::{Allocation, AllocationState, Attachment, Owner, State};
 
 use super::{Place, Pods, Uid};
 use crate::ledger::Showing;
@@ -38,6 +38,8 @@ pub(crate) struct Comparison {
     pub(crate) pods: Vec<ShownPod>,
     /// Holder, network and interface.
     awaited: HashSet<(Uid, String, String)>,
+    /// Whose those are.
+    owners: Vec<Owner>,
 }
 
 impl Pods {
@@ -66,6 +68,7 @@ impl Pods {
         for (uid, open) in self.open.iter().filter(|(uid, _)| !self.shown.contains_key(*uid)) {
             let Some(world) = around.of(&open.view) else { continue };
             let Reading::Wanted(wanted) = request::read(&open.view, world) else { continue };
+            comparison.owners.push(wanted.request.owner);
             let awaited = wanted.interfaces.into_iter();
             comparison.awaited.extend(awaited.map(|one| (Uid::clone(uid), one.network, one.interface)));
         }
@@ -91,15 +94,26 @@ impl ShownPod {
 }
 
 impl Comparison {
+    /// What those have that show nothing yet. One that was given two addresses is to be asked for with one of them.
+    pub(crate) fn awaited(&self, state: &State) -> Vec<(Allocation, String)> {
+        let held = self.owners.iter().flat_map(|owner| state.owned_by(owner));
+        held.filter(|known| known.state == AllocationState::Active)
+            .map(|known| {
+                let subnet = state.locate(&known.vrf, known.address).map(|located| located.subnet);
+                (known, subnet.unwrap_or_default())
+            })
+            .collect()
+    }
+
     /// What is known of attachments, by holder.
-    pub(crate) fn showing(&self) -> impl Fn(&Attachment) -> Showing + use<> {
-        let shown: HashMap<Uid, Arc<[ShownAddress]>> =
-            self.pods.iter().map(|pod| (Uid::clone(&pod.uid), Arc::clone(&pod.addresses))).collect();
-        let awaited = self.awaited.clone();
+    pub(crate) fn showing(&self) -> impl Fn(&Attachment) -> Showing {
+        let shown: HashMap<&str, &[ShownAddress]> =
+            self.pods.iter().map(|pod| (&*pod.uid, &*pod.addresses)).collect();
+        let awaited = &self.awaited;
         move |attachment| {
             let Attachment { holder, network, interface, .. } = attachment;
             let its = |shown: &&ShownAddress| *shown.network == **network && *shown.interface == **interface;
-            let shown = shown.get(holder.as_str()).into_iter().flat_map(|all| all.iter()).filter(its);
+            let shown = shown.get(holder.as_str()).copied().unwrap_or_default().iter().filter(its);
             let shown: Vec<IpAddr> = shown.map(|shown| shown.address).collect();
             if !shown.is_empty() {
                 Showing::These(shown)

@@ -212,7 +212,7 @@ impl Desk {
 
     /// Attachments whose end is awaited: a DEL came, or their pod is gone or has finished.
     pub(crate) fn checks(&self) -> Vec<Check> {
-        self.book.checks().into_iter().filter(|check| check.is_deleted || check.is_awaited).collect()
+        self.book.awaited()
     }
 
     /// None of its addresses is on an interface of its namespace.

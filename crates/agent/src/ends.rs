@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use allotment_node::netns::{self, Look, Netns};
 use allotment_proof::Check;
+use tokio::time::{sleep, timeout};
 
 use crate::metrics::AgentMetrics;
 use crate::shared::Shared;
@@ -33,7 +34,7 @@ pub(crate) fn place(netns: Option<&Netns>, path: &str) -> String {
 
 fn at(place: &str) -> Option<Netns> {
     // Of a path that led nowhere when it was recorded only what it leads to now can be told.
-    serde_json::from_str(place).ok().or_else(|| netns::observe(place, "lo").netns)
+    serde_json::from_str(place).ok().or_else(|| netns::identify(place))
 }
 
 /// Looks whenever something is awaited, for ever.
@@ -48,23 +49,20 @@ pub(crate) async fn follow(shared: Shared, metrics: AgentMetrics) {
             .await;
         let checks: HashSet<Check> = checks.into_iter().collect();
         let pause = looks.pause(&checks);
-        let mut changes = shared.changes();
-        let woken = async {
-            while changes.changed().await.is_ok() {
-                let now = shared.with(|desk| desk.checks());
-                if now.iter().any(|check| !checks.contains(check)) {
-                    return;
-                }
-            }
-        };
-        if tokio::time::timeout(pause, woken).await.is_ok() {
-            // Something new is awaited: the looks begin anew, soon.
-            looks.pause = Duration::ZERO;
-            continue;
+        let is_soon = pause <= FIRST || timeout(pause, more(&shared, &checks)).await.is_ok();
+        if is_soon {
+            // What comes meanwhile shares the look, and does not put it off.
+            sleep(FIRST).await;
         }
         metrics.looks.inc();
         looks.look(&shared).await;
     }
+}
+
+/// Resolves when something else is awaited, too.
+async fn more(shared: &Shared, known: &HashSet<Check>) {
+    let is_new = |check: &Check| !known.contains(check);
+    shared.until(|desk| desk.checks().iter().any(is_new).then_some(())).await;
 }
 
 #[derive(Default)]

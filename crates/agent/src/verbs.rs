@@ -171,8 +171,7 @@ fn read(call: &CniCall, conf: &NetConf) -> Result<Adding, Error> {
     }
     let asked = conf.asked(&args)?;
     let mut adding = Adding::new(&call.container_id, &call.ifname, &conf.name, pod);
-    let seen = netns::observe(&call.netns, &call.ifname);
-    adding.netns = ends::place(seen.netns.as_ref(), &call.netns);
+    adding.netns = ends::place(netns::identify(&call.netns).as_ref(), &call.netns);
     adding.wish = Wish {
         subnets: asked.subnets,
         pools: asked.pools,

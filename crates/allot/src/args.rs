@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod install;
 
-pub(crate) use install::InstallCniArgs;
+pub(crate) use install::{DoctorArgs, InstallCniArgs};
 
 /// Where the objects are when nobody says otherwise (O1).
 const OBJECTS: &str = "/etc/allotment/objects";
@@ -95,6 +95,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Says what is wrong with an installation in a cluster, and what to do about it.
+    ///
+    /// Definitions, policies and rights, controllers and agents, networks that name no subnet, subnets that overlap with services,
+    /// nodes or pods. It changes nothing. `audit` looks at who has which address.
+    Doctor(DoctorArgs),
     /// Says what would be wrong with these objects; changes nothing.
     ///
     /// Without a daemon the files are checked against themselves and each other; with one also against its objects and

@@ -145,7 +145,7 @@ impl<L: Ledger + 'static> Engine<L> {
             self.linger.waited(wait, tasks.len());
         }
         if let Some(paced) = self.paced {
-            self.gather(tasks, self.options.batch, paced);
+            self.gather(tasks, self.options.pace.enough, paced);
         }
         true
     }

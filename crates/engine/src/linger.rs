@@ -76,6 +76,8 @@ pub struct Pace {
     pub more: Duration,
     /// But never longer than this; zero: no commit waits.
     pub longest: Duration,
+    /// A batch of so many does not wait: it shares enough.
+    pub enough: usize,
 }
 
 impl Pace {
@@ -98,7 +100,7 @@ mod tests {
     #[test]
     fn who_writes_more_waits_longer_but_not_for_ever() {
         let [first, more, longest] = [40, 8, 200].map(Duration::from_millis);
-        let pace = Pace { first, more, longest };
+        let pace = Pace { first, more, longest, enough: 1 };
         let of = [0, 1, 2, 16, 21, 22, usize::MAX].map(|written| pace.of(written).as_millis());
         assert_eq!(of, [40, 40, 48, 160, 200, 200, 200]);
         assert_eq!(Pace::default().after(&Batch::default()), None);

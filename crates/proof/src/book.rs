@@ -331,15 +331,25 @@ impl Book {
 
     /// What has not ended, to be looked at.
     pub fn checks(&self) -> Vec<Check> {
-        let check = |(key, open): (&Key, &Open)| Check {
+        self.kept.open.iter().map(|(key, open)| self.check(key, open)).collect()
+    }
+
+    /// Of [`Book::checks`] those whose end is awaited, or whose DEL was seen.
+    pub fn awaited(&self) -> Vec<Check> {
+        let is_meant = |open: &Open| open.is_deleted || !self.is_bound(&open.pod);
+        let awaited = self.kept.open.iter().filter(|(_, open)| is_meant(open));
+        awaited.map(|(key, open)| self.check(key, open)).collect()
+    }
+
+    fn check(&self, key: &Key, open: &Open) -> Check {
+        Check {
             key: key.clone(),
             generation: open.generation,
             netns: open.netns.clone(),
             addresses: open.addresses.clone(),
             is_deleted: open.is_deleted,
             is_awaited: !self.is_bound(&open.pod),
-        };
-        self.kept.open.iter().map(check).collect()
+        }
     }
 
     /// Its addresses were on no interface of its namespace, looked at after the check was made. Alone it proves nothing: an

@@ -69,8 +69,8 @@ async fn the_same_request_twice_at_once_is_one_allocation() {
 async fn those_who_come_in_quick_succession_share_a_commit() {
     let ledger = EmbeddedLedger::open_disk(Arc::new(new_disk()), "the ledger").unwrap();
     let hour = Duration::from_hours(1);
-    let pace = Pace { first: hour, longest: hour, ..Pace::default() };
-    let options = Options { batch: 3, pace, ..Options::default() };
+    let pace = Pace { first: hour, longest: hour, enough: 3, ..Pace::default() };
+    let options = Options { pace, ..Options::default() };
     let handle = Engine::open_with(ledger, options).unwrap();
     handle.put(subnet("a", "v", &["10.0.0.0/24"])).await.unwrap();
     assert_eq!(handle.metrics().commits.get(), 1, "the first one does not wait");

@@ -70,22 +70,30 @@ pub struct Seen {
     pub mac: Option<Mac>,
 }
 
+/// Which namespace is at `path`: nothing where it leads to none. For whoever need not know what is in it.
+pub fn identify(path: &str) -> Option<Netns> {
+    look_at(path, cookie).map(|(open, cookie)| open.netns(path.to_owned(), cookie.flatten()))
+}
+
 /// Looks at the namespace at `path` and at `interface` in it: some ten system calls. What cannot be seen is left out: the
 /// main plugin opens the namespace itself and reports better than we could what is wrong with it.
 pub fn observe(path: &str, interface: &str) -> Seen {
-    if path.is_empty() {
-        return Seen::default();
-    }
-    let open = match Open::at(Path::new(path)) {
-        Ok(open) => open,
-        Err(error) => {
-            tracing::debug!(netns = path, %error, "the namespace cannot be looked at");
-            return Seen::default();
-        }
-    };
-    let (cookie, mac) = open.visit(|| (cookie(), mac_of(interface))).unwrap_or_else(|error| {
-        tracing::debug!(netns = path, %error, "the namespace cannot be entered");
-        (None, None)
-    });
+    let Some((open, seen)) = look_at(path, || (cookie(), mac_of(interface))) else { return Seen::default() };
+    let (cookie, mac) = seen.unwrap_or_default();
     Seen { netns: Some(open.netns(path.to_owned(), cookie)), mac }
+}
+
+/// The namespace at `path`, and what `look` sees in it if it can be entered.
+fn look_at<T>(path: &str, look: impl FnOnce() -> T) -> Option<(Open, Option<T>)> {
+    if path.is_empty() {
+        return None;
+    }
+    let open = Open::at(Path::new(path))
+        .inspect_err(|error| tracing::debug!(netns = path, %error, "the namespace cannot be looked at"))
+        .ok()?;
+    let seen = open
+        .visit(look)
+        .inspect_err(|error| tracing::debug!(netns = path, %error, "the namespace cannot be entered"))
+        .ok();
+    Some((open, seen))
 }

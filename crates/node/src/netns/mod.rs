@@ -1,6 +1,6 @@
 //! Network namespaces: which one it is, what is in it, whether it is gone.
 //!
-//! * [`observe`]: at ADD, the evidence that is recorded, and the interface's MAC.
+//! * [`identify`]: which one is at a path. [`observe`]: at ADD, the evidence that is recorded, and the interface's MAC.
 //! * [`gone`]: whether anything on this machine still leads to a recorded namespace.
 //! * [`look`]: what recorded namespaces have on their interfaces now, if they are there.
 //! * [`contents`]: what is on the interfaces of every namespace, for the audit.
@@ -13,7 +13,7 @@ mod visit;
 
 pub use allotment_core::Netns;
 pub use census::{contents, gone};
-pub use identity::{Seen, boot_id, observe};
+pub use identity::{Seen, boot_id, identify, observe};
 pub use interfaces::Interface;
 pub use look::{Look, look};
 

@@ -47,17 +47,17 @@ const ROLES: [(&str, &str); 3] = [
 ];
 
 /// A cluster installed from the manifests, but for the pods that they make.
-struct Installed {
-    plane: ControlPlane,
-    admin: Client,
+pub(crate) struct Installed {
+    pub(crate) plane: ControlPlane,
+    pub(crate) admin: Client,
     pods: Pods,
-    allot: Allot,
+    pub(crate) allot: Allot,
     log: PathBuf,
     folder: TempDir,
 }
 
 impl Installed {
-    async fn new() -> Installed {
+    pub(crate) async fn new() -> Installed {
         let folder = tempfile::tempdir().unwrap();
         let (policy, log) = (folder.path().join("audit.json"), folder.path().join("audit.log"));
         fs::write(&policy, AUDIT).unwrap();
@@ -115,7 +115,13 @@ fn user(account: &str) -> String {
 }
 
 /// What the API server answered, or why not.
-async fn sent(client: &Client, method: &str, path: &str, kind: &str, body: &Value) -> Result<Value, String> {
+pub(crate) async fn sent(
+    client: &Client,
+    method: &str,
+    path: &str,
+    kind: &str,
+    body: &Value,
+) -> Result<Value, String> {
     let body = serde_json::to_vec(body).unwrap();
     let request = hyper::Request::builder().method(method).uri(path).header("content-type", kind).body(body);
     client.request(request.unwrap()).await.map_err(|error| error.to_string())

@@ -146,26 +146,33 @@ mod tests {
         ShownPod { uid: uid.into(), place, addresses: [address].into() }
     }
 
+    fn empty() -> State {
+        let mut state = State::new();
+        let cidrs = vec!["10.0.0.0/16".parse().unwrap()];
+        state.put(Object::Subnet(SubnetSpec { cooling_ms: 0, ..SubnetSpec::new("s", cidrs) })).unwrap();
+        state
+    }
+
+    fn owner(uid: &str) -> Owner {
+        Owner { kind: "Pod".into(), name: uid.into(), uid: uid.into(), ..Owner::default() }
+    }
+
+    fn give(state: &mut State, uid: &str, address: &str) {
+        let attachment = Attachment { holder: uid.into(), interface: "eth0".into(), ..Attachment::default() };
+        let want = Want {
+            attachment,
+            targets: vec![Target::Subnet("s".into())],
+            ips: Asked::Each(vec![address.parse().unwrap()]),
+            ..Want::default()
+        };
+        let request = Request { owner: owner(uid), wants: vec![want], ..Request::default() };
+        let plan = state.plan(&request, Timestamp(1)).unwrap();
+        state.apply(&plan, &mut Vec::new());
+    }
+
     /// 10.0.0.2 is `a`'s, 10.0.0.3 was `b`'s, 10.0.0.4 was `c`'s and is `d`'s.
     fn ledger() -> State {
-        let mut state = State::new();
-        let subnet =
-            SubnetSpec { cooling_ms: 0, ..SubnetSpec::new("s", vec!["10.0.0.0/16".parse().unwrap()]) };
-        state.put(Object::Subnet(subnet)).unwrap();
-        let give = |state: &mut State, uid: &str, address: &str| {
-            let owner = Owner { kind: "Pod".into(), name: uid.into(), uid: uid.into(), ..Owner::default() };
-            let attachment =
-                Attachment { holder: uid.into(), interface: "eth0".into(), ..Attachment::default() };
-            let want = Want {
-                attachment,
-                targets: vec![Target::Subnet("s".into())],
-                ips: Asked::Each(vec![address.parse().unwrap()]),
-                ..Want::default()
-            };
-            let request = Request { owner, wants: vec![want], ..Request::default() };
-            let plan = state.plan(&request, Timestamp(1)).unwrap();
-            state.apply(&plan, &mut Vec::new());
-        };
+        let mut state = empty();
         let end = |state: &mut State, uid: &str, address: &str| {
             let (vrf, address) = ("default".to_owned(), address.parse().unwrap());
             let release =
@@ -196,5 +203,33 @@ mod tests {
         ] {
             assert_eq!(shown(uid, address).is_lost(&state), is_lost, "{why}");
         }
+    }
+
+    #[test]
+    fn l4_of_two_that_nobody_has_seen_one_stays_for_whoever_is_asked_for() {
+        let (mut state, mut other) = (empty(), empty());
+        give(&mut state, "a", "10.0.0.2");
+        give(&mut state, "b", "10.0.0.3");
+        // Two leaders, each of whom knew nothing of the other.
+        give(&mut other, "a", "10.0.1.9");
+        let places: Vec<_> = other.blocks().flat_map(|block| other.places(block)).collect();
+        for place in places {
+            let mut record = Vec::new();
+            other.write_record(place, &mut record);
+            state.load("default", place.address(), &record).unwrap();
+        }
+        state.settle();
+        let awaited = |uid: &str| Comparison {
+            awaited: [(uid.into(), String::new(), "eth0".to_owned())].into(),
+            owners: vec![owner(uid)],
+            ..Comparison::default()
+        };
+        let extra = |comparison: &Comparison| {
+            crate::ledger::doubled_among(&comparison.awaited(&state), comparison.showing())
+        };
+        let found = extra(&awaited("a"));
+        let [Release::Address { address, holder, .. }] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((address.to_string().as_str(), holder.as_str()), ("10.0.1.9", "a"));
+        assert_eq!(extra(&awaited("b")), []);
     }
 }

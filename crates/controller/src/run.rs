@@ -26,9 +26,9 @@ use crate::world::World;
 /// have 16 networks writes 16 blocks at each commit, and its pods are longer in starting.
 const PACE: Pace = Pace {
     first: Duration::from_millis(40),
-    more: Duration::from_millis(20),
-    longest: Duration::from_millis(340),
-    enough: 32,
+    more: Duration::from_millis(24),
+    longest: Duration::from_millis(400),
+    enough: 64,
 };
 
 /// The loop turns at least this often, so that it can be seen to live.

@@ -112,6 +112,12 @@ impl Cluster {
         node.start(&self.ground)
     }
 
+    /// Another machine takes the place of a node that crashed: same name, new disk.
+    pub fn replace(&self, node: &Node) -> Result<()> {
+        node.wipe()?;
+        node.start(&self.ground)
+    }
+
     /// Cuts a node from the API server, whatever its pods go on doing; or ends that.
     pub fn set_management(&self, node: &Node, up: bool) -> Result<()> {
         node.set_management(&self.ground, up)

@@ -9,6 +9,7 @@ use allotment_fleet::ControlPlane;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
+mod chart;
 mod control_plane;
 mod doctor;
 mod faults;

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// The cluster ends with this process, however that ends; its files go too.
+/// The cluster ends with this process, however that ends; its files go too, unless something failed.
 fn run(arguments: &Arguments) -> Result<ExitCode> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cluster");
     down(&folder)?;
@@ -50,7 +50,11 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     eprintln!("the cluster was up after {:.0} s", began.elapsed().as_secs_f32());
     let conclusion = libtest_mimic::run(arguments, trials(Some(world)));
     world.end();
-    down(&folder)?;
+    if conclusion.has_failed() {
+        eprintln!("what every program of the cluster said is in {}, until the next run", folder.display());
+    } else {
+        down(&folder)?;
+    }
     Ok(conclusion.exit_code())
 }
 

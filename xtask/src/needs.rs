@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use allotment_lab::{isolate, stock};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
-use crate::tree;
+use crate::{elf, tree};
 
 /// `ip`, without which there are no network namespaces.
 pub(crate) fn ip() -> Result<()> {
@@ -29,7 +29,19 @@ pub(crate) fn cluster() -> Result<()> {
     for (name, package) in [("containerd", "containerd"), ("ctr", "containerd"), ("runc", "runc")] {
         program(name, package)?;
     }
-    program("busybox", "busybox-static")
+    // Package `busybox` has one that needs libraries, which an image has not.
+    let is_static = || {
+        let file = find("busybox").and_then(|path| std::fs::read(path).ok());
+        file.is_some_and(|file| elf::ensure_static(&file).is_ok())
+    };
+    if !is_static() {
+        install("busybox-static")?;
+        ensure!(
+            is_static(),
+            "`busybox` in PATH needs libraries, even after package busybox-static was installed"
+        );
+    }
+    Ok(())
 }
 
 /// The stock plugins for the demo: any that the machine has, else those that we pin, else the distribution's.
@@ -61,8 +73,12 @@ fn program(name: &str, package: &str) -> Result<()> {
 }
 
 fn in_path(name: &str) -> bool {
+    find(name).is_some()
+}
+
+fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 /// With apt, as root; anybody else is told what to install.

@@ -7,12 +7,14 @@
 //! * [`recover`]: what is free in the ledger is given to nobody until every node has said what it uses (L6).
 //! * [`forget`]: what a node that is gone was granted may be freed (R4).
 //! * [`release`]: one address is freed without proof.
+//! * [`restore`]: what a backup has is in the ledger again.
 
 mod consent;
 mod forget;
 mod record;
 mod recover;
 mod release;
+mod restore;
 
 use std::path::Path;
 
@@ -24,6 +26,7 @@ pub(crate) use self::forget::forget;
 pub(crate) use self::record::{Act, IMPORTED, REASONS, record};
 pub(crate) use self::recover::recover;
 pub(crate) use self::release::release;
+pub(crate) use self::restore::restore;
 use crate::failure::Failure;
 
 /// The cluster that this kubeconfig, else the environment, leads to.

@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod install;
 
-pub(crate) use install::InstallCniArgs;
+pub(crate) use install::{DoctorArgs, InstallCniArgs};
 
 /// Where the objects are when nobody says otherwise (O1).
 const OBJECTS: &str = "/etc/allotment/objects";
@@ -95,6 +95,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Says what is wrong with an installation in a cluster, and what to do about it.
+    ///
+    /// Definitions, policies and rights, controllers and agents, networks that name no subnet, subnets that overlap with services,
+    /// nodes or pods. It changes nothing. `audit` looks at who has which address.
+    Doctor(DoctorArgs),
     /// Says what would be wrong with these objects; changes nothing.
     ///
     /// Without a daemon the files are checked against themselves and each other; with one also against its objects and
@@ -114,6 +119,9 @@ pub(crate) enum Command {
     /// Writes all objects and allocations as JSON lines.
     Export,
     /// Takes over what `export` wrote: all of it, or nothing.
+    ///
+    /// In a cluster this restores a ledger that was lost: it also begins to recover, as `allot recover` does, since a backup is
+    /// older than what runs; and it prints the objects, so that they can be declared again where they are not.
     #[command(args_conflicts_with_subcommands = true)]
     Import {
         #[command(subcommand)]
@@ -121,6 +129,8 @@ pub(crate) enum Command {
         /// `-` for standard input.
         #[arg(default_value = "-")]
         file: PathBuf,
+        #[command(flatten)]
+        agreed: Agreed,
     },
     /// Begins to recover a cluster's ledger that was set back, such as by a restored backup of etcd.
     ///

@@ -16,4 +16,4 @@ pub(crate) use list::{ips, named};
 pub(crate) use questions::{audit, history, who_has, why};
 pub(crate) use ready::ready;
 pub(crate) use reserve::{reserve, unreserve};
-pub(crate) use transfer::{export, import};
+pub(crate) use transfer::{export, exported, import, imported};

@@ -11,6 +11,7 @@
 //! * [`acts`]: what only a person may decide about a cluster.
 //! * [`standalone`]: puts one machine's daemon together; [`controller`] a cluster's, [`agent`] a
 //!   node's; [`daemon`] has how all of them begin and end.
+//! * [`doctor`]: what is wrong with an installation.
 //! * [`objects`]: keeps what is in force in step with a folder of YAML.
 //! * [`serve`]: the endpoints behind the tool.
 //! * [`metrics`]: what is counted.
@@ -24,6 +25,7 @@ mod cluster;
 mod commands;
 mod controller;
 mod daemon;
+mod doctor;
 mod failure;
 mod logs;
 mod metrics;
@@ -93,6 +95,7 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::Why { owner, output } => commands::why(&client()?, owner, output.format).await,
         Command::History { of, vrf, output } => commands::history(&daemon(), of, vrf, output.format).await,
         Command::Audit { output } => commands::audit(&client()?, output.format).await,
+        Command::Doctor(args) => doctor::run(given.kubeconfig(), &args).await,
         Command::Check { files, output } => commands::check(&client()?, &files, output.format).await,
         Command::Reserve(args) => commands::reserve(&daemon(), args).await,
         Command::Unreserve(args) => commands::unreserve(&daemon(), args).await,
@@ -113,6 +116,11 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::Import { of: Some(ImportOf::Whereabouts(args)), .. } => {
             Box::pin(whereabouts::import(given.kubeconfig(), args)).await
         }
-        Command::Import { of: None, file } => commands::import(&daemon(), &file).await,
+        Command::Import { of: None, file, agreed } => match given.target(Path::exists)? {
+            Target::Cluster(kubeconfig) => {
+                Box::pin(acts::restore(kubeconfig.as_deref(), &file, agreed.yes)).await
+            }
+            Target::Daemon(_) | Target::Unsaid(_) => commands::import(&daemon(), &file).await,
+        },
     }
 }

@@ -44,6 +44,7 @@ use self::ips::Filter;
 pub(crate) use self::objects::subnet_usage;
 pub(crate) use self::refusals::Refusals;
 pub(crate) use self::reply::Trouble;
+pub(crate) use self::transfer::import as take_over;
 use crate::objects::{Problems, Sources, row};
 
 /// Bytes of the files that are to be checked: a hundred thousand objects. An import is read as it comes, whatever its length.

@@ -15,8 +15,10 @@ use allotment_api::v1alpha1::{Answer, Ask, NodeAttachments};
 use allotment_cluster::{Event, Pod};
 use allotment_core::{Code, Grant, Refusal, Request};
 use allotment_engine::EngineError;
+use allotment_proof::Version;
 use kube::ResourceExt;
 
+use crate::release::version_of;
 use crate::request::{self, Interface, PodView};
 use crate::surroundings::Surroundings;
 
@@ -50,6 +52,8 @@ pub(crate) enum Action {
     Ask {
         id: Id,
         request: Box<Request>,
+        /// Of the pod that was read: the watch of pods may not be there yet.
+        pod_version: Version,
     },
     Answer {
         node: Arc<str>,
@@ -207,12 +211,13 @@ impl Asks {
                 return Vec::new();
             }
         };
+        let pod_version = pod.as_deref().map(version_of).unwrap_or_default();
         let wanted = judge(ask, &id.node, pod.as_deref(), around);
         match wanted {
             Ok(mut wanted) => {
                 let interface = wanted.interfaces.pop().unwrap_or_default();
                 *state = State::Asking(interface);
-                vec![Action::Ask { id: id.clone(), request: Box::new(wanted.request) }]
+                vec![Action::Ask { id: id.clone(), request: Box::new(wanted.request), pod_version }]
             }
             Err(refusal) => {
                 self.refuse(id, &refusal, now);

@@ -13,6 +13,7 @@ use allotment_api::v1alpha1::{Answer, ObjectStatus};
 use allotment_cluster::Pod;
 use allotment_core::{Grant, ObjectKey, Request, Usage};
 use allotment_engine::{EngineError, Handle, Pages};
+use allotment_proof::Version;
 use futures_util::future::poll_immediate;
 use kube::Client;
 use tokio::sync::{Semaphore, mpsc};
@@ -58,6 +59,7 @@ pub(crate) enum Outcome {
     AskAnswered {
         id: asks::Id,
         answer: Result<Grant, EngineError>,
+        pod_version: Version,
     },
     AnswersWritten {
         node: Arc<str>,
@@ -133,6 +135,12 @@ impl Executor {
             Action::Ask(action) => self.start_ask(action).await,
             Action::Event(event) => self.start_event(event),
             Action::Compare(shown) => {
+                let shown = Arc::new(shown);
+                let (handle, all) = (self.handle.clone(), Arc::clone(&shown));
+                self.spawn(async move {
+                    compare::give_back(&handle, &all).await;
+                    Outcome::GivenBack
+                });
                 let handle = self.handle.clone();
                 self.write(async move |writer| {
                     let compared = compare::compare(&handle, &writer, shown).await;
@@ -199,12 +207,12 @@ impl Executor {
                 let pod = pod.map(|pod| pod.map(Box::new)).map_err(|failure| failure.to_string());
                 Outcome::Judged { id, pod }
             }),
-            asks::Action::Ask { id, request } => {
+            asks::Action::Ask { id, request, pod_version } => {
                 let outcome = move |answer: Result<Grant, EngineError>| {
                     if let Ok(grant) = &answer {
                         audit::granted(grant);
                     }
-                    Outcome::AskAnswered { id, answer }
+                    Outcome::AskAnswered { id, answer, pod_version }
                 };
                 self.ask(*request, outcome).await;
             }

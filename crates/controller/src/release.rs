@@ -29,7 +29,7 @@ use allotment_proof::{Ends, Freed, Held, Lost, Use, Version};
 pub use self::keeping::Keeping;
 use self::nodes::Nodes;
 pub(crate) use self::nodes::Spec;
-pub(crate) use self::read::held;
+pub(crate) use self::read::{held, version_of};
 use self::recover::Recovery;
 use self::say::Patience;
 use crate::events::Saying;
@@ -263,9 +263,10 @@ impl Releases {
         self.nodes.begin();
     }
 
-    /// The engine gave these addresses. Their holder may be gone already.
-    pub(crate) fn granted(&mut self, grant: &Grant) {
-        let known_at = self.ends.version().unwrap_or_default();
+    /// The engine gave these addresses. Their holder may be gone already. `pod_version` is that of a pod which somebody else
+    /// than the watch has shown: no end is proved before the watch has come there (R3).
+    pub(crate) fn granted(&mut self, grant: &Grant, pod_version: Version) {
+        let known_at = self.ends.version().unwrap_or_default().max(pod_version);
         for entry in &grant.entries {
             self.busy.insert(entry.attachment.holder.clone());
             for ip in &entry.ips {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use allotment_core::{Grant, Object, ObjectKey, ReleaseMode};
+use allotment_proof::Version;
 use jiff::Timestamp;
 
 use crate::asks::{self, Asks};
@@ -150,7 +151,8 @@ impl World {
     pub(crate) fn outcome(&mut self, outcome: Outcome, now: Instant) -> Vec<Action> {
         match outcome {
             Outcome::Answered { uid, answer } => {
-                self.given(answer.as_ref().ok(), now);
+                // The watch has shown the pod.
+                self.given(answer.as_ref().ok(), Version::default(), now);
                 self.pods.answered(&uid, answer, now).into_iter().map(Action::Pod).collect()
             }
             Outcome::Patched { uid, patched } => {
@@ -171,8 +173,8 @@ impl World {
     /// Takes in what became of an action from which nothing follows at once.
     fn done(&mut self, outcome: Outcome, now: Instant) {
         match outcome {
-            Outcome::AskAnswered { id, answer } => {
-                self.given(answer.as_ref().ok(), now);
+            Outcome::AskAnswered { id, answer, pod_version } => {
+                self.given(answer.as_ref().ok(), pod_version, now);
                 self.asks.answered(&id, answer.as_ref(), now);
             }
             Outcome::AnswersWritten { node, answers } => self.asks.written(&node, answers, now),
@@ -211,10 +213,10 @@ impl World {
     }
 
     /// The engine gave this.
-    fn given(&mut self, grant: Option<&Grant>, now: Instant) {
+    fn given(&mut self, grant: Option<&Grant>, pod_version: Version, now: Instant) {
         if let Some(grant) = grant {
             self.objects.touched(now);
-            self.releases.granted(grant);
+            self.releases.granted(grant, pod_version);
         }
     }
 

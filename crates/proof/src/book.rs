@@ -248,6 +248,7 @@ impl Book {
         self.waiting.remove(&ticket.0);
         if let Source::Ask(id) = source {
             self.asks.remove(id);
+            self.pods.answered(&attachment.pod);
         }
         let key = (attachment.sandbox.clone(), attachment.interface.clone());
         let is_known = self.kept.open.get(&key).is_some_and(|open| {
@@ -371,7 +372,8 @@ impl Book {
         let (sandbox, interface) = check.key.clone();
         let records = self.take_in(vec![Record::Ended { sandbox, interface }]);
         if !self.is_bound(&pod) {
-            let seen = self.pods.ended(&pod);
+            // Whatever is known of the pod: it had this attachment.
+            let seen = Seen { is_granted: true, ..self.pods.ended(&pod) };
             self.note_end(&pod, seen);
         }
         records

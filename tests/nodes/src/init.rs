@@ -104,6 +104,8 @@ fn files(layout: &Layout, number: Number) -> Result<()> {
     let runc = programs::found("runc")?;
     fs::write("/etc/containerd/config.toml", config::containerd(&runc))?;
     let cgroup = format!("{}/{}", layout.cgroup(), node_name(number));
+    // Nothing in there outlives a machine; kubelet would look at each for seconds.
+    cgroups::remove(&cgroup)?;
     cgroups::make(&cgroup)?;
     let kubelet = config::kubelet(number, &cgroup);
     fs::write("/etc/kubernetes/kubelet.json", kubelet.to_string())?;

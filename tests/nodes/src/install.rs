@@ -21,7 +21,8 @@ const PODS: &str = include_str!("pods.yaml");
 
 /// Applies the chart and the subnet of the cluster's own network, and waits until pods get addresses on every node.
 pub(crate) fn install(layout: &Layout, nodes: usize) -> Result<()> {
-    layout.apply(&chart(layout)?)?;
+    layout.apply(&chart(layout, nodes)?)?;
+    layout.ask("wait --for=condition=Established crd --all --timeout=1m")?;
     layout.apply(PODS)?;
     for workload in ["deployment/allotment-controller", "daemonset/allotment-agent"] {
         let limit = LIMIT.as_secs();
@@ -37,12 +38,14 @@ pub(crate) fn install(layout: &Layout, nodes: usize) -> Result<()> {
 }
 
 /// The chart, told of the cluster's own network: every pod is given its address as soon as it is bound.
-fn chart(layout: &Layout) -> Result<String> {
+fn chart(layout: &Layout, nodes: usize) -> Result<String> {
     let network = layout.folder().join("pods.conf");
     fs::write(&network, config::pods().to_string())?;
     let root = root().canonicalize()?;
     let mut helm = Command::new(helm::program(&root)?);
     helm.args(["template", "allotment", "--namespace", NAMESPACE, "--set", "namespace.create=true"])
+        // No two of them are on one node.
+        .args(["--set", &format!("controller.replicas={}", nodes.min(2))])
         // Multus has it in its own configuration.
         .args(["--set", "defaultNetwork.install=false,defaultNetwork.fileName=pods.conf"])
         .arg(format!("--set-file=defaultNetwork.config={}", network.display()))

@@ -58,6 +58,12 @@ impl Node {
         ground.connect(self.number, id)
     }
 
+    /// Empties its disk.
+    pub(crate) fn wipe(&self) -> Result<()> {
+        let folder = self.file.parent().context("a node has a folder")?;
+        fs::remove_dir_all(folder).with_context(|| folder.display().to_string())
+    }
+
     /// The power fails: nothing on it runs any more, and its disk stays.
     pub(crate) fn crash(&self, ground: &Ground) -> Result<()> {
         let id = self.id()?;

@@ -92,6 +92,8 @@ pub(super) fn manifests() -> Result<Document> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -111,5 +113,20 @@ mod tests {
             text.ends_with(".Version }}\n---\nkind: MutatingAdmissionPolicy\n{{- end }}\n{{- end }}\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn alerts_and_dashboard_ask_for_metrics_that_there_are() {
+        let known = tree::read(Path::new("docs/reference/metrics.md")).unwrap();
+        for file in ["deploy/chart/files/alerts.yaml", "deploy/chart/files/dashboard.json"] {
+            let text = tree::read(Path::new(file)).unwrap();
+            let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+            let asked: Vec<&str> = words.filter(|word| word.starts_with("allotment_")).collect();
+            assert!(asked.len() > 5, "{file}");
+            for metric in asked {
+                let name = metric.strip_suffix("_bucket").unwrap_or(metric);
+                assert!(known.contains(&format!("| `{name}` |")), "{file}: {metric}");
+            }
+        }
     }
 }

@@ -52,8 +52,15 @@ pub(super) const RELEASED: Reason = Reason {
     remedy: "See that nobody does; `allot audit` on its node finds it if it is live there.",
 };
 
+pub(super) const RESTORED: Reason = Reason {
+    word: "LedgerRestored",
+    kind: "AddressBlock",
+    meaning: "Somebody has said `allot import` with a backup: what it has is in the ledger again.",
+    remedy: "Nothing; free addresses are given out again when every node has said what is in use there.",
+};
+
 /// All of them, for the reference.
-pub(crate) const REASONS: [Reason; 4] = [FORGOTTEN, IMPORTED, RECOVERY, RELEASED];
+pub(crate) const REASONS: [Reason; 5] = [FORGOTTEN, IMPORTED, RECOVERY, RELEASED, RESTORED];
 
 /// What was done, to what.
 pub(crate) struct Act<'a> {

@@ -1,8 +1,10 @@
-//! The arguments of `allot install-cni`.
+//! The arguments of what installs, and of what looks at an installation.
 
 use std::path::PathBuf;
 
 use clap::Args;
+
+use super::Output;
 
 #[derive(Debug, Args)]
 pub(crate) struct InstallCniArgs {
@@ -21,4 +23,13 @@ pub(crate) struct InstallCniArgs {
     /// Takes both away again: the configuration first, so that nobody is sent to a plugin that is gone.
     #[arg(long)]
     pub(crate) remove: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Where controllers and agents are.
+    #[arg(long, default_value = "allotment-system", value_name = "NAMESPACE")]
+    pub(crate) namespace: String,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }

@@ -10,7 +10,7 @@ const KEYS: [(&str, &str, &str); 7] = [
         SUBNETS,
         "you, on a pod, a pod template or a namespace",
         "Subnets for the primary interface, in the order in which they are tried: `rack-a, rack-b`. On a namespace: for all \
-         its pods that name none themselves.",
+         its pods that name none themselves; also on networks whose definition names none and that no subnet names.",
     ),
     (POOLS, "you, on a pod or pod template", "Pools for the primary interface, in order."),
     (
@@ -65,7 +65,8 @@ const ENTRY: [(&str, &str, &str); 10] = [
     (
         "keep.onOwnerGone",
         "`free`, `keep`",
-        "The same for when the owner itself is gone. `free` unless given.",
+        "The same for when the owner itself is gone, as its last pod said it: `keep` until an owner of the same kind and name is \
+         there again, or a person releases it. `free` unless given.",
     ),
 ];
 

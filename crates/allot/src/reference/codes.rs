@@ -6,8 +6,10 @@ use allotment_wire::Severity;
 use allotment_wire::cni::code::CODES;
 
 use super::table;
+use crate::doctor;
 use crate::failure::EXIT_CODES;
 use crate::serve::audit;
+use crate::serve::audit::code::FindingCode;
 
 pub(super) fn page() -> String {
     let mut page = "# Codes\n\n## CNI errors\n\n\
@@ -43,13 +45,22 @@ pub(super) fn page() -> String {
          What is found has to be there in two looks, one second apart: a container that starts or ends meanwhile is no \
          finding. An error makes the exit code 1, a warning alone does not.\n\n",
     );
-    let rows = audit::code::ALL.iter().map(|code| {
+    findings(&mut page, audit::code::ALL);
+    page.push_str(
+        "\n## Findings of `allot doctor`\n\nWhat is wrong with an installation in a cluster. An error makes the exit code 1, a \
+         warning alone does not.\n\n",
+    );
+    findings(&mut page, doctor::code::ALL);
+    page
+}
+
+fn findings(page: &mut String, codes: &[FindingCode]) {
+    let rows = codes.iter().map(|code| {
         let severity = match code.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
         [format!("`{}`", code.name), severity.to_owned(), code.meaning.to_owned(), code.remedy.to_owned()]
     });
-    table(&mut page, ["finding", "severity", "meaning", "what to do"], rows);
-    page
+    table(page, ["finding", "severity", "meaning", "what to do"], rows);
 }

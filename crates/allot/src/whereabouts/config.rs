@@ -115,15 +115,12 @@ impl Part {
     fn read(raw: &RawRange) -> Result<Part, String> {
         let wrong = |error: &dyn std::fmt::Display| format!("range `{}`: {error}", raw.range);
         let address = |text: &str| text.parse::<IpAddr>().map_err(|error| wrong(&error));
-        let (cidr, start, end) = match raw.range.split_once('-') {
-            Some((start, rest)) => {
-                let last = rest.split('/').next().unwrap_or_default();
-                (network(rest)?, Some(address(start)?), Some(address(last)?))
-            }
-            None => {
-                let bound = |text: &str| Some(text).filter(|text| !text.is_empty()).map(address).transpose();
-                (network(&raw.range)?, bound(&raw.range_start)?, bound(&raw.range_end)?)
-            }
+        let (cidr, start, end) = if let Some((start, rest)) = raw.range.split_once('-') {
+            let last = rest.split('/').next().unwrap_or_default();
+            (network(rest)?, Some(address(start)?), Some(address(last)?))
+        } else {
+            let bound = |text: &str| Some(text).filter(|text| !text.is_empty()).map(address).transpose();
+            (network(&raw.range)?, bound(&raw.range_start)?, bound(&raw.range_end)?)
         };
         // What lies outside counts as not given, as Whereabouts has it.
         let inside = |bound: Option<IpAddr>| bound.filter(|&bound| cidr.contains(bound));

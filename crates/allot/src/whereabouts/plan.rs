@@ -286,7 +286,9 @@ mod tests {
 
     fn planned(objects: &[Value]) -> Plan {
         let mut source = Source::default();
-        objects.iter().for_each(|object| source.add(object.clone()).unwrap());
+        for object in objects {
+            source.add(object.clone()).unwrap();
+        }
         let plan = Plan::new(&source);
         // What is planned can be declared.
         let parsed = allotment_api::parse("plan.yaml", &plan.to_yaml());

@@ -157,8 +157,8 @@ impl Pool {
         if nodes.contains(prefix) {
             return String::new();
         }
-        let node = nodes.iter().filter(|node| !node.is_empty());
-        let network = node.filter_map(|node| prefix.strip_suffix(node)?.strip_suffix('-')).next();
+        let mut node = nodes.iter().filter(|node| !node.is_empty());
+        let network = node.find_map(|node| prefix.strip_suffix(node)?.strip_suffix('-'));
         network.unwrap_or(prefix).to_owned()
     }
 
@@ -180,11 +180,11 @@ impl Pool {
 fn single(name: &str, networks: &BTreeSet<String>) -> Option<Given> {
     let address =
         |text: &str| -> Option<IpAddr> { text.parse().ok().or_else(|| text.replace('-', ":").parse().ok()) };
-    let named = networks.iter().filter(|network| !network.is_empty()).filter_map(|network| {
+    let mut named = networks.iter().filter(|network| !network.is_empty()).filter_map(|network| {
         let address = address(name.strip_prefix(network.as_str())?.strip_prefix('-')?)?;
         Some(Given { network: network.clone(), address })
     });
-    named.last().or_else(|| Some(Given { network: String::new(), address: address(name)? }))
+    named.next_back().or_else(|| Some(Given { network: String::new(), address: address(name)? }))
 }
 
 fn read<T: serde::de::DeserializeOwned>(kind: &str, name: &str, value: Value) -> Result<T, Failure> {

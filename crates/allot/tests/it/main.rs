@@ -7,6 +7,7 @@ mod audit;
 mod check;
 mod cluster;
 mod daemon;
+mod guide;
 mod install_cni;
 mod list;
 mod metrics;

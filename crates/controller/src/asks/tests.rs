@@ -54,7 +54,7 @@ impl Scene {
     fn next(&mut self) -> Vec<String> {
         let words = |action: Action| match action {
             Action::Judge { id, name, .. } => format!("judge {} {name}", id.ask),
-            Action::Ask { id, request } => format!("ask {} {}", id.ask, request.owner.uid),
+            Action::Ask { id, request, .. } => format!("ask {} {}", id.ask, request.owner.uid),
             Action::Answer { node, answers, .. } => {
                 let said = answers.iter().map(|answer| match &answer.refusal {
                     Some(refusal) => format!("{}: {}", answer.id, refusal.code),

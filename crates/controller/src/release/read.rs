@@ -17,7 +17,7 @@ pub(super) fn version(version: ResourceVersion) -> Version {
 }
 
 /// The version of an object as it was read; the oldest where it is no number, which proves nothing.
-pub(super) fn version_of(object: &impl Resource) -> Version {
+pub(crate) fn version_of(object: &impl Resource) -> Version {
     ResourceVersion::of(object).map(version).unwrap_or_default()
 }
 

@@ -1,5 +1,6 @@
 use allotment_api::v1alpha1::{NodeAttachmentsSpec, NodeAttachmentsStatus};
 use allotment_cluster::Node;
+use allotment_core::{Choice, Dns, GrantEntry, GrantedIp, Pick, Rule};
 use allotment_proof::{Address, Admission};
 use serde_json::json;
 
@@ -204,6 +205,43 @@ fn a_walk_that_failed_is_made_again_and_releases_wait_for_it() {
     releases.outcome(Outcome::Surveyed(None), now);
     assert!(releases.next(&owners, now).is_empty());
     assert!(matches!(releases.next(&owners, now + ROUND)[..], [Action::Survey]));
+}
+
+/// One address, for a pod on `n1`.
+fn given(holder: &str) -> Grant {
+    let ip = GrantedIp {
+        address: "10.40.0.8".parse().unwrap(),
+        prefix: 24,
+        gateway: None,
+        vrf: "default".to_owned(),
+        subnet: "rack-a".to_owned(),
+        pool: None,
+        rule: Rule { choice: Choice::Network, pick: Pick::Fresh },
+    };
+    let attachment = Attachment { holder: holder.to_owned(), node: "n1".to_owned(), ..Attachment::default() };
+    let entry = GrantEntry {
+        attachment,
+        ips: vec![ip],
+        mac: None,
+        routes: Vec::new(),
+        dns: Dns::default(),
+        mtu: None,
+    };
+    Grant { entries: vec![entry] }
+}
+
+/// A node asks for a pod that the watch of pods has not come to yet, such as after a connection hung.
+#[test]
+fn r3_a_pod_newer_than_the_watch_has_not_ended() {
+    let mut scene = Scene::new();
+    scene.releases.granted(&given("new"), Version(15));
+    scene.admitted(15);
+    assert!(scene.round().is_empty(), "it may be there: the watch is at 10");
+    scene.input(&Input::Pod(Event::Applied(pod("new", 15, "Running"))));
+    assert!(scene.round().is_empty(), "it is there");
+    scene.input(&Input::Pod(Event::Deleted(pod("new", 16, "Running"))));
+    scene.admitted(16);
+    assert_eq!(scene.looked_up().holder, "new");
 }
 
 #[test]

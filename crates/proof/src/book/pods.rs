@@ -10,7 +10,7 @@ use crate::journal::Kept;
 pub struct Seen {
     /// Phase `Succeeded` or `Failed`: for good.
     pub is_finished: bool,
-    /// It has a grant; the end of one without interests nobody.
+    /// It has a grant, or an answer to what its node asked for it; the end of one without interests nobody.
     pub is_granted: bool,
     /// Its addresses outlive it, and the next holder waits for its end (R5).
     pub is_retained: bool,
@@ -76,6 +76,7 @@ impl Pods {
         for (pod, seen) in before {
             if let Some(now) = self.there.get_mut(&pod) {
                 now.is_finished |= seen.is_finished;
+                now.is_granted |= seen.is_granted;
                 if now.is_finished && !seen.is_finished {
                     ended.push((pod, *now));
                 }
@@ -99,8 +100,16 @@ impl Pods {
         self.reach(version);
         let before = self.there.get(pod).copied().unwrap_or_default();
         let is_finished = seen.is_finished || before.is_finished || kept.finished.contains(pod);
-        self.there.insert(pod.to_owned(), Seen { is_finished, ..seen });
+        let is_granted = seen.is_granted || before.is_granted;
+        self.there.insert(pod.to_owned(), Seen { is_finished, is_granted, ..seen });
         is_finished && !before.is_finished
+    }
+
+    /// Its node was answered what it asked for it: the pod does not show that.
+    pub(super) fn answered(&mut self, pod: &str) {
+        if let Some(seen) = self.there.get_mut(pod) {
+            seen.is_granted = true;
+        }
     }
 
     /// What it was, if it was there and this is its end.

@@ -270,3 +270,40 @@ fn l6_a_server_that_was_set_back_is_told_and_not_believed() {
     book.listed(Version(7), [("first".to_owned(), Seen::bound()), ("second".to_owned(), Seen::bound())]);
     assert_eq!(publish(&mut book).inventory.len(), 2, "the next one is another");
 }
+
+#[test]
+fn k1_the_end_of_what_was_asked_for_is_published_like_any_other() {
+    let unannounced = Seen { is_granted: false, ..Seen::bound() };
+    let asked = |book: &mut Book, what: Attachment| {
+        let (ticket, id) = (book.arrived(&what.sandbox, &what.interface), what.sandbox.clone());
+        book.ask(id.clone(), what.pod.clone());
+        book.answer(&ticket, what, &Source::Ask(id)).unwrap()
+    };
+    let (mut book, _) = Book::open(&[], me());
+    book.rebuilt(Vec::new());
+    book.listed(Version(10), [("first".to_owned(), unannounced)]);
+    asked(&mut book, attachment(0, 0));
+    // The watch shows the pod again, and it shows nothing of ours.
+    book.seen("first", Version(11), unannounced);
+    publish(&mut book);
+    // The attachment ends before the pod does.
+    book.delete("s0", "eth0");
+    assert!(!book.absent(&only(&book)).is_empty());
+    assert_eq!(book.due(), Due::Nothing);
+    book.gone("first", Version(12));
+    assert_eq!(book.due(), Due::Soon);
+    assert_eq!(publish(&mut book).still.len(), 0);
+    // And after it, when it was published as still in use; an agent that was restarted knows of no answer.
+    book.seen("first", Version(13), unannounced);
+    asked(&mut book, attachment(1, 0));
+    let journal = book.records();
+    let (mut book, _) = Book::open(&journal, me());
+    book.listed(Version(14), [("first".to_owned(), unannounced)]);
+    book.gone("first", Version(15));
+    assert_eq!(publish(&mut book).still.len(), 1);
+    book.delete("s1", "eth0");
+    assert_eq!(book.due(), Due::Nothing);
+    book.absent(&only(&book));
+    assert_eq!(book.due(), Due::Soon);
+    assert_eq!(publish(&mut book).still.len(), 0);
+}

@@ -9,10 +9,14 @@ use allotment_fleet::ControlPlane;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
+mod chart;
 mod control_plane;
+mod doctor;
 mod faults;
+mod killed;
 mod kubelet;
 mod proxy;
+mod restore;
 mod rights;
 mod whole;
 mod world;

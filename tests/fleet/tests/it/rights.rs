@@ -24,7 +24,7 @@ use crate::world::{PATIENCE, config};
 
 const MANIFESTS: &str = include_str!("../../../../deploy/manifests/allotment.yaml");
 const NAMESPACE: &str = "allotment-system";
-const NODES: [&str; 2] = ["rights-1", "rights-2"];
+pub(crate) const NODES: [&str; 2] = ["rights-1", "rights-2"];
 const POLL: Duration = Duration::from_millis(20);
 
 /// Every request of our accounts, and of nobody else.
@@ -47,17 +47,17 @@ const ROLES: [(&str, &str); 3] = [
 ];
 
 /// A cluster installed from the manifests, but for the pods that they make.
-struct Installed {
-    plane: ControlPlane,
-    admin: Client,
-    pods: Pods,
-    allot: Allot,
+pub(crate) struct Installed {
+    pub(crate) plane: ControlPlane,
+    pub(crate) admin: Client,
+    pub(crate) pods: Pods,
+    pub(crate) allot: Allot,
     log: PathBuf,
-    folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl Installed {
-    async fn new() -> Installed {
+    pub(crate) async fn new() -> Installed {
         let folder = tempfile::tempdir().unwrap();
         let (policy, log) = (folder.path().join("audit.json"), folder.path().join("audit.log"));
         fs::write(&policy, AUDIT).unwrap();
@@ -76,11 +76,11 @@ impl Installed {
         Installed { plane, admin, pods, allot, log, folder }
     }
 
-    async fn account(&self, name: &str, node: Option<&str>) -> PathBuf {
+    pub(crate) async fn account(&self, name: &str, node: Option<&str>) -> PathBuf {
         self.plane.kubeconfig_of(NAMESPACE, name, node).await.unwrap()
     }
 
-    async fn controller(&self, name: &str) -> Controller {
+    pub(crate) async fn controller(&self, name: &str) -> Controller {
         let controller =
             self.allot.controller(name, &self.account("allotment-controller", None).await).unwrap();
         controller.start().unwrap();
@@ -115,7 +115,13 @@ fn user(account: &str) -> String {
 }
 
 /// What the API server answered, or why not.
-async fn sent(client: &Client, method: &str, path: &str, kind: &str, body: &Value) -> Result<Value, String> {
+pub(crate) async fn sent(
+    client: &Client,
+    method: &str,
+    path: &str,
+    kind: &str,
+    body: &Value,
+) -> Result<Value, String> {
     let body = serde_json::to_vec(body).unwrap();
     let request = hyper::Request::builder().method(method).uri(path).header("content-type", kind).body(body);
     client.request(request.unwrap()).await.map_err(|error| error.to_string())

@@ -155,7 +155,7 @@ fn wait_restarted(world: &World, space: &str) -> Result<()> {
     wait_until("every pod of the node is started again", LIMIT, restarted)
 }
 
-/// Its Node is deleted and a person declares it gone: only then are its addresses free. A machine of its name may come.
+/// Its Node is deleted and a person declares it gone: only then are its addresses free. Another machine takes its name.
 fn given_up(world: &World) -> Result<()> {
     let space = "given-up";
     world.namespace(space)?;
@@ -178,7 +178,7 @@ fn given_up(world: &World) -> Result<()> {
     wait_until("the given up node's addresses are free", LIMIT, gone)?;
     // A kubelet that is slow to register waits two minutes until it tries its volumes again, unless its Node is there.
     world.apply("{apiVersion: v1, kind: Node, metadata: {name: node-2}}")?;
-    world.with(|cluster| cluster.restart(&cluster.nodes()[1]))?;
+    world.with(|cluster| cluster.replace(&cluster.nodes()[1]))?;
     world.wait_nodes()?;
     world.apply(&pod(space, "newcomer", &json!({}), "nodeName: node-2"))?;
     world.wait_ready(space, 2)?;

@@ -13,6 +13,7 @@ use allotment_nodes::{Cluster, Plan, down};
 use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
 
+mod down;
 mod faults;
 mod interfaces;
 mod own_network;
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// The cluster ends with this process, however that ends; its files go too.
+/// The cluster ends with this process, however that ends; its files go too, unless something failed.
 fn run(arguments: &Arguments) -> Result<ExitCode> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cluster");
     down(&folder)?;
@@ -50,12 +51,16 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     eprintln!("the cluster was up after {:.0} s", began.elapsed().as_secs_f32());
     let conclusion = libtest_mimic::run(arguments, trials(Some(world)));
     world.end();
-    down(&folder)?;
+    if conclusion.has_failed() {
+        eprintln!("what every program of the cluster said is in {}, until the next run", folder.display());
+    } else {
+        down(&folder)?;
+    }
     Ok(conclusion.exit_code())
 }
 
 fn trials(world: Option<&'static World>) -> Vec<Trial> {
-    let modules = [tour::TESTS, interfaces::TESTS, own_network::TESTS, faults::TESTS];
+    let modules = [tour::TESTS, down::TESTS, interfaces::TESTS, own_network::TESTS, faults::TESTS];
     modules.into_iter().flatten().map(|&test| trial(world, test)).collect()
 }
 

@@ -11,6 +11,7 @@ use allotment_wire::{Finding, OwnerRow};
 use kube::core::ResourceExt;
 
 use super::Look;
+use crate::serve::atlas::{Atlas, Ground};
 use crate::serve::audit::code::{self, FindingCode};
 use crate::serve::audit::examine::{Found, about};
 
@@ -34,7 +35,9 @@ pub(super) fn examine(look: &Look) -> Vec<Found> {
     for node in &look.nodes {
         let Some(status) = &node.status else { continue };
         for used in status.still.iter().chain(&status.inventory) {
-            found.extend(unrecorded(&node.name_any(), used, &records));
+            if is_ours(&look.seen.atlas, used) {
+                found.extend(unrecorded(&node.name_any(), used, &records));
+            }
         }
     }
     found
@@ -96,6 +99,16 @@ fn shown(look: &Look, records: &HashMap<(&str, IpAddr), &Allocation>, found: &mu
 
 fn name(pod: &Pod) -> String {
     format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any())
+}
+
+/// Whether an address could have been given: an agent that has lost its journal names all that is live on its node, also what
+/// others gave, and the gateways on bridges.
+fn is_ours(atlas: &Atlas, used: &Still) -> bool {
+    if !used.vrf.is_empty() {
+        return true;
+    }
+    let grounds = atlas.vrfs().filter_map(|vrf| Some(atlas.locate(vrf, used.address)?.ground(used.address)));
+    grounds.into_iter().any(|ground| ground != Ground::Gateway)
 }
 
 /// What an agent says is in use and the ledger gives to nobody.

@@ -26,6 +26,8 @@ macro_rules! findings {
     };
 }
 
+pub(crate) use findings;
+
 findings! {
     DOUBLED = "doubled", Error,
         "Somebody else has the same: an address live in another place than its holder's, one MAC on two interfaces, two \

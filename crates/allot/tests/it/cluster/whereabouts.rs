@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use allotment_api::annotation::{GRANT, PodGrant};
 use allotment_fleet::{
-    Allot, ControlPlane, Kubelet, Namespace, Networks, Pod, Pods, Template, Whereabouts, objects, publish,
+    Allot, ControlPlane, Kubelet, Namespace, Networks, Pod, Pods, Template, Whereabouts, objects, programs,
+    publish,
 };
 use kube::Client;
 use serde_json::{Value, json};
@@ -52,6 +54,10 @@ impl Cluster {
         pods.nodes(&["n1"]).await.unwrap();
         let whereabouts = Whereabouts::install(&plane, &client).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
+        let bin = folder.path().join("bin");
+        fs::create_dir(&bin).unwrap();
+        symlink(programs::path("kubectl").unwrap(), bin.join("kubectl")).unwrap();
+        symlink(env!("CARGO_BIN_EXE_allot"), bin.join("allot")).unwrap();
         Cluster { plane, client, pods, folder, whereabouts }
     }
 
@@ -79,8 +85,23 @@ impl Cluster {
         (status.code().unwrap(), text(stdout), text(stderr))
     }
 
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// What a person sees who enters this block in the test's folder.
+    fn enter(&self, block: &str) -> String {
+        let mut shell = Command::new("sh");
+        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
+        shell.args(["-euc", block]).current_dir(self.folder.path()).env("PATH", path);
+        let output = shell.env("KUBECONFIG", self.plane.kubeconfig()).stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success(), "{block}\n{said}");
+        said
+    }
+
     fn file(&self, name: &str, text: &str) -> PathBuf {
-        let file = self.folder.path().join(name);
+        let file = self.path(name);
         fs::write(&file, text).unwrap();
         file
     }
@@ -116,6 +137,13 @@ impl Cluster {
             wait_a_little().await;
         }
     }
+}
+
+/// The commands of the guide.
+fn blocks() -> Vec<String> {
+    let text = fs::read_to_string(programs::root().join("docs/guides/from-whereabouts.md")).unwrap();
+    let blocks = text.split("```sh\n").skip(1).map(|rest| rest.split_once("\n```").expect("a block ends").0);
+    blocks.map(str::to_owned).collect()
 }
 
 async fn wait_a_little() {
@@ -180,7 +208,17 @@ async fn every_address_that_whereabouts_gave_is_kept() {
 
     let plan = planned(&cluster).await;
     taken_over(&cluster, &plan, &given, &left);
-    served(&cluster, &plan, &pods, &given, &left).await;
+    // The guide from its first command on, although the addresses are there already.
+    let blocks = blocks();
+    let [plans, takes, declares] = &blocks[..] else { panic!("{blocks:?}") };
+    cluster.enter(plans);
+    assert_eq!(fs::read_to_string(cluster.path("subnets.yaml")).unwrap(), fs::read_to_string(&plan).unwrap());
+    cluster.enter(takes);
+    assert!(
+        fs::read_to_string(cluster.path("left-over.yaml")).unwrap().contains("whereabouts-net-10-60-0-0-24")
+    );
+    assert!(cluster.enter(declares).contains("0 errors"));
+    served(&cluster, &pods, &given, &left).await;
 }
 
 /// The plan, from the cluster and from a file alike.
@@ -265,10 +303,7 @@ fn taken_over(cluster: &Cluster, plan: &Path, given: &Addresses, left: &BTreeSet
 }
 
 /// From now on addresses come from here: pods that run keep theirs, new ones get others.
-async fn served(cluster: &Cluster, plan: &Path, pods: &[Pod], given: &Addresses, left: &BTreeSet<String>) {
-    for file in [plan, &cluster.folder.path().join("aside.yaml")] {
-        objects::apply(&cluster.client, &fs::read_to_string(file).unwrap()).await.unwrap();
-    }
+async fn served(cluster: &Cluster, pods: &[Pod], given: &Addresses, left: &BTreeSet<String>) {
     let ours = |name: &str| {
         let subnet = if name == "lan" { "net-10-60-0-0-24" } else { "net-10-61-0-0-28" };
         json!({"type": "allotment", "subnets": [subnet]})

@@ -1,11 +1,10 @@
 use allotment_api::v1alpha1::{NodeAttachments, NodeAttachmentsSpec, NodeAttachmentsStatus};
 use allotment_cluster::Node;
 use allotment_controller::Keeping;
-use allotment_core::{Attachment, Choice, Owner, Pick, Rule, Timestamp};
+use allotment_core::{Attachment, Choice, Object, Owner, Pick, Rule, SubnetSpec, Timestamp};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::serve::atlas::Atlas;
 use crate::serve::audit::Seen;
 use crate::serve::audit::live::Live;
 
@@ -70,8 +69,9 @@ fn look(records: Vec<Allocation>, pods: Vec<Pod>, nodes: Vec<NodeAttachments>) -
     let object: Node = serde_json::from_value(json!({"metadata": {"name": "n1", "uid": "node-1"}})).unwrap();
     let version = "90".parse().unwrap();
     let keeping = Keeping::new(&pods, version, vec![object], nodes.clone(), &records);
-    let seen =
-        Seen { atlas: Atlas::default(), allocations: records, live: Live::default(), clock: Timestamp(0) };
+    let subnet = SubnetSpec::new("a", vec!["10.0.0.0/24".parse().unwrap()]);
+    let atlas = [Object::Subnet(subnet)].into_iter().collect();
+    let seen = Seen { atlas, allocations: records, live: Live::default(), clock: Timestamp(0) };
     Look { seen, pods, nodes, keeping }
 }
 
@@ -166,11 +166,11 @@ fn what_keeps_the_address_of_a_pod_that_is_gone() {
 #[test]
 fn in_use_and_not_recorded() {
     let mut kernels = node("n1", "node-1", &[("u1", 9)]);
-    kernels.status.as_mut().unwrap().inventory.push(Still {
-        pod: String::new(),
-        vrf: String::new(),
-        address: IpAddr::from([10, 0, 0, 8]),
-    });
+    // Somebody else's address, a gateway on a bridge, and one of ours.
+    for address in [[192, 0, 2, 8], [10, 0, 0, 1], [10, 0, 0, 8]] {
+        let used = Still { pod: String::new(), vrf: String::new(), address: address.into() };
+        kernels.status.as_mut().unwrap().inventory.push(used);
+    }
     let found = found(&look(vec![], vec![], vec![kernels]));
     assert_eq!(
         found,

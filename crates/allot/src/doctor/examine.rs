@@ -1,0 +1,49 @@
+//! What is wrong in what was seen.
+
+mod install;
+mod networks;
+mod nodes;
+mod overlaps;
+
+use super::look::Seen;
+use super::{Ailment, code};
+
+/// One question, and what has to be known for its answer: what could not be read is not missing.
+type Part = (&'static [&'static str], fn(&Seen) -> Vec<Ailment>);
+
+const PARTS: [Part; 12] = [
+    (&["customresourcedefinitions"], install::definitions),
+    (
+        &[
+            "validatingadmissionpolicies",
+            "validatingadmissionpolicybindings",
+            "mutatingadmissionpolicies",
+            "mutatingadmissionpolicybindings",
+            "deployments",
+            "daemonsets",
+        ],
+        install::policies,
+    ),
+    (&[], install::rights),
+    (&["deployments", "leases"], install::controllers),
+    (&["daemonsets", "pods"], nodes::agents),
+    (&["nodes", "nodeattachments"], nodes::silent),
+    (&["nodes", "nodeattachments"], nodes::gone),
+    (&[], networks::objects),
+    (&["subnets", "ippools"], networks::networks),
+    (&[], overlaps::services),
+    (&["reservations"], overlaps::nodes),
+    (&[], overlaps::pods),
+];
+
+/// Everything that is wrong.
+pub(super) fn examine(seen: &Seen) -> Vec<Ailment> {
+    let is_known = |needs: &[&str]| !seen.unseen.iter().any(|unseen| needs.contains(&unseen.plural.as_str()));
+    let known = PARTS.iter().filter(|(needs, _)| is_known(needs));
+    let ailments = known.flat_map(|(_, part)| part(seen));
+    let unseen = seen.unseen.iter().map(|unseen| Ailment::new(&code::UNSEEN, "API server", &*unseen.why));
+    ailments.chain(unseen).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -135,6 +135,12 @@ impl Executor {
             Action::Ask(action) => self.start_ask(action).await,
             Action::Event(event) => self.start_event(event),
             Action::Compare(shown) => {
+                let shown = Arc::new(shown);
+                let (handle, all) = (self.handle.clone(), Arc::clone(&shown));
+                self.spawn(async move {
+                    compare::give_back(&handle, &all).await;
+                    Outcome::GivenBack
+                });
                 let handle = self.handle.clone();
                 self.write(async move |writer| {
                     let compared = compare::compare(&handle, &writer, shown).await;

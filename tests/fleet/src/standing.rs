@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use crate::{Agent, Allot, ControlPlane, Life, Pods, Settings, objects, wait_published};
 
 /// Set in each of its processes: where the fleet's files are.
-pub(crate) const MARK: &str = "ALLOTMENT_FLEET";
+pub const MARK: &str = "ALLOTMENT_FLEET";
 
 /// For a process to end after SIGTERM, and after SIGKILL.
 const END_LIMIT: Duration = Duration::from_secs(10);
@@ -57,11 +57,14 @@ pub fn is_down(folder: &Path) -> bool {
 
 /// Kills every process that was started with a log in this folder, and waits until they are gone. Says how many there were.
 pub fn kill_all(folder: &Path) -> Result<usize> {
-    let running = processes(folder);
-    end(&running, Signal::SIGKILL)?;
-    let gone = || processes(folder).is_empty().then_some(());
-    wait_until("every process is killed", END_LIMIT, gone)?;
-    Ok(running.len())
+    let count = processes(folder).len();
+    // Again and again: one of them may just have started another.
+    let killed = || {
+        let left = processes(folder);
+        if left.is_empty() { Some(Ok(())) } else { end(&left, Signal::SIGKILL).err().map(Err) }
+    };
+    wait_until("every process is killed", END_LIMIT, killed)??;
+    Ok(count)
 }
 
 /// Ends every process of the fleet in this folder, and removes the folder. Says how many there were.

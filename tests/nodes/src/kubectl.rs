@@ -4,6 +4,7 @@ use std::env;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
+use allotment_fleet::standing::MARK;
 use allotment_lab::shown;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -24,7 +25,8 @@ impl Layout {
 
     pub fn kubectl<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = self.command(&self.bin().join("kubectl").to_string_lossy());
-        command.args(args);
+        // Whoever takes the cluster down ends this too, if we cannot.
+        command.args(args).env(MARK, self.folder());
         command
     }
 

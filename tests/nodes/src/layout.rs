@@ -59,12 +59,12 @@ impl Layout {
     }
 
     /// Below every controller's cgroup hierarchy: what the containers of this cluster have.
-    pub(crate) fn cgroup(&self) -> String {
+    pub fn cgroup(&self) -> String {
         format!("allotment-{:05x}", self.key() & 0xf_ffff)
     }
 
     /// The machine's end of its only link into the cluster; a name has 15 bytes at most.
-    pub(crate) fn link(&self) -> String {
+    pub fn link(&self) -> String {
         format!("allot-{:05x}", self.key() & 0xf_ffff)
     }
 

@@ -206,3 +206,95 @@ fn is_next(one: IpAddr, other: IpAddr) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn source(entries: &[(u32, &str, &str)]) -> Source {
+        let allocations: BTreeMap<String, Value> = entries
+            .iter()
+            .map(|(place, pod, interface)| (place.to_string(), json!({"podref": pod, "ifname": interface})))
+            .collect();
+        let pod = |name: &str, node: &str| {
+            json!({"apiVersion": "v1", "kind": "Pod", "spec": {"nodeName": node},
+                "metadata": {"namespace": "a", "name": name, "uid": format!("uid-{name}"),
+                             "annotations": {"k8s.v1.cni.cncf.io/networks": "lan"}}})
+        };
+        let pool = json!({"apiVersion": "whereabouts.cni.cncf.io/v1alpha1", "kind": "IPPool",
+            "metadata": {"name": "10.0.0.0-16"}, "spec": {"range": "10.0.0.0/16", "allocations": allocations}});
+        let mut source = Source::default();
+        for object in [pool, pod("there", "n1"), pod("nowhere", "")] {
+            source.add(object).unwrap();
+        }
+        source
+    }
+
+    fn intake(entries: &[(u32, &str, &str)]) -> Intake {
+        let subnet = SubnetSpec::new("rack", vec!["10.0.0.0/16".parse().unwrap()]);
+        Intake::new(&source(entries), &[Object::Subnet(subnet)], &Settings::default())
+    }
+
+    #[test]
+    fn whose_address_it_is() {
+        let intake = intake(&[(5, "a/there", "net1")]);
+        let [allocation] = &intake.allocations[..] else { panic!("{intake:?}") };
+        assert_eq!(allocation.address.to_string(), "10.0.0.5");
+        let attachment = &allocation.attachments[0];
+        assert_eq!(
+            (&*attachment.holder, &*attachment.network, &*attachment.interface, &*attachment.node),
+            ("uid-there", "a/lan", "net1", "n1")
+        );
+        assert!(intake.set_aside.is_empty() && intake.notes.is_empty() && intake.conflicts.is_empty());
+    }
+
+    #[test]
+    fn what_nobody_can_be_given_is_set_aside_with_its_reason() {
+        let intake =
+            intake(&[(5, "a/there", "net9"), (6, "a/nowhere", "net1"), (7, "a/gone", "net1"), (9, "x", "")]);
+        assert!(intake.allocations.is_empty());
+        assert_eq!(
+            intake.notes,
+            [
+                "10.0.0.5 of pod a/there: its annotations announce no interface `net9`",
+                "10.0.0.6 of pod a/nowhere: it is on no node",
+            ]
+        );
+        let [aside] = &intake.set_aside[..] else { panic!("{intake:?}") };
+        let ranges: Vec<String> = aside.addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            (aside.name.as_str(), ranges),
+            ("whereabouts-rack", vec!["10.0.0.5-10.0.0.7".to_owned(), "10.0.0.9".to_owned()])
+        );
+    }
+
+    #[test]
+    fn many_are_several_reservations_of_what_one_may_have() {
+        let entries: Vec<(u32, &str, &str)> = (1..=600).map(|place| (place * 2, "a/gone", "net1")).collect();
+        let intake = intake(&entries);
+        let sizes: Vec<(&str, usize)> =
+            intake.set_aside.iter().map(|aside| (aside.name.as_str(), aside.addresses.len())).collect();
+        assert_eq!(
+            sizes,
+            [("whereabouts-rack", 256), ("whereabouts-rack-2", 256), ("whereabouts-rack-3", 88)]
+        );
+    }
+
+    #[test]
+    fn what_contradicts_is_named_and_nothing_is_taken() {
+        let mut intake = intake(&[(5, "a/there", "net1")]);
+        let subnet = |cidr: &str| Object::Subnet(SubnetSpec::new("rack", vec![cidr.parse().unwrap()]));
+        let mut here = State::new();
+        here.put(subnet("10.0.0.0/24")).unwrap();
+        intake.check(&[subnet("10.0.0.0/16")], here, Timestamp(1));
+        assert_eq!(intake.conflicts, ["Subnet `rack` is in force in another form"]);
+        let outside = intake_outside();
+        assert_eq!(outside.conflicts, ["10.0.0.5, given to a/there, lies in no subnet of VRF `default`"]);
+    }
+
+    fn intake_outside() -> Intake {
+        Intake::new(&source(&[(5, "a/there", "net1")]), &[], &Settings::default())
+    }
+}

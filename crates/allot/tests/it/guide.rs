@@ -195,7 +195,8 @@ async fn a_cluster_from_its_accounts_to_its_addresses() {
         kubectl delete -n $space pods --all --force --grace-period=0; done",
     );
     cluster.enter(remove);
-    cluster.enter("! kubectl get crds -o name | grep allotment.dev");
+    // What is deleted goes in the background.
+    cluster.enter("for try in $(seq 60); do kubectl get crds -o name | grep -q allotment.dev || exit 0; sleep 1; done; exit 1");
     drop((controller, agent));
 }
 

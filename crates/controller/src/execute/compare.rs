@@ -1,28 +1,34 @@
 //! What pods show against what the ledger has, when a term begins.
 
+use std::sync::Arc;
+
 use allotment_cluster::Pod;
 use allotment_core::State;
 use allotment_engine::{Engine, Handle};
 
 use super::engine::perform;
 use super::writer::Writer;
-use crate::ledger::{KubeLedger, doubled};
+use crate::ledger::{KubeLedger, doubled, doubled_among};
 use crate::patch::Shown;
 use crate::pods::{Comparison, ShownPod};
 
-/// Gives back what was given beside what is shown (L4). Whether something that is shown was lost (L6).
-pub(super) async fn compare(handle: &Handle, writer: &Writer, shown: Comparison) -> Result<bool, String> {
-    let extra = doubled(handle, shown.showing()).await.map_err(|error| error.to_string())?;
-    for release in extra {
-        perform(handle, release, "its attachment shows another address").await;
-    }
-    // As long as the ledger recovers, everything that is used is taken over anyway.
-    let look = move |state: &State, _| match state.recovering() {
-        Some(_) => Vec::new(),
-        None => lost(state, shown.pods),
+/// Whether something that is shown was lost (L6): nothing is given before that is known. Of what two leaders gave to one that
+/// shows nothing yet, one stays (L4).
+pub(super) async fn compare(
+    handle: &Handle,
+    writer: &Writer,
+    shown: Arc<Comparison>,
+) -> Result<bool, String> {
+    let look = move |state: &State, _| {
+        let extra = doubled_among(&shown.awaited(state), shown.showing());
+        // As long as the ledger recovers, everything that is used is taken over anyway.
+        let pods = if state.recovering().is_some() { Vec::new() } else { shown.pods.clone() };
+        (lost(state, pods), extra)
     };
-    let suspects = handle.read(look).await;
-    let suspects = suspects.map_err(|error| error.to_string())?;
+    let (suspects, extra) = handle.read(look).await.map_err(|error| error.to_string())?;
+    for release in extra {
+        perform(handle, release, "its attachment has another address").await;
+    }
     if suspects.is_empty() {
         return Ok(false);
     }
@@ -41,6 +47,18 @@ pub(super) async fn compare(handle: &Handle, writer: &Writer, shown: Comparison)
         }
     }
     Ok(false)
+}
+
+/// Gives back what was given beside what is shown (L4). That keeps nobody waiting: nobody has seen it, or asks for it.
+pub(super) async fn give_back(handle: &Handle, shown: &Comparison) {
+    match doubled(handle, shown.showing()).await {
+        Ok(extra) => {
+            for release in extra {
+                perform(handle, release, "its attachment shows another address").await;
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the ledger was not looked through for what nobody has seen"),
+    }
 }
 
 fn lost(state: &State, mut pods: Vec<ShownPod>) -> Vec<ShownPod> {

@@ -19,6 +19,18 @@ pub enum Showing {
     Unknown,
 }
 
+/// The same among allocations that are at hand; each with its subnet.
+pub(crate) fn doubled_among(
+    known: &[(Allocation, String)],
+    shown: impl Fn(&Attachment) -> Showing,
+) -> Vec<Release> {
+    let mut doubles = Doubles::default();
+    for (known, subnet) in known {
+        doubles.look(known, subnet, &shown);
+    }
+    doubles.releases()
+}
+
 /// Finds the addresses that are held by an attachment and are none of its own, and says how to release them.
 ///
 /// `shown` must have been read after the ledger was. Of what is shown everything stays, and of what is not shown, nothing.

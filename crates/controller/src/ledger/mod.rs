@@ -37,6 +37,7 @@ mod refresh;
 mod write;
 
 pub use counts::{Count, Counts};
+pub(crate) use doubled::doubled_among;
 pub use doubled::{Showing, doubled};
 pub use epoch::{raise, settle};
 pub use keeper::Keeper;

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use allotment_api::annotation::PodGrant;
-use allotment_core::{AllocationState, Attachment, State};
+use allotment_core::{Allocation, AllocationState, Attachment, Owner, State};
 
 use super::{Place, Pods, Uid};
 use crate::ledger::Showing;
@@ -38,6 +38,8 @@ pub(crate) struct Comparison {
     pub(crate) pods: Vec<ShownPod>,
     /// Holder, network and interface.
     awaited: HashSet<(Uid, String, String)>,
+    /// Whose those are.
+    owners: Vec<Owner>,
 }
 
 impl Pods {
@@ -66,6 +68,7 @@ impl Pods {
         for (uid, open) in self.open.iter().filter(|(uid, _)| !self.shown.contains_key(*uid)) {
             let Some(world) = around.of(&open.view) else { continue };
             let Reading::Wanted(wanted) = request::read(&open.view, world) else { continue };
+            comparison.owners.push(wanted.request.owner);
             let awaited = wanted.interfaces.into_iter();
             comparison.awaited.extend(awaited.map(|one| (Uid::clone(uid), one.network, one.interface)));
         }
@@ -91,15 +94,26 @@ impl ShownPod {
 }
 
 impl Comparison {
+    /// What those have that show nothing yet. One that was given two addresses is to be asked for with one of them.
+    pub(crate) fn awaited(&self, state: &State) -> Vec<(Allocation, String)> {
+        let held = self.owners.iter().flat_map(|owner| state.owned_by(owner));
+        held.filter(|known| known.state == AllocationState::Active)
+            .map(|known| {
+                let subnet = state.locate(&known.vrf, known.address).map(|located| located.subnet);
+                (known, subnet.unwrap_or_default())
+            })
+            .collect()
+    }
+
     /// What is known of attachments, by holder.
-    pub(crate) fn showing(&self) -> impl Fn(&Attachment) -> Showing + use<> {
-        let shown: HashMap<Uid, Arc<[ShownAddress]>> =
-            self.pods.iter().map(|pod| (Uid::clone(&pod.uid), Arc::clone(&pod.addresses))).collect();
-        let awaited = self.awaited.clone();
+    pub(crate) fn showing(&self) -> impl Fn(&Attachment) -> Showing {
+        let shown: HashMap<&str, &[ShownAddress]> =
+            self.pods.iter().map(|pod| (&*pod.uid, &*pod.addresses)).collect();
+        let awaited = &self.awaited;
         move |attachment| {
             let Attachment { holder, network, interface, .. } = attachment;
             let its = |shown: &&ShownAddress| *shown.network == **network && *shown.interface == **interface;
-            let shown = shown.get(holder.as_str()).into_iter().flat_map(|all| all.iter()).filter(its);
+            let shown = shown.get(holder.as_str()).copied().unwrap_or_default().iter().filter(its);
             let shown: Vec<IpAddr> = shown.map(|shown| shown.address).collect();
             if !shown.is_empty() {
                 Showing::These(shown)
@@ -132,26 +146,33 @@ mod tests {
         ShownPod { uid: uid.into(), place, addresses: [address].into() }
     }
 
+    fn empty() -> State {
+        let mut state = State::new();
+        let cidrs = vec!["10.0.0.0/16".parse().unwrap()];
+        state.put(Object::Subnet(SubnetSpec { cooling_ms: 0, ..SubnetSpec::new("s", cidrs) })).unwrap();
+        state
+    }
+
+    fn owner(uid: &str) -> Owner {
+        Owner { kind: "Pod".into(), name: uid.into(), uid: uid.into(), ..Owner::default() }
+    }
+
+    fn give(state: &mut State, uid: &str, address: &str) {
+        let attachment = Attachment { holder: uid.into(), interface: "eth0".into(), ..Attachment::default() };
+        let want = Want {
+            attachment,
+            targets: vec![Target::Subnet("s".into())],
+            ips: Asked::Each(vec![address.parse().unwrap()]),
+            ..Want::default()
+        };
+        let request = Request { owner: owner(uid), wants: vec![want], ..Request::default() };
+        let plan = state.plan(&request, Timestamp(1)).unwrap();
+        state.apply(&plan, &mut Vec::new());
+    }
+
     /// 10.0.0.2 is `a`'s, 10.0.0.3 was `b`'s, 10.0.0.4 was `c`'s and is `d`'s.
     fn ledger() -> State {
-        let mut state = State::new();
-        let subnet =
-            SubnetSpec { cooling_ms: 0, ..SubnetSpec::new("s", vec!["10.0.0.0/16".parse().unwrap()]) };
-        state.put(Object::Subnet(subnet)).unwrap();
-        let give = |state: &mut State, uid: &str, address: &str| {
-            let owner = Owner { kind: "Pod".into(), name: uid.into(), uid: uid.into(), ..Owner::default() };
-            let attachment =
-                Attachment { holder: uid.into(), interface: "eth0".into(), ..Attachment::default() };
-            let want = Want {
-                attachment,
-                targets: vec![Target::Subnet("s".into())],
-                ips: Asked::Each(vec![address.parse().unwrap()]),
-                ..Want::default()
-            };
-            let request = Request { owner, wants: vec![want], ..Request::default() };
-            let plan = state.plan(&request, Timestamp(1)).unwrap();
-            state.apply(&plan, &mut Vec::new());
-        };
+        let mut state = empty();
         let end = |state: &mut State, uid: &str, address: &str| {
             let (vrf, address) = ("default".to_owned(), address.parse().unwrap());
             let release =
@@ -182,5 +203,33 @@ mod tests {
         ] {
             assert_eq!(shown(uid, address).is_lost(&state), is_lost, "{why}");
         }
+    }
+
+    #[test]
+    fn l4_of_two_that_nobody_has_seen_one_stays_for_whoever_is_asked_for() {
+        let (mut state, mut other) = (empty(), empty());
+        give(&mut state, "a", "10.0.0.2");
+        give(&mut state, "b", "10.0.0.3");
+        // Two leaders, each of whom knew nothing of the other.
+        give(&mut other, "a", "10.0.1.9");
+        let places: Vec<_> = other.blocks().flat_map(|block| other.places(block)).collect();
+        for place in places {
+            let mut record = Vec::new();
+            other.write_record(place, &mut record);
+            state.load("default", place.address(), &record).unwrap();
+        }
+        state.settle();
+        let awaited = |uid: &str| Comparison {
+            awaited: [(uid.into(), String::new(), "eth0".to_owned())].into(),
+            owners: vec![owner(uid)],
+            ..Comparison::default()
+        };
+        let extra = |comparison: &Comparison| {
+            crate::ledger::doubled_among(&comparison.awaited(&state), comparison.showing())
+        };
+        let found = extra(&awaited("a"));
+        let [Release::Address { address, holder, .. }] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((address.to_string().as_str(), holder.as_str()), ("10.0.1.9", "a"));
+        assert_eq!(extra(&awaited("b")), []);
     }
 }

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use kube::core::{DynamicObject, GroupVersionKind};
 use kube::discovery::ApiResource;
 use kube::{Api, Client};
+use serde_json::Value;
 use tokio::time::sleep;
 
 use super::grants::Grants;
@@ -54,6 +55,17 @@ pub(crate) async fn released(client: &Client, subnet: &str) -> Result<Instant> {
 
 /// Waits until all of the subnet is free: none of these is other than 0 in its status.
 async fn gone(client: &Client, subnet: &str, states: &[&str]) -> Result<Instant> {
+    usage(client, subnet, |usage| states.iter().all(|state| usage[state] == "0")).await
+}
+
+/// Waits until so many addresses of the subnet are held, as its status says: the last that the grants are followed by.
+pub(crate) async fn held(client: &Client, subnet: &str, count: usize) -> Result<()> {
+    let count = count.to_string();
+    usage(client, subnet, |usage| usage["held"] == count.as_str()).await.map(drop)
+}
+
+/// Waits until the subnet's status has such a usage: when that was seen.
+async fn usage(client: &Client, subnet: &str, is_meant: impl Fn(&Value) -> bool) -> Result<Instant> {
     let kind = GroupVersionKind::gvk("allotment.dev", "v1alpha1", "Subnet");
     let api: Api<DynamicObject> =
         Api::all_with(client.clone(), &ApiResource::from_gvk_with_plural(&kind, "subnets"));
@@ -61,7 +73,7 @@ async fn gone(client: &Client, subnet: &str, states: &[&str]) -> Result<Instant>
     loop {
         let object = api.get(subnet).await?;
         let usage = &object.data["status"]["usage"][0];
-        if states.iter().all(|state| usage[state] == "0") {
+        if is_meant(usage) {
             return Ok(Instant::now());
         }
         if Instant::now() > deadline {

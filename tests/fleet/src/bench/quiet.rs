@@ -26,6 +26,8 @@ pub(crate) async fn rows(
     let made = stage.pods.create_all(&templates).await?;
     grants.wait(&made, scene::PATIENCE).await?;
     drop(grants);
+    // What the grants entail is not the ADDs'.
+    ours::held(&stage.client, subnet, PODS).await?;
     let kubelet = system.kubelets.get(&made[0].node).context("the first node")?;
     let empty = Plugin::new(empty_program(folder)?);
     let before = stage.read(&system.servers()).await?;

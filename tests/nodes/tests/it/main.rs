@@ -13,6 +13,7 @@ use allotment_nodes::{Cluster, Plan, down};
 use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
 
+mod down;
 mod faults;
 mod interfaces;
 mod own_network;
@@ -59,7 +60,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 fn trials(world: Option<&'static World>) -> Vec<Trial> {
-    let modules = [tour::TESTS, interfaces::TESTS, own_network::TESTS, faults::TESTS];
+    let modules = [tour::TESTS, down::TESTS, interfaces::TESTS, own_network::TESTS, faults::TESTS];
     modules.into_iter().flatten().map(|&test| trial(world, test)).collect()
 }
 

@@ -16,8 +16,9 @@ const NODES: &str = "2";
 pub(crate) fn up(options: &[&str]) -> Result<ExitCode> {
     let nodes = match options {
         [] => NODES,
-        ["--nodes", number] => number,
-        _ => bail!("`cluster up` takes `--nodes N` and nothing else"),
+        // Before minutes of building.
+        ["--nodes", number] if number.parse::<u8>().is_ok_and(|number| number > 0) => number,
+        _ => bail!("`cluster up` takes `--nodes N`, N from 1 on, and nothing else"),
     };
     ensure!(
         isolate::is_root(),

@@ -61,7 +61,7 @@ async fn gone(client: &Client, subnet: &str, states: &[&str]) -> Result<Instant>
 /// Waits until so many addresses of the subnet are held, as its status says: the last that the grants are followed by.
 pub(crate) async fn held(client: &Client, subnet: &str, count: usize) -> Result<()> {
     let count = count.to_string();
-    usage(client, subnet, |usage| usage["held"] == count).await.map(drop)
+    usage(client, subnet, |usage| usage["held"] == count.as_str()).await.map(drop)
 }
 
 /// Waits until the subnet's status has such a usage: when that was seen.

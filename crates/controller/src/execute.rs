@@ -274,10 +274,10 @@ impl Executor {
                 Outcome::Released(release::Outcome::Raised(ends::raise(&writer).await))
             }),
             release::Action::Settle(epoch) => self.write(async move |writer| {
-                Outcome::Released(release::Outcome::Settled(ends::settle(&writer, epoch).await))
+                Outcome::Released(release::Outcome::Settled(epoch, ends::settle(&writer, epoch).await))
             }),
-            release::Action::List => self.write(async move |writer| {
-                Outcome::Released(release::Outcome::Listed(writer.pods(None).await.ok()))
+            release::Action::List(epoch) => self.write(async move |writer| {
+                Outcome::Released(release::Outcome::Listed(epoch, writer.pods(None).await.ok()))
             }),
             release::Action::Inventory { node, uses } => self.write(async move |writer| {
                 let pods = writer.pods(Some(&node)).await.ok().map(|(pods, _)| pods);

@@ -63,8 +63,8 @@ pub(crate) enum Action {
     LookAtEpoch,
     /// Begin a new epoch.
     Raise,
-    /// List the pods anew.
-    List,
+    /// List the pods anew, under this epoch.
+    List(u64),
     /// Read a node's pods, to know what it uses.
     Inventory {
         node: String,
@@ -75,7 +75,7 @@ pub(crate) enum Action {
         node: String,
         used: Vec<(Use, Allocation)>,
     },
-    /// Every node has said what it uses.
+    /// Every node has said what it uses under this epoch.
     Settle(u64),
     /// Nothing of a node that is gone is left.
     Remove {
@@ -97,7 +97,8 @@ pub(crate) enum Outcome {
     Epoch(Option<u64>),
     EpochUnread,
     Raised(bool),
-    Listed(Option<(Vec<Pod>, Version)>),
+    /// Under the epoch that it was asked for in.
+    Listed(u64, Option<(Vec<Pod>, Version)>),
     Inventoried {
         node: String,
         uses: BTreeSet<Use>,
@@ -109,7 +110,8 @@ pub(crate) enum Outcome {
         left: BTreeSet<Use>,
         doubled: Vec<(Use, String)>,
     },
-    Settled(bool),
+    /// Whether this epoch is over.
+    Settled(u64, bool),
     /// The version of the object that has it; nothing if it was not written.
     Written {
         node: String,
@@ -417,7 +419,9 @@ impl Releases {
                 }
             }
             Outcome::Raised(is_done) => self.recovery.raised(is_done),
-            Outcome::Listed(Some((pods, version))) if self.ends.listed(version, recover::seen(&pods)) => {
+            Outcome::Listed(epoch, Some((pods, version)))
+                if self.recovery.is_in(epoch) && self.ends.listed(version, recover::seen(&pods)) =>
+            {
                 self.recovery.listed();
             }
             Outcome::Inventoried { node, uses, pods: Some(pods) } => {
@@ -432,7 +436,7 @@ impl Releases {
                 self.recovery.adopted(&node, &uid, left, &doubled);
                 self.survey_at = Some(now);
             }
-            Outcome::Settled(is_done) => self.recovery.settled(is_done),
+            Outcome::Settled(epoch, is_done) => self.recovery.settled(epoch, is_done),
             _ => {}
         }
         was_open && !self.recovery.is_open()

@@ -139,5 +139,5 @@ pub(super) async fn settle(writer: &Writer, epoch: u64) -> bool {
     crate::ledger::settle(writer.client(), epoch)
         .await
         .inspect_err(|error| tracing::warn!(%error, "the recovery could not be ended; it is tried again"))
-        .is_ok()
+        .unwrap_or(false)
 }

@@ -23,11 +23,12 @@ pub(super) struct Recovery {
     raise: Raise,
     /// Inventories to be taken over.
     inventories: BTreeMap<String, BTreeSet<Use>>,
-    /// Nodes whose inventory is being taken over.
+    /// Nodes whose inventory is being taken over, be it one of an earlier epoch.
     adopting: BTreeSet<String>,
     /// The pods have been listed since the epoch began.
     is_listed: bool,
-    is_settling: bool,
+    /// The epoch that is being ended, or was.
+    settling: Option<u64>,
     pub(super) sayings: Vec<Saying>,
 }
 
@@ -64,7 +65,7 @@ impl Recovery {
         }
         let Some(epoch) = self.open else { return actions };
         if !self.is_listed {
-            actions.push(Action::List);
+            actions.push(Action::List(epoch));
         }
         for (node, uses) in std::mem::take(&mut self.inventories) {
             if self.adopting.insert(node.clone()) {
@@ -74,8 +75,8 @@ impl Recovery {
             }
         }
         let is_done = self.is_listed && self.inventories.is_empty() && self.adopting.is_empty();
-        if is_done && !self.is_settling && ends.recovering().next().is_none() {
-            self.is_settling = true;
+        if is_done && self.settling != Some(epoch) && ends.recovering().next().is_none() {
+            self.settling = Some(epoch);
             actions.push(Action::Settle(epoch));
         }
         actions
@@ -88,9 +89,8 @@ impl Recovery {
             return None;
         }
         self.open = open;
-        (self.is_listed, self.is_settling) = (false, false);
+        self.is_listed = false;
         self.inventories.clear();
-        self.adopting.clear();
         if let Some(epoch) = open {
             // What an earlier leader was told it has not passed on: everybody is asked again.
             self.raise = if is_first { Raise::Wanted } else { Raise::No };
@@ -108,6 +108,11 @@ impl Recovery {
         self.open.is_some()
     }
 
+    /// This epoch is the open one: what was begun under another proves nothing.
+    pub(super) fn is_in(&self, epoch: u64) -> bool {
+        self.open == Some(epoch)
+    }
+
     pub(super) fn unread(&mut self) {
         self.looking = false;
     }
@@ -120,8 +125,11 @@ impl Recovery {
         self.is_listed = true;
     }
 
-    pub(super) fn settled(&mut self, is_done: bool) {
-        self.is_settling = is_done;
+    /// An epoch that is over is seen to be so at the next look.
+    pub(super) fn settled(&mut self, epoch: u64, is_done: bool) {
+        if !is_done && self.settling == Some(epoch) {
+            self.settling = None;
+        }
     }
 
     /// An agent's report under the open epoch.

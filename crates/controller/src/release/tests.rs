@@ -381,25 +381,26 @@ mod recovery {
             assert_eq!((spec.epoch, spec.recovered), (7, 0));
             let version = Some(Version(30));
             scene.outcome(Outcome::Written { node: "n1".to_owned(), spec: Box::new(spec), version });
-            assert!(matches!(scene.only(), Action::List));
+            assert!(matches!(scene.only(), Action::List(7)));
             let pods = vec![pod("p", 9, "Running"), pod("q", 9, "Running")];
-            scene.outcome(Outcome::Listed(Some((pods, Version(11)))));
+            scene.outcome(Outcome::Listed(7, Some((pods, Version(11)))));
             assert!(scene.round().is_empty(), "its agent has not published");
             scene
         }
 
-        fn inventory(&mut self) -> BTreeSet<Use> {
+        /// The agent publishes under this epoch; what is then to be taken over.
+        fn inventory(&mut self, epoch: u64) -> BTreeSet<Use> {
             let still =
                 Still { pod: "q".to_owned(), vrf: "default".to_owned(), address: ADDRESS.parse().unwrap() };
             let spec =
-                NodeAttachmentsSpec { epoch: 7, node_uid: "u1".to_owned(), ..NodeAttachmentsSpec::default() };
+                NodeAttachmentsSpec { epoch, node_uid: "u1".to_owned(), ..NodeAttachmentsSpec::default() };
             let mut object = NodeAttachments::new("n1", spec);
             object.metadata.uid = Some("object".to_owned());
-            object.metadata.resource_version = Some("40".to_owned());
+            object.metadata.resource_version = Some((40 + epoch).to_string());
             object.status = Some(NodeAttachmentsStatus {
                 node_uid: "u1".to_owned(),
                 as_of: "12".to_owned(),
-                epoch: 7,
+                epoch,
                 inventory: vec![still],
                 ..NodeAttachmentsStatus::default()
             });
@@ -414,7 +415,7 @@ mod recovery {
     #[test]
     fn l6_settled_once_every_node_has_said_what_it_uses_and_it_is_taken_over() {
         let mut scene = Scene::recovering();
-        let uses = scene.inventory();
+        let uses = scene.inventory(7);
         let pods = Some(vec![pod("q", 9, "Running")]);
         scene.outcome(Outcome::Inventoried { node: "n1".to_owned(), uses, pods });
         let adopt = scene.next();
@@ -433,9 +434,34 @@ mod recovery {
     }
 
     #[test]
+    fn l6_what_was_done_under_an_earlier_epoch_neither_ends_this_one_nor_holds_it_up() {
+        let mut scene = Scene::recovering();
+        let uses = scene.inventory(7);
+        // A new epoch begins while all of that is under way.
+        scene.epoch(Some(8));
+        scene.outcome(Outcome::Listed(7, Some((Vec::new(), Version(11)))));
+        scene.outcome(Outcome::Settled(7, true));
+        scene.outcome(Outcome::Adopted { node: "n1".to_owned(), left: BTreeSet::new(), doubled: Vec::new() });
+        let actions = scene.round();
+        assert!(actions.iter().any(|action| matches!(action, Action::List(8))), "{actions:?}");
+        assert!(!actions.iter().any(|action| matches!(action, Action::Settle(_))), "{actions:?}");
+        scene.outcome(Outcome::Listed(8, Some((vec![pod("q", 9, "Running")], Version(12)))));
+        assert_eq!(scene.inventory(8), uses);
+        scene.outcome(Outcome::Adopted { node: "n1".to_owned(), left: BTreeSet::new(), doubled: Vec::new() });
+        let actions = scene.round();
+        assert!(actions.iter().any(|action| matches!(action, Action::Settle(8))), "{actions:?}");
+        scene.outcome(Outcome::Settled(8, false));
+        let actions = scene.round();
+        assert!(
+            actions.iter().any(|action| matches!(action, Action::Settle(8))),
+            "it is tried again: {actions:?}"
+        );
+    }
+
+    #[test]
     fn l6_what_another_has_is_said_and_what_failed_is_tried_again() {
         let mut scene = Scene::recovering();
-        let uses = scene.inventory();
+        let uses = scene.inventory(7);
         scene.outcome(Outcome::Inventoried { node: "n1".to_owned(), uses: uses.clone(), pods: None });
         let actions = scene.round();
         assert!(actions.iter().any(|action| matches!(action, Action::Inventory { .. })), "{actions:?}");

@@ -100,6 +100,7 @@ async fn l6_a_lost_ledger_comes_back_from_a_backup_under_running_pods() {
     let controller = cluster.controller("after").await;
     wait_leading(&controller).await;
     assert_eq!(held(&cluster), before, "a controller leaves it so");
+    start("d").await;
     let (code, found, said) = allot(&cluster, &["audit", "-o", "json"]);
     assert_eq!(code, 0, "{found}{said}");
     controller.server.stop().unwrap();

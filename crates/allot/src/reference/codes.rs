@@ -60,7 +60,9 @@ fn findings(page: &mut String, codes: &[FindingCode]) {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        [format!("`{}`", code.name), severity.to_owned(), code.meaning.to_owned(), code.remedy.to_owned()]
+        // A bar ends a cell, even in code.
+        let remedy = code.remedy.replace('|', r"\|");
+        [format!("`{}`", code.name), severity.to_owned(), code.meaning.to_owned(), remedy]
     });
     table(page, ["finding", "severity", "meaning", "what to do"], rows);
 }

@@ -32,15 +32,19 @@ fn together(world: &World) -> Result<()> {
 fn apart(world: &World) -> Result<()> {
     let space = "apart";
     world.namespace(space)?;
-    let mut yaml = subnet("apart", "cidrs: [10.80.0.0/16], gateways: []");
+    let mut ground = subnet("apart", "cidrs: [10.80.0.0/16], gateways: []");
+    let mut pods = String::new();
     for number in [1, 2] {
         let selector = format!("nodeSelector: {{matchLabels: {{kubernetes.io/hostname: node-{number}}}}}");
         let spec = format!("subnet: apart, ranges: [10.80.{number}.0/24], {selector}");
-        yaml += &object("IPPool", &format!("apart-{number}"), &spec);
+        ground += &object("IPPool", &format!("apart-{number}"), &spec);
         let annotations = json!({"allotment.dev/subnets": "apart"});
-        yaml += &pod(space, &format!("pod-{number}"), &annotations, &format!("nodeName: node-{number}"));
+        pods += &pod(space, &format!("pod-{number}"), &annotations, &format!("nodeName: node-{number}"));
     }
-    world.apply(&yaml)?;
+    // A pod that is there before its pool draws from the rest of the subnet.
+    world.apply(&ground)?;
+    world.ask("wait --for=condition=Ready --timeout=30s ippool/apart-1 ippool/apart-2")?;
+    world.apply(&pods)?;
     world.wait_ready(space, 2)?;
     for number in [1, 2] {
         let (owner, prefix) = (format!("{space}/pod-{number}"), format!("10.80.{number}."));

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
 
-use allotment_fleet::{Controller, Kubelet, Namespace, Networks, Template, wait_published};
+use allotment_fleet::{Controller, Namespace, Template};
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::rights::{Installed, NODES, sent};
-use crate::world::{PATIENCE, config};
+use crate::world::PATIENCE;
 
 const BLOCKS: &str = "/apis/allotment.dev/v1alpha1/addressblocks";
 const KEEP: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/allotment-keep";
@@ -57,17 +57,8 @@ async fn wait_leading(controller: &Controller) {
 async fn l6_a_lost_ledger_comes_back_from_a_backup_under_running_pods() {
     let cluster = Installed::new().await;
     let controller = cluster.controller("before").await;
-    let mut agents = Vec::new();
-    for node in NODES {
-        let file = cluster.account("allotment-agent", Some(node)).await;
-        let agent = cluster.allot.agent(node, &file).unwrap();
-        agent.start().unwrap();
-        agents.push(agent);
-    }
-    wait_published(&cluster.admin, NODES.len()).await.unwrap();
-    let networks =
-        Networks { default: Some(config("pods", &json!({"type": "allotment"}))), ..Networks::default() };
-    let kubelet = Kubelet::new(cluster.allot.plugin(&agents[0]), networks);
+    let agents = cluster.agents().await;
+    let kubelet = cluster.kubelet(&agents[0]);
     let namespace = Namespace::new(cluster.folder.path()).unwrap();
     let start = async |name: &str| {
         let template =

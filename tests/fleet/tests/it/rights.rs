@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use allotment_fleet::{
-    Allot, ControlPlane, Controller, Kubelet, Namespace, Networks, Pod, Pods, Server, Settings, Template,
-    bin, objects, wait_published,
+    Agent, Allot, ControlPlane, Controller, Kubelet, Namespace, Networks, Pod, Pods, Server, Settings,
+    Template, bin, objects, wait_published,
 };
 use kube::Client;
 use serde_json::{Value, json};
@@ -57,6 +57,25 @@ pub(crate) struct Installed {
 }
 
 impl Installed {
+    /// An agent on each node, with its own account; all of them have published.
+    pub(crate) async fn agents(&self) -> Vec<Agent> {
+        let mut agents = Vec::new();
+        for node in NODES {
+            let file = self.account("allotment-agent", Some(node)).await;
+            let agent = self.allot.agent(node, &file).unwrap();
+            agent.start().unwrap();
+            agents.push(agent);
+        }
+        wait_published(&self.admin, NODES.len()).await.unwrap();
+        agents
+    }
+
+    /// Plays kubelet beside an agent; the default network asks it for its addresses.
+    pub(crate) fn kubelet(&self, agent: &Agent) -> Kubelet {
+        let default = Some(config("pods", &json!({"type": "allotment"})));
+        Kubelet::new(self.allot.plugin(agent), Networks { default, ..Networks::default() })
+    }
+
     pub(crate) async fn new() -> Installed {
         let folder = tempfile::tempdir().unwrap();
         let (policy, log) = (folder.path().join("audit.json"), folder.path().join("audit.log"));
@@ -134,17 +153,8 @@ async fn read(client: &Client, path: &str) -> Value {
 /// Everything that controllers and agents ever do.
 async fn live(cluster: &Installed) {
     let (first, second) = (cluster.controller("first").await, cluster.controller("second").await);
-    let mut agents = Vec::new();
-    for node in NODES {
-        let file = cluster.account("allotment-agent", Some(node)).await;
-        let agent = cluster.allot.agent(node, &file).unwrap();
-        agent.start().unwrap();
-        agents.push(agent);
-    }
-    wait_published(&cluster.admin, NODES.len()).await.unwrap();
-    let networks =
-        Networks { default: Some(config("pods", &json!({"type": "allotment"}))), ..Networks::default() };
-    let kubelet = Kubelet::new(cluster.allot.plugin(&agents[0]), networks);
+    let agents = cluster.agents().await;
+    let kubelet = cluster.kubelet(&agents[0]);
     let namespace = Namespace::new(cluster.folder.path()).unwrap();
     let mut number = 0;
     let mut pod = async |annotations: &[(&str, &str)], node: &str| -> Pod {

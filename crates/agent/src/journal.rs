@@ -283,7 +283,7 @@ fn replace(folder: &Path, bytes: &[u8]) -> io::Result<(File, u64)> {
     let mut file = File::options().create_new(true).write(true).mode(0o600).open(&part)?;
     file.write_all(bytes)?;
     // Written, not only set aside: else each entry would still change what the disk knows of the file.
-    file.write_all(&[0; ROOM])?;
+    file.write_all(&vec![0; ROOM])?;
     file.sync_all()?;
     fs::rename(&part, folder.join(NAME))?;
     File::open(folder)?.sync_all()?;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use allotment_api::v1alpha1::{Answer, ObjectStatus};
 use allotment_cluster::Pod;
 use allotment_core::{Grant, ObjectKey, Request, Usage};
-use allotment_engine::{EngineError, Handle, Pages};
+use allotment_engine::{EngineError, Handle};
 use allotment_proof::Version;
 use futures_util::future::poll_immediate;
 use kube::Client;
@@ -165,10 +165,9 @@ impl Executor {
                 });
             }
             Action::Release(action) => self.start_release(action),
-            Action::FindKept => {
-                let pages =
-                    Pages::new(&self.handle, |_, _| true, |state, place| engine::kept(state.at(place)?));
-                self.spawn(async move { Outcome::FoundKept(pages.collect().await.ok()) });
+            Action::FindKept(look) => {
+                let handle = self.handle.clone();
+                self.spawn(async move { Outcome::FoundKept(engine::find_kept(&handle, look).await.ok()) });
             }
             Action::Free(kept) => {
                 let handle = self.handle.clone();

@@ -193,6 +193,41 @@ fn c7_a_refusal_is_written_when_its_code_changes() {
 }
 
 #[test]
+fn a_waiter_that_cannot_be_helped_keeps_nobody_else_waiting() {
+    let mut scene = Scene::new();
+    scene.around.attachments(&Event::Applied(published("n2")));
+    scene.applied(on("n2", pod("far", 1, &[])));
+    scene.applied(pod("failing", 1, &[]));
+    scene.applied(pod("near", 1, &[]));
+    assert_eq!(scene.next(), ["ask failing-uid", "ask far-uid", "ask near-uid"]);
+    for uid in ["failing-uid", "far-uid", "near-uid"] {
+        scene.answered(uid, refused(Code::Full));
+        scene.patched(uid, Patched::Done);
+    }
+    // One is granted something that its pod does not take, the other's node has lost its agent.
+    scene.around.attachments(&Event::Deleted(published("n2")));
+    scene.now += Duration::from_secs(1);
+    scene.pods.waiting.wake();
+    assert_eq!(scene.next(), ["ask failing-uid", "ask near-uid"]);
+    assert_eq!(scene.answered("failing-uid", Ok(given("10.0.0.2"))), ["grant failing-uid"]);
+    scene.answered("near-uid", refused(Code::Full));
+    scene.now += Duration::from_secs(1);
+    scene.pods.waiting.wake();
+    assert_eq!(scene.next(), ["ask near-uid"], "while the other's patch is under way");
+    scene.answered("near-uid", refused(Code::Full));
+    scene.patched("failing-uid", Patched::Failed("denied".to_owned()));
+    scene.now += RETRY / 2;
+    scene.pods.waiting.wake();
+    assert_eq!(scene.next(), ["ask near-uid"], "after the other's patch has failed");
+    // They come back by themselves.
+    scene.now += RETRY;
+    assert_eq!(scene.next(), ["ask failing-uid"]);
+    let affected = scene.around.attachments(&Event::Applied(published("n2")));
+    scene.pods.affected(&affected);
+    assert_eq!(scene.next(), ["ask far-uid"]);
+}
+
+#[test]
 fn l4_whoever_loses_gives_back_what_nobody_has_seen() {
     let mut scene = Scene::new();
     scene.applied(pod("web", 1, &[]));

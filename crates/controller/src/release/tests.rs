@@ -5,7 +5,6 @@ use allotment_proof::{Address, Admission};
 use serde_json::json;
 
 use super::*;
-use crate::owners;
 use crate::request::Settings;
 
 const ADDRESS: &str = "10.40.0.7";
@@ -43,7 +42,7 @@ fn held() -> Held {
 
 impl Scene {
     fn new() -> Scene {
-        let owners = Owners::new(owners::families(&Settings::default()));
+        let owners = Owners::new(&Settings::default());
         let mut scene =
             Scene { releases: Releases::new(Settings::default()), owners, now: Instant::now(), version: 10 };
         scene.input(&Input::Node(listed(vec![node("u1")])));
@@ -198,7 +197,7 @@ fn what_another_leader_wrote_is_looked_through_soon() {
 #[test]
 fn a_walk_that_failed_is_made_again_and_releases_wait_for_it() {
     let mut releases = Releases::new(Settings::default());
-    let (owners, now) = (Owners::new(Vec::new()), Instant::now());
+    let (owners, now) = (Owners::new(&Settings::default()), Instant::now());
     assert!(releases.next(&owners, now).is_empty(), "a standby does nothing");
     releases.begin();
     assert!(matches!(releases.next(&owners, now)[..], [Action::Survey, Action::LookAtEpoch]));

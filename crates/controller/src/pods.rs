@@ -74,8 +74,8 @@ pub(crate) enum Action {
 #[derive(Debug)]
 pub(crate) enum Patched {
     Done,
-    /// The pod was no longer what it was when the patch was made; this is it now.
-    Changed(Box<Pod>),
+    /// The API server did not take it: the pod was no longer what it was when the patch was made, or why. This is it now.
+    Changed(Box<Pod>, String),
     Gone,
     Failed(String),
 }
@@ -395,9 +395,10 @@ impl Pods {
                 }
             }
             Patched::Gone => self.settle(uid),
-            Patched::Changed(pod) => {
+            Patched::Changed(pod, error) => {
                 // What was seen already does not explain it: something else keeps the patch from being accepted.
                 if ResourceVersion::of(&*pod).ok() <= open.version && !open.again {
+                    self.sayings.extend(self.places.get(uid).map(|place| is_not_shown(uid, place, &error)));
                     self.fail(uid, now);
                     return Vec::new();
                 }
@@ -474,6 +475,18 @@ fn was_refused(uid: &Uid, place: &Place, refusal: &Refusal) -> Saying {
         action: "Allocate",
         about: refusal.code.as_str().to_owned(),
         note: format!("{}: {refusal}; hint: {}", refusal.code.as_str(), refusal.hint),
+    }
+}
+
+fn is_not_shown(uid: &Uid, place: &Place, error: &str) -> Saying {
+    Saying {
+        regarding: regarding(uid, place),
+        reason: events::NOT_SHOWN,
+        action: "Allocate",
+        about: String::new(),
+        note: format!(
+            "{error}; hint: leave room for our annotations, of which a pod may have 256 KiB in all"
+        ),
     }
 }
 

@@ -97,15 +97,18 @@ impl Writer {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &place.namespace);
         let patched = self.write(what, self.patch_pod(&api, &place.name, patch)).await;
         let Err(failure) = patched else { return Patched::Done };
+        let error = failure.to_string();
         match failure.code() {
             Some(404) => Patched::Gone,
             // What it tests does not hold (422), or somebody wrote at the same moment (409).
             Some(409 | 422) => match answered(api.get_opt(&place.name)).await {
-                Ok(Some(pod)) if pod.metadata.uid.as_deref() == Some(uid) => Patched::Changed(Box::new(pod)),
+                Ok(Some(pod)) if pod.metadata.uid.as_deref() == Some(uid) => {
+                    Patched::Changed(Box::new(pod), error)
+                }
                 Ok(_) => Patched::Gone,
                 Err(failure) => Patched::Failed(failure.to_string()),
             },
-            _ => Patched::Failed(failure.to_string()),
+            _ => Patched::Failed(error),
         }
     }
 

@@ -46,6 +46,11 @@ impl Pod {
     pub fn is_finished(&self) -> bool {
         matches!(self.status.phase.as_str(), "Succeeded" | "Failed")
     }
+
+    /// Whether a container of it has started: its sandbox was made before, with all that ADDs have answered.
+    pub fn is_running(&self) -> bool {
+        self.status.phase == "Running"
+    }
 }
 
 /// A node.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use allotment_api::v1alpha1::{Answer, ObjectStatus};
 use allotment_cluster::Pod;
 use allotment_core::{Grant, ObjectKey, Request, Usage};
-use allotment_engine::{EngineError, Handle, Pages};
+use allotment_engine::{EngineError, Handle};
 use allotment_proof::Version;
 use futures_util::future::poll_immediate;
 use kube::Client;
@@ -165,10 +165,9 @@ impl Executor {
                 });
             }
             Action::Release(action) => self.start_release(action),
-            Action::FindKept => {
-                let pages =
-                    Pages::new(&self.handle, |_, _| true, |state, place| engine::kept(state.at(place)?));
-                self.spawn(async move { Outcome::FoundKept(pages.collect().await.ok()) });
+            Action::FindKept(look) => {
+                let handle = self.handle.clone();
+                self.spawn(async move { Outcome::FoundKept(engine::find_kept(&handle, look).await.ok()) });
             }
             Action::Free(kept) => {
                 let handle = self.handle.clone();
@@ -216,8 +215,8 @@ impl Executor {
                 };
                 self.ask(*request, outcome).await;
             }
-            asks::Action::Answer { node, uid, answers } => self.write(async move |writer| {
-                let written = writer.answers(&node, &uid, &answers).await;
+            asks::Action::Answer { node, uid, answers, blocks } => self.write(async move |writer| {
+                let written = writer.answers(&node, &uid, &answers, &blocks).await;
                 let answers = written.map(|()| answers).map_err(|failure| failure.to_string());
                 Outcome::AnswersWritten { node, answers }
             }),
@@ -278,6 +277,10 @@ impl Executor {
             }),
             release::Action::List(epoch) => self.write(async move |writer| {
                 Outcome::Released(release::Outcome::Listed(epoch, writer.pods(None).await.ok()))
+            }),
+            release::Action::ListRunning(epoch) => self.write(async move |writer| {
+                let running = writer.running_pods().await.ok();
+                Outcome::Released(release::Outcome::ListedRunning(epoch, running))
             }),
             release::Action::Inventory { node, uses } => self.write(async move |writer| {
                 let pods = writer.pods(Some(&node)).await.ok().map(|(pods, _)| pods);

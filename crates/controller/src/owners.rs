@@ -5,17 +5,21 @@
 //! `keep`. What it says of being scaled down is read from its template. Once it is gone there is none, so what it says of
 //! that is recorded with each address when it is given, and survives a controller that was away when the owner went. As long
 //! as it is not known what there is, everything is kept.
+//!
+//! What an owner's present pods run without is freed, too: its network or its static address has changed.
 
+mod users;
 mod workload;
 
 use std::collections::{BTreeMap, HashMap};
 
-use allotment_cluster::Event;
+use allotment_cluster::{Event, Pod};
 use allotment_core::{Attachment, Owner, ReleaseMode, Timestamp};
 use kube::ResourceExt;
 
+use self::users::Users;
 pub(crate) use self::workload::{Family, Source, Workload, families};
-use crate::request::{Fate, Identity, PodView, keep_of};
+use crate::request::{Fate, Identity, PodView, Settings, keep_of};
 
 /// A workload, as far as it matters to its pods' addresses.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,13 +39,32 @@ pub(crate) struct Owners {
     families: Vec<Family>,
     /// By source; nothing before it was listed.
     known: BTreeMap<Source, Workloads>,
+    users: Users,
     /// An owner has gone or shrunk: what is kept has to be looked through.
     due: bool,
 }
 
+/// What of the kept addresses is to be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    All,
+    /// What these owners have.
+    Of(Vec<Owner>),
+}
+
 impl Owners {
-    pub(crate) fn new(families: Vec<Family>) -> Owners {
-        Owners { families, known: BTreeMap::new(), due: false }
+    pub(crate) fn new(settings: &Settings) -> Owners {
+        Owners {
+            families: families(settings),
+            known: BTreeMap::new(),
+            users: Users::new(settings.clone()),
+            due: false,
+        }
+    }
+
+    /// Takes in what the watch of pods says.
+    pub(crate) fn pods(&mut self, event: &Event<Pod>) {
+        self.users.event(event);
     }
 
     pub(crate) fn event(&mut self, source: &Source, event: Event<Workload>) {
@@ -67,7 +90,7 @@ impl Owners {
         }
     }
 
-    /// What becomes of an address whose holder has ended. `outlives_owner`: it was to stay when the owner is gone.
+    /// What becomes of an address that nobody uses now. `outlives_owner`: it was to stay when the owner is gone.
     pub(crate) fn mode(
         &self,
         owner: &Owner,
@@ -81,6 +104,9 @@ impl Owners {
     }
 
     fn fate(&self, owner: &Owner, attachment: Option<&Attachment>, outlives_owner: bool) -> Fate {
+        if self.users.run_without(owner) {
+            return Fate::Free;
+        }
         let without_owner = if outlives_owner { Fate::Keep } else { Fate::Free };
         let Some(family) = self.families.iter().find(|family| family.kind == owner.kind) else {
             return without_owner;
@@ -106,9 +132,14 @@ impl Owners {
         keep_of(&known.template, interface, network).on_scale_down
     }
 
-    /// Whether what is kept has to be looked through now; once.
-    pub(crate) fn take_due(&mut self) -> bool {
-        std::mem::take(&mut self.due)
+    /// What of the kept addresses has to be looked at now; once.
+    pub(crate) fn take_due(&mut self) -> Option<Look> {
+        if std::mem::take(&mut self.due) {
+            self.users.clear_settled();
+            return Some(Look::All);
+        }
+        let owners = self.users.take_settled();
+        (!owners.is_empty()).then_some(Look::Of(owners))
     }
 
     pub(crate) fn put_off(&mut self) {

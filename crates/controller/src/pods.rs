@@ -74,8 +74,8 @@ pub(crate) enum Action {
 #[derive(Debug)]
 pub(crate) enum Patched {
     Done,
-    /// The pod was no longer what it was when the patch was made; this is it now.
-    Changed(Box<Pod>),
+    /// The API server did not take it: the pod was no longer what it was when the patch was made, or why. This is it now.
+    Changed(Box<Pod>, String),
     Gone,
     Failed(String),
 }
@@ -262,16 +262,17 @@ impl Pods {
         retry.into_iter().chain(self.waiting.due(now)).min()
     }
 
+    /// A waiter that is not asked now leaves the queue: what it lacks brings it back, and the others do not wait for that.
     fn look_at(&mut self, uid: &Uid, around: &Surroundings, now: Instant, actions: &mut Vec<Action>) {
         let (Some(open), Some(place)) = (self.open.get_mut(uid), self.places.get(uid)) else { return };
         if open.stage != Stage::Parked {
             open.again = true;
-            return;
+            return self.waiting.forget(uid);
         }
-        let Some(world) = around.of(&open.view) else { return };
+        let Some(world) = around.of(&open.view) else { return self.waiting.forget(uid) };
         match request::read(&open.view, world) {
             Reading::Nothing => self.settle(uid),
-            Reading::Waits { refusal: None, .. } => {}
+            Reading::Waits { refusal: None, .. } => self.waiting.forget(uid),
             Reading::Waits { refusal: Some(refusal), .. } | Reading::Refused(refusal) => {
                 self.refuse(uid, &refusal, now, actions);
             }
@@ -282,7 +283,7 @@ impl Pods {
                         self.sayings.push(node_is_late(uid, place));
                     }
                     self.retry.extend(open.node_is_late_at().map(|due| (due, Uid::clone(uid))));
-                    return;
+                    return self.waiting.forget(uid);
                 };
                 let node_uid = node.to_owned();
                 if let Some(refusal) = self.claims.before(uid, &missing.request.wants, now) {
@@ -318,6 +319,7 @@ impl Pods {
         self.asking -= 1;
         match answer {
             Ok(grant) => {
+                self.waiting.forget(uid);
                 let given = asking.given(uid, &grant);
                 // Another controller was faster, as the watch told meanwhile.
                 if let Some(shown) = open.shown.grant(uid).filter(|shown| open::meet(shown, &given)) {
@@ -393,9 +395,10 @@ impl Pods {
                 }
             }
             Patched::Gone => self.settle(uid),
-            Patched::Changed(pod) => {
+            Patched::Changed(pod, error) => {
                 // What was seen already does not explain it: something else keeps the patch from being accepted.
                 if ResourceVersion::of(&*pod).ok() <= open.version && !open.again {
+                    self.sayings.extend(self.places.get(uid).map(|place| is_not_shown(uid, place, &error)));
                     self.fail(uid, now);
                     return Vec::new();
                 }
@@ -425,6 +428,8 @@ impl Pods {
     }
 
     fn fail(&mut self, uid: &Uid, now: Instant) {
+        // It comes back by itself.
+        self.waiting.forget(uid);
         let Some(open) = self.open.get_mut(uid) else { return };
         let wait = RETRY.saturating_mul(1 << open.failures.min(16)).min(RETRY_LONGEST);
         open.failures += 1;
@@ -470,6 +475,18 @@ fn was_refused(uid: &Uid, place: &Place, refusal: &Refusal) -> Saying {
         action: "Allocate",
         about: refusal.code.as_str().to_owned(),
         note: format!("{}: {refusal}; hint: {}", refusal.code.as_str(), refusal.hint),
+    }
+}
+
+fn is_not_shown(uid: &Uid, place: &Place, error: &str) -> Saying {
+    Saying {
+        regarding: regarding(uid, place),
+        reason: events::NOT_SHOWN,
+        action: "Allocate",
+        about: String::new(),
+        note: format!(
+            "{error}; hint: leave room for our annotations, of which a pod may have 256 KiB in all"
+        ),
     }
 }
 

@@ -103,7 +103,11 @@ impl Surroundings {
             Event::Listed { objects, .. } => self.networks = Some(objects.iter().map(view).collect()),
             Event::Applied(network) => {
                 let (key, nad) = view(&network);
-                self.networks.get_or_insert_default().insert(key, nad);
+                let known = self.networks.get_or_insert_default();
+                if known.get(&key) == Some(&nad) {
+                    return Affected::Nobody;
+                }
+                known.insert(key, nad);
             }
             Event::Deleted(network) => {
                 let (key, _) = view(&network);

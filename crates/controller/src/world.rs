@@ -30,7 +30,7 @@ pub(crate) enum Action {
     Event(events::Action),
     Release(release::Action),
     /// Look through what is kept for owners that nobody uses now.
-    FindKept,
+    FindKept(owners::Look),
     /// Nobody needs these any more.
     Free(Vec<owners::Kept>),
     /// See whether the ledger has what pods show (L6), and only that (L4).
@@ -79,7 +79,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(settings: Settings) -> World {
         World {
-            owners: Owners::new(owners::families(&settings)),
+            owners: Owners::new(&settings),
             pods: Pods::default(),
             objects: Objects::default(),
             asks: Asks::default(),
@@ -96,6 +96,7 @@ impl World {
         self.releases.input(&input);
         let affected = match input {
             Input::Pod(event) => {
+                self.owners.pods(&event);
                 self.pods.event(event, &self.around);
                 Affected::Nobody
             }
@@ -268,14 +269,16 @@ impl World {
             self.objects.lost(lost);
         }
         actions.extend(self.objects.next(now, clock).into_iter().map(Action::Object));
-        if self.pods.are_listed() && self.sweeps(now) {
+        if self.pods.are_listed()
+            && let Some(look) = self.sweeps(now)
+        {
             self.sweep = Sweep::Running;
-            actions.push(Action::FindKept);
+            actions.push(Action::FindKept(look));
         }
         match self.past {
             Past::Unknown if self.is_warm() => {
                 self.past = Past::Comparing;
-                actions.push(Action::Compare(self.pods.comparison(&self.around)));
+                actions.push(Action::Compare(self.pods.comparison(&self.around, self.asks.blocks())));
             }
             Past::Lost => {
                 self.past = Past::Raising;
@@ -285,7 +288,7 @@ impl World {
         }
         if self.is_ready() {
             actions.extend(self.pods.next(&self.around, now).into_iter().map(Action::Pod));
-            actions.extend(self.asks.next(now).into_iter().map(Action::Ask));
+            actions.extend(self.asks(now).into_iter().map(Action::Ask));
         }
         let sayings = self.pods.sayings.drain(..).chain(self.objects.sayings.drain(..));
         let sayings = sayings.chain(self.releases.sayings.drain(..));
@@ -293,12 +296,24 @@ impl World {
         actions
     }
 
-    /// Whether kept addresses are to be looked through now.
-    fn sweeps(&mut self, now: Instant) -> bool {
+    fn asks(&mut self, now: Instant) -> Vec<asks::Action> {
+        let mut actions = self.asks.next(now);
+        for action in &mut actions {
+            if let asks::Action::Answer { node, blocks, .. } = action
+                && let Some(known) = self.releases.blocks_on(node)
+            {
+                *blocks = known;
+            }
+        }
+        actions
+    }
+
+    /// What of the kept addresses is to be looked through now. What was not done is found among all of them.
+    fn sweeps(&mut self, now: Instant) -> Option<owners::Look> {
         match self.sweep {
             Sweep::Idle => self.owners.take_due(),
-            Sweep::Running => false,
-            Sweep::Again(at) => at <= now,
+            Sweep::Running => None,
+            Sweep::Again(at) => (at <= now).then_some(owners::Look::All),
         }
     }
 
@@ -308,9 +323,7 @@ impl World {
             Sweep::Again(at) => Some(at),
             Sweep::Idle | Sweep::Running => None,
         };
-        [sweep, self.objects.due(), self.pods.due(now), self.asks.due(), self.releases.due()]
-            .into_iter()
-            .flatten()
-            .min()
+        let served = if self.is_ready() { [self.pods.due(now), self.asks.due()] } else { [None, None] };
+        [sweep, self.objects.due(), self.releases.due()].into_iter().chain(served).flatten().min()
     }
 }

@@ -8,7 +8,7 @@ use allotment_cluster::Backoff;
 use allotment_core::{
     Allocation, AllocationState, Object, ObjectKey, Release, ReleaseMode, State, Timestamp, Usage,
 };
-use allotment_engine::{EngineError, Handle};
+use allotment_engine::{EngineError, Handle, Pages};
 use futures_util::future::join_all;
 use kube::Client;
 use tokio::time::{sleep, timeout};
@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use super::DECIDE;
 use crate::audit;
 use crate::ledger;
-use crate::owners::Kept;
+use crate::owners::{Kept, Look};
 
 /// Between two looks whether the engine has heard of a new epoch.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -53,8 +53,21 @@ pub(super) fn usage(state: &State, now: Timestamp) -> BTreeMap<ObjectKey, Vec<Us
     state.objects().filter_map(used).collect()
 }
 
+/// What is kept for owners and in use by nobody.
+pub(super) async fn find_kept(handle: &Handle, look: Look) -> Result<Vec<Kept>, EngineError> {
+    match look {
+        Look::All => Pages::new(handle, |_, _| true, |state, place| kept(state.at(place)?)).collect().await,
+        Look::Of(owners) => {
+            let all = move |state: &State, _| {
+                owners.iter().flat_map(|owner| state.owned_by(owner)).filter_map(kept).collect()
+            };
+            handle.read(all).await
+        }
+    }
+}
+
 /// An address that is reserved for its owner and in use by nobody.
-pub(super) fn kept(allocation: Allocation) -> Option<Kept> {
+fn kept(allocation: Allocation) -> Option<Kept> {
     let Allocation { vrf, address, state, owner, attachments, since, outlives_owner, .. } = allocation;
     let attachment = attachments.into_iter().next();
     let kept = Kept { vrf, address, owner, attachment, since, outlives_owner };

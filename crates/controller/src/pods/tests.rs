@@ -193,6 +193,41 @@ fn c7_a_refusal_is_written_when_its_code_changes() {
 }
 
 #[test]
+fn a_waiter_that_cannot_be_helped_keeps_nobody_else_waiting() {
+    let mut scene = Scene::new();
+    scene.around.attachments(&Event::Applied(published("n2")));
+    scene.applied(on("n2", pod("far", 1, &[])));
+    scene.applied(pod("failing", 1, &[]));
+    scene.applied(pod("near", 1, &[]));
+    assert_eq!(scene.next(), ["ask failing-uid", "ask far-uid", "ask near-uid"]);
+    for uid in ["failing-uid", "far-uid", "near-uid"] {
+        scene.answered(uid, refused(Code::Full));
+        scene.patched(uid, Patched::Done);
+    }
+    // One is granted something that its pod does not take, the other's node has lost its agent.
+    scene.around.attachments(&Event::Deleted(published("n2")));
+    scene.now += Duration::from_secs(1);
+    scene.pods.waiting.wake();
+    assert_eq!(scene.next(), ["ask failing-uid", "ask near-uid"]);
+    assert_eq!(scene.answered("failing-uid", Ok(given("10.0.0.2"))), ["grant failing-uid"]);
+    scene.answered("near-uid", refused(Code::Full));
+    scene.now += Duration::from_secs(1);
+    scene.pods.waiting.wake();
+    assert_eq!(scene.next(), ["ask near-uid"], "while the other's patch is under way");
+    scene.answered("near-uid", refused(Code::Full));
+    scene.patched("failing-uid", Patched::Failed("denied".to_owned()));
+    scene.now += RETRY / 2;
+    scene.pods.waiting.wake();
+    assert_eq!(scene.next(), ["ask near-uid"], "after the other's patch has failed");
+    // They come back by themselves.
+    scene.now += RETRY;
+    assert_eq!(scene.next(), ["ask failing-uid"]);
+    let affected = scene.around.attachments(&Event::Applied(published("n2")));
+    scene.pods.affected(&affected);
+    assert_eq!(scene.next(), ["ask far-uid"]);
+}
+
+#[test]
 fn l4_whoever_loses_gives_back_what_nobody_has_seen() {
     let mut scene = Scene::new();
     scene.applied(pod("web", 1, &[]));
@@ -200,7 +235,7 @@ fn l4_whoever_loses_gives_back_what_nobody_has_seen() {
     scene.answered("web-uid", Ok(given("10.0.0.2")));
     let theirs = json!({"pod": "web-uid", "attachments": [{"interface": "eth0", "ips": [
         {"address": "10.0.0.9", "prefix": 24, "vrf": "default", "subnet": "a"}]}]});
-    let now = Patched::Changed(Box::new(pod("web", 2, &[(GRANT, &theirs.to_string())])));
+    let now = Patched::Changed(Box::new(pod("web", 2, &[(GRANT, &theirs.to_string())])), String::new());
     assert_eq!(scene.patched("web-uid", now), [r#"give back web-uid [("default", 10.0.0.2)]"#]);
     assert!(scene.next().is_empty());
     assert_eq!(scene.pods.open(), 0);
@@ -228,7 +263,7 @@ fn l4_what_both_gave_stays() {
     scene.answered("web-uid", Ok(given("10.0.0.2")));
     let same = json!({"pod": "web-uid", "attachments": [{"interface": "eth0", "ips": [
         {"address": "10.0.0.2", "prefix": 24, "vrf": "default", "subnet": "a"}]}]});
-    let now = Patched::Changed(Box::new(pod("web", 2, &[(GRANT, &same.to_string())])));
+    let now = Patched::Changed(Box::new(pod("web", 2, &[(GRANT, &same.to_string())])), String::new());
     assert!(scene.patched("web-uid", now).is_empty());
 }
 
@@ -238,11 +273,28 @@ fn a_pod_that_changed_meanwhile_is_patched_as_it_is_now() {
     scene.applied(pod("web", 1, &[]));
     scene.next();
     scene.answered("web-uid", Ok(given("10.0.0.2")));
-    scene.patched("web-uid", Patched::Changed(Box::new(pod("web", 2, &[("a", "b")]))));
+    scene.patched("web-uid", Patched::Changed(Box::new(pod("web", 2, &[("a", "b")])), String::new()));
     assert_eq!(scene.next(), ["ask web-uid"]);
     // What the watch tells late changes nothing.
     scene.applied(pod("web", 1, &[]));
     assert_eq!(scene.answered("web-uid", Ok(given("10.0.0.2"))), ["grant web-uid"]);
+}
+
+#[test]
+fn what_the_api_server_does_not_take_is_said_and_tried_again() {
+    let mut scene = Scene::new();
+    scene.applied(pod("web", 1, &[]));
+    scene.next();
+    scene.answered("web-uid", Ok(given("10.0.0.2")));
+    let same = Patched::Changed(Box::new(pod("web", 1, &[])), "annotations: Too long".to_owned());
+    assert!(scene.patched("web-uid", same).is_empty());
+    let said: Vec<_> = scene.pods.sayings.iter().map(|saying| (saying.reason, &*saying.note)).collect();
+    assert!(
+        matches!(said[..], [(events::NOT_SHOWN, note)] if note.starts_with("annotations: Too long; hint: "))
+    );
+    assert!(scene.next().is_empty());
+    scene.now = scene.pods.due(scene.now).unwrap();
+    assert_eq!(scene.next(), ["ask web-uid"]);
 }
 
 #[test]

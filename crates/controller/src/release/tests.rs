@@ -5,7 +5,6 @@ use allotment_proof::{Address, Admission};
 use serde_json::json;
 
 use super::*;
-use crate::owners;
 use crate::request::Settings;
 
 const ADDRESS: &str = "10.40.0.7";
@@ -43,7 +42,7 @@ fn held() -> Held {
 
 impl Scene {
     fn new() -> Scene {
-        let owners = Owners::new(owners::families(&Settings::default()));
+        let owners = Owners::new(&Settings::default());
         let mut scene =
             Scene { releases: Releases::new(Settings::default()), owners, now: Instant::now(), version: 10 };
         scene.input(&Input::Node(listed(vec![node("u1")])));
@@ -198,7 +197,7 @@ fn what_another_leader_wrote_is_looked_through_soon() {
 #[test]
 fn a_walk_that_failed_is_made_again_and_releases_wait_for_it() {
     let mut releases = Releases::new(Settings::default());
-    let (owners, now) = (Owners::new(Vec::new()), Instant::now());
+    let (owners, now) = (Owners::new(&Settings::default()), Instant::now());
     assert!(releases.next(&owners, now).is_empty(), "a standby does nothing");
     releases.begin();
     assert!(matches!(releases.next(&owners, now)[..], [Action::Survey, Action::LookAtEpoch]));
@@ -491,4 +490,27 @@ mod recovery {
         let actions = scene.round();
         assert!(actions.iter().any(|action| matches!(action, Action::Raise)), "{actions:?}");
     }
+}
+
+#[test]
+fn l5_a_new_leader_does_not_wait_for_a_bookmark_where_nothing_happens() {
+    let mut scene = Scene::new();
+    scene.releases.begin();
+    scene.next();
+    // A holder without a pod, as of a version that the watch of pods has not come to: leases were written since.
+    let gone = Held { holder: "gone".to_owned(), ..held() };
+    scene.outcome(Outcome::Surveyed(Some(Survey { held: vec![held(), gone], version: Version(13) })));
+    assert!(scene.next().is_empty());
+    assert!(scene.round().is_empty(), "most often the watch comes there by itself");
+    let actions = scene.round();
+    assert!(matches!(actions[..], [Action::ListRunning(0)]), "{actions:?}");
+    assert!(scene.round().is_empty(), "once at a time");
+    // Of another epoch: it proves nothing.
+    scene.outcome(Outcome::ListedRunning(7, Some((vec!["p".to_owned()], Version(99)))));
+    let actions = scene.round();
+    assert!(matches!(actions[..], [Action::ListRunning(0)]), "{actions:?}");
+    scene.outcome(Outcome::ListedRunning(0, Some((vec!["p".to_owned()], Version(14)))));
+    scene.admitted(14);
+    let freed = scene.looked_up();
+    assert_eq!(freed.holder, "gone", "and `p` runs");
 }

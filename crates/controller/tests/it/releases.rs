@@ -1,6 +1,6 @@
 //! Addresses come back by proof, and by nothing else (R2–R5, L5). The agents are played.
 
-use allotment_api::annotation::{REQUEST, SUBNETS};
+use allotment_api::annotation::SUBNETS;
 use allotment_api::v1alpha1::{
     AddressBlock, NodeAttachments, NodeAttachmentsSpec, NodeAttachmentsStatus, Still, Subnet,
 };
@@ -8,13 +8,14 @@ use allotment_controller::ledger::KubeLedger;
 use allotment_core::{AllocationState, Asked, Attachment, Owner, Request, Target, Want};
 use allotment_engine::Engine;
 use allotment_fleet::{Pod, Template};
-use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Node, Pod as AnyPod};
+use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
-use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use crate::cluster::{Cluster, addresses, on_cluster};
+
+mod retained;
 
 /// The only address of subnet `one`.
 const ONLY: &str = "10.42.0.2";
@@ -362,130 +363,3 @@ fn l4_what_another_leader_gave_beside_what_is_shown_is_given_back() {
         controller.stop().await;
     });
 }
-
-#[test]
-fn r5_an_ordinal_passes_its_address_on_by_the_same_proof() {
-    on_cluster(async |cluster| {
-        cluster.subnet("many", "10.43.0.0/24", "").await;
-        cluster.nodes(&["n1"]).await;
-        cluster.apply(STATEFUL).await;
-        let set = cluster.api::<StatefulSet>().list(&ListParams::default()).await;
-        let uid = set.unwrap().items[0].uid().unwrap();
-        let controller = cluster.controller();
-        let ordinal = Template::new("default", "db-0").on("n1").annotate(SUBNETS, "many");
-        let ordinal = ordinal.owned_by("apps/v1", "StatefulSet", "db", &uid);
-        let first = cluster.pods().create(&ordinal).await.unwrap();
-        let given = addresses(&cluster.grant("default", "db-0").await);
-        cluster.pods().remove(&first).await.unwrap();
-        let second = cluster.pods().create(&ordinal).await.unwrap();
-        assert_ne!(first.uid, second.uid);
-        cluster.report(Vec::new()).await;
-        let again = cluster.grant("default", "db-0").await;
-        assert_eq!((addresses(&again), again.pod), (given, second.uid));
-        controller.stop().await;
-    });
-}
-
-#[test]
-fn r6_what_is_scaled_down_is_freed_or_kept_as_its_template_says() {
-    on_cluster(async |cluster| {
-        cluster.subnet("many", "10.47.0.0/24", "").await;
-        cluster.nodes(&["n1"]).await;
-        let sets = Api::<StatefulSet>::default_namespaced(cluster.client());
-        let controller = cluster.controller();
-        let mut given = Vec::new();
-        for (name, keep) in [("freed", "free"), ("kept", "keep")] {
-            let request = format!("[{{subnets: [many], keep: {{onScaleDown: {keep}}}}}]");
-            let template =
-                format!("metadata: {{labels: {{app: db}}, annotations: {{{REQUEST}: '{request}'}}}}");
-            let set = STATEFUL
-                .replace("name: db, ", &format!("name: {name}, "))
-                .replace("replicas: 1", "replicas: 2");
-            cluster.apply(&set.replace("metadata: {labels: {app: db}}", &template)).await;
-            let uid = sets.get(name).await.unwrap().uid().unwrap();
-            let ordinal = Template::new("default", &format!("{name}-1")).on("n1").annotate(REQUEST, &request);
-            let pod = ordinal.owned_by("apps/v1", "StatefulSet", name, &uid);
-            let pod = cluster.pods().create(&pod).await.unwrap();
-            given.push(addresses(&cluster.grant("default", &format!("{name}-1")).await).remove(0));
-            // One is scaled down while its pod runs, the other after it has ended.
-            let scale = Patch::Merge(json!({"spec": {"replicas": 1}}));
-            if name == "freed" {
-                sets.patch(name, &PatchParams::default(), &scale).await.unwrap();
-                cluster.pods().remove(&pod).await.unwrap();
-            } else {
-                cluster.pods().remove(&pod).await.unwrap();
-                sets.patch(name, &PatchParams::default(), &scale).await.unwrap();
-            }
-        }
-        cluster.report(Vec::new()).await;
-        controller.has_as(cluster, &given[0], AllocationState::Cooling).await;
-        controller.has_as(cluster, &given[1], AllocationState::Reserved).await;
-        // Scaled down further, what is kept for the ordinal is looked through again, and stays.
-        let scale = Patch::Merge(json!({"spec": {"replicas": 0}}));
-        sets.patch("kept", &PatchParams::default(), &scale).await.unwrap();
-        sets.delete("freed", &DeleteParams::default()).await.unwrap();
-        let other = Template::new("default", "other").on("n1").annotate(SUBNETS, "many");
-        cluster.pods().create(&other).await.unwrap();
-        cluster.grant("default", "other").await;
-        controller.has_as(cluster, &given[1], AllocationState::Reserved).await;
-        // Told otherwise, it lets go.
-        let template = json!({"spec": {"template": {"metadata": {"annotations": {REQUEST: null}}}}});
-        sets.patch("kept", &PatchParams::default(), &Patch::Merge(template)).await.unwrap();
-        sets.patch("kept", &PatchParams::default(), &Patch::Merge(json!({"spec": {"replicas": 1}})))
-            .await
-            .unwrap();
-        controller.has_as(cluster, &given[1], AllocationState::Cooling).await;
-        controller.stop().await;
-    });
-}
-
-#[test]
-fn r6_what_outlives_its_owner_comes_back_with_it_and_the_rest_is_freed() {
-    on_cluster(async |cluster| {
-        cluster.subnet("many", "10.44.0.0/24", "").await;
-        cluster.nodes(&["n1"]).await;
-        let sets = cluster.api::<StatefulSet>();
-        let sets_here = Api::<StatefulSet>::default_namespaced(cluster.client());
-        let ordinal = async |name: &str, keep: &str| {
-            let uid = sets.list(&ListParams::default()).await.unwrap().items[0].uid().unwrap();
-            let request = format!("[{{subnets: [many], keep: {{onOwnerGone: {keep}}}}}]");
-            let ordinal = Template::new("default", name).on("n1").annotate(REQUEST, &request);
-            let pod = ordinal.owned_by("apps/v1", "StatefulSet", "db", &uid);
-            let pod = cluster.pods().create(&pod).await.unwrap();
-            (pod, addresses(&cluster.grant("default", name).await).remove(0))
-        };
-        cluster.apply(&STATEFUL.replace("replicas: 1", "replicas: 2")).await;
-        let controller = cluster.controller();
-        let (kept, address) = ordinal("db-0", "keep").await;
-        let (freed, other) = ordinal("db-1", "free").await;
-        for pod in [&kept, &freed] {
-            cluster.pods().remove(pod).await.unwrap();
-        }
-        cluster.report(Vec::new()).await;
-        for address in [&address, &other] {
-            controller.has_as(cluster, address, AllocationState::Reserved).await;
-        }
-        // Nobody sees the owner go.
-        controller.stop().await;
-        sets_here.delete("db", &DeleteParams::default()).await.unwrap();
-        let controller = cluster.controller();
-        controller.has_as(cluster, &other, AllocationState::Cooling).await;
-        controller.has_as(cluster, &address, AllocationState::Reserved).await;
-        cluster.apply(STATEFUL).await;
-        assert_eq!(ordinal("db-0", "keep").await.1, address);
-        controller.stop().await;
-    });
-}
-
-const STATEFUL: &str = "
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: db, namespace: default}
-spec:
-  replicas: 1
-  serviceName: db
-  selector: {matchLabels: {app: db}}
-  template:
-    metadata: {labels: {app: db}}
-    spec: {containers: [{name: main, image: none}]}
-";

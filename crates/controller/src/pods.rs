@@ -269,8 +269,10 @@ impl Pods {
             open.again = true;
             return self.waiting.forget(uid);
         }
-        let Some(world) = around.of(&open.view) else { return self.waiting.forget(uid) };
-        match request::read(&open.view, world) {
+        let Some(reading) = open.reading(around, self.waiting.has(uid)) else {
+            return self.waiting.forget(uid);
+        };
+        match reading {
             Reading::Nothing => self.settle(uid),
             Reading::Waits { refusal: None, .. } => self.waiting.forget(uid),
             Reading::Waits { refusal: Some(refusal), .. } | Reading::Refused(refusal) => {

@@ -19,10 +19,11 @@ const MARK: &str = "<!-- not run: ";
 /// which names the page or the heading.
 type Runner = (&'static str, &'static str, &'static [&'static str], &'static str);
 
-const RUNNERS: [Runner; 8] = [
+const RUNNERS: [Runner; 9] = [
     ("README.md", "## Five minutes with it", &["sh", "json"], "tests/lab/tests/it/guides.rs"),
     ("README.md", "## A tour of a cluster", &["sh"], "tests/nodes/src/tour.rs"),
     ("docs/guides/one-machine.md", "", &["sh"], "tests/lab/tests/it/guides.rs"),
+    ("docs/guides/first-hour.md", "", &["sh"], "tests/nodes/tests/it/operate.rs"),
     ("docs/guides/networks.md", "", &["yaml", "json"], "tests/lab/tests/it/guides.rs"),
     ("docs/guides/kubernetes.md", "", &["sh", "yaml"], "crates/allot/tests/it/guide.rs"),
     ("docs/guides/from-whereabouts.md", "", &["sh"], "crates/allot/tests/it/cluster/whereabouts.rs"),
@@ -74,7 +75,8 @@ fn against(runners: &[Runner], pages: &[(PathBuf, String)], sources: &[(PathBuf,
         if !is_used {
             complaints.push(format!("{page}: `{file}` is said to run blocks that are not there"));
         } else if !sources.get(Path::new(file)).is_some_and(|text| text.contains(name)) {
-            complaints.push(format!("{page}: `{file}` is said to run its blocks, and does not name `{name}`"));
+            complaints
+                .push(format!("{page}: `{file}` is said to run its blocks, and does not name `{name}`"));
         }
     }
     complaints
@@ -96,7 +98,8 @@ fn blocks(text: &str) -> Vec<Block<'_>> {
     for (line, content) in text.lines().enumerate() {
         match (&mut open, content.strip_prefix("```")) {
             (None, Some(language)) => {
-                let is_marked = above.strip_prefix(MARK).is_some_and(|why| why.trim_end_matches("-->").trim() != "");
+                let is_marked =
+                    above.strip_prefix(MARK).is_some_and(|why| why.trim_end_matches("-->").trim() != "");
                 open = Some(Block { line, language, heading, is_marked, lines: Vec::new() });
             }
             (Some(_), Some(_)) => blocks.extend(open.take()),
@@ -137,7 +140,10 @@ mod tests {
         ];
         let complaints = against(&runners, &pages, &[page("tests/a.rs", "\"## Run\"")]);
         let places: Vec<&str> = complaints.iter().map(|said| said.split(": ").next().unwrap()).collect();
-        assert_eq!(places, ["README.md:9", "README.md:13", "README.md:23", "README.md:32", "docs/b.md", "docs/c.md"]);
+        assert_eq!(
+            places,
+            ["README.md:9", "README.md:13", "README.md:23", "README.md:32", "docs/b.md", "docs/c.md"]
+        );
         assert!(complaints[4].contains("does not name `b.md`") && complaints[5].contains("not there"));
     }
 }

@@ -19,12 +19,13 @@ mod recover;
 mod say;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use allotment_api::v1alpha1::NodeAttachments;
 use allotment_cluster::{Event, Pod};
 use allotment_core::{Allocation, Attachment, Grant, Owner, ReleaseMode, Timestamp};
-use allotment_proof::{Ends, Freed, Held, Lost, Use, Version};
+use allotment_proof::{Address, Ends, Freed, Held, Lost, Use, Version};
 
 pub use self::keeping::Keeping;
 use self::nodes::Nodes;
@@ -35,6 +36,7 @@ use self::say::Patience;
 use crate::events::Saying;
 use crate::feed::Input;
 use crate::owners::Owners;
+use crate::pods::{Dropped, Uid};
 use crate::request::Settings;
 
 /// Between two looks at what waits for its proof, and before what failed is tried again.
@@ -274,6 +276,22 @@ impl Releases {
             for ip in &entry.ips {
                 self.ends.allocated(read::held(&entry.attachment, &ip.vrf, ip.address), known_at);
             }
+        }
+    }
+
+    /// A pod is about to be granted something: `false` while something is released that was taken out of it (K3).
+    #[must_use]
+    pub(crate) fn plugs_in(&mut self, pod: &str) -> bool {
+        self.ends.plugs_in(pod)
+    }
+
+    /// Running pods are granted these no more, as the watch has shown.
+    pub(crate) fn unplugged<'a>(&mut self, dropped: impl Iterator<Item = (&'a Uid, &'a Dropped)>) {
+        let version = self.ends.version().unwrap_or_default();
+        for (pod, addresses) in dropped {
+            let address = |(vrf, address): &(String, IpAddr)| Address { vrf: vrf.clone(), address: *address };
+            let addresses: Vec<Address> = addresses.iter().map(address).collect();
+            self.ends.unplugged(pod, &addresses, version);
         }
     }
 

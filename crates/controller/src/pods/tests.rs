@@ -1,3 +1,5 @@
+mod unplug;
+
 use std::collections::BTreeMap;
 
 use allotment_api::annotation::{GRANT, REFUSAL, SUBNETS};
@@ -78,6 +80,7 @@ fn words(actions: Vec<Action>) -> Vec<String> {
         Action::Ask { uid, .. } => format!("ask {uid}"),
         Action::Show { uid, grant: Some(_), .. } => format!("grant {uid}"),
         Action::Show { uid, grant: None, .. } => format!("refuse {uid}"),
+        Action::TakeOut { uid, .. } => format!("take out {uid}"),
         Action::GiveBack { uid, unseen } => format!("give back {uid} {unseen:?}"),
     };
     actions.into_iter().map(word).collect()

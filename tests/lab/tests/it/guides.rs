@@ -146,7 +146,8 @@ fn no_block_is_left_out(_: &World) -> Result<()> {
             let allowed: &[&str] = match page.as_str() {
                 // The second on a real API server: crates/allot/tests/it/cluster/whereabouts.rs.
                 "guides/one-machine.md" | "guides/from-whereabouts.md" => &["sh"],
-                "guides/networks.md" => &["yaml", "json"],
+                // The second on real nodes, with Flannel's plugin: tests/nodes/tests/it/flannel.rs.
+                "guides/networks.md" | "guides/flannel.md" => &["yaml", "json"],
                 // There, too: crates/allot/tests/it/guide.rs.
                 "guides/kubernetes.md" => &["sh", "yaml"],
                 // A drawing.

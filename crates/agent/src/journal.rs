@@ -1,12 +1,13 @@
 //! The node's memory: a file that entries are appended to, and that is durable before anything relies on them.
 //!
-//! One thread writes. Whoever comes while it waits for the disk shares the next write: one `fdatasync` for all.
+//! One thread writes. Whoever comes while it waits for the disk shares the next write: one `fdatasync` for all. Entries are
+//! written into room that the file has already, so that the disk need not learn of a longer file each time.
 
 mod line;
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -26,6 +27,9 @@ const REWRITE_FROM: u64 = 256 << 10;
 
 /// A file is rewritten when it is so many times as long as it was after the last time.
 const REWRITE_AT: u64 = 4;
+
+/// Bytes of zeros behind the last entry, when the file is made longer: room for some hundred entries.
+const ROOM: usize = 64 << 10;
 
 /// Why there is no journal.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +66,7 @@ pub(crate) struct Journal {
 
 #[derive(Default)]
 struct State {
-    /// Bytes in the file.
+    /// Bytes of entries in the file.
     length: AtomicU64,
     /// Bytes above which it is worth being rewritten.
     limit: AtomicU64,
@@ -115,12 +119,12 @@ impl Journal {
         let mut whole = Vec::new();
         line::header(&mut whole);
         text.lines.iter().for_each(|line| line.encode(&mut whole));
-        let file = replace(folder, &whole).map_err(io("write", &path))?;
+        let (file, room) = replace(folder, &whole).map_err(io("write", &path))?;
         let state = Arc::new(State::default());
         state.rewritten(whole.len());
         let (jobs, queue) = channel();
-        let writer =
-            Writer { folder: folder.to_owned(), file, backlog: Vec::new(), state: Arc::clone(&state) };
+        let (folder, backlog) = (folder.to_owned(), Vec::new());
+        let writer = Writer { folder, file, room, backlog, state: Arc::clone(&state) };
         let spawned = thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(&queue));
         spawned.map_err(io("start a thread for", &path))?;
         let journal = Journal { jobs, state, _lock: lock };
@@ -154,7 +158,7 @@ impl Journal {
         let _ = self.jobs.send(Job::Rewrite(bytes));
     }
 
-    /// Bytes in the file.
+    /// Bytes of entries in the file.
     pub(crate) fn length(&self) -> u64 {
         self.state.length.load(Ordering::Relaxed)
     }
@@ -181,6 +185,8 @@ impl State {
 struct Writer {
     folder: PathBuf,
     file: File,
+    /// The file's length: entries, then zeros.
+    room: u64,
     /// What could not be written: it goes before anything else, so that no entry is missing before a later one.
     backlog: Vec<u8>,
     state: Arc<State>,
@@ -213,22 +219,31 @@ impl Writer {
         if self.backlog.is_empty() {
             return Ok(());
         }
-        let length = self.state.length.load(Ordering::Relaxed);
-        let written = self.file.write_all(&self.backlog).and_then(|()| self.file.sync_data());
+        let start = self.state.length.load(Ordering::Relaxed);
+        let length = self.backlog.len();
+        let end = start + length as u64;
+        if end > self.room {
+            self.backlog.resize(length + ROOM, 0);
+        }
+        let written = self.file.write_all_at(&self.backlog, start).and_then(|()| self.file.sync_data());
+        let room = start + self.backlog.len() as u64;
+        self.backlog.truncate(length);
         if let Err(error) = written {
             // Half an entry must not stand before whole ones.
-            self.file.set_len(length)?;
+            self.file.set_len(start)?;
+            self.room = start;
             return Err(error);
         }
-        self.state.length.store(length + self.backlog.len() as u64, Ordering::Relaxed);
+        self.room = self.room.max(room);
+        self.state.length.store(end, Ordering::Relaxed);
         self.backlog.clear();
         Ok(())
     }
 
     fn rewrite(&mut self, bytes: &[u8]) {
         match replace(&self.folder, bytes) {
-            Ok(file) => {
-                self.file = file;
+            Ok((file, room)) => {
+                (self.file, self.room) = (file, room);
                 // All that was handed in before is in it.
                 self.backlog.clear();
                 self.state.rewritten(bytes.len());
@@ -257,19 +272,22 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Puts a new file in the journal's place: the old one is there until the new one is durable.
-fn replace(folder: &Path, bytes: &[u8]) -> io::Result<File> {
+/// Puts a new file in the journal's place, with room, and returns it with its length: the old one is there until the new one is
+/// durable.
+fn replace(folder: &Path, bytes: &[u8]) -> io::Result<(File, u64)> {
     let part = folder.join(format!("{NAME}.new"));
     match fs::remove_file(&part) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = File::options().create_new(true).append(true).mode(0o600).open(&part)?;
+    let mut file = File::options().create_new(true).write(true).mode(0o600).open(&part)?;
     file.write_all(bytes)?;
+    // Written, not only set aside: else each entry would still change what the disk knows of the file.
+    file.write_all(&vec![0; ROOM])?;
     file.sync_all()?;
     fs::rename(&part, folder.join(NAME))?;
     File::open(folder)?.sync_all()?;
-    Ok(file)
+    Ok((file, (bytes.len() + ROOM) as u64))
 }
 
 fn seconds() -> u64 {

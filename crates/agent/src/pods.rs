@@ -1,6 +1,7 @@
 //! What the watch has shown of the node's own pods.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use allotment_api::annotation::{self, PodGrant, PodRefusal};
@@ -125,6 +126,15 @@ impl Pods {
 
     pub(crate) fn len(&self) -> usize {
         self.known.len()
+    }
+
+    /// All addresses that stand on pods.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = IpAddr> {
+        let grants = self.known.values().filter_map(|pod| pod.grant.as_ref());
+        grants
+            .flat_map(|grant| &grant.attachments)
+            .flat_map(|attachment| &attachment.ips)
+            .map(|ip| ip.address)
     }
 
     /// Replaces all.

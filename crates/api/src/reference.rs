@@ -229,6 +229,7 @@ fn words(rust_type: &str) -> Option<&'static str> {
         "Vec<RefusalCount>" => "list of [RefusalCount](#refusalcount)",
         "Option<PodRefusal>" => "[PodRefusal](#podrefusal)",
         "Vec<Former>" => "list of [Former](#former)",
+        "Vec<LedgerBlock>" => "list of [LedgerBlock](#ledgerblock)",
         "Vec<Still>" => "list of [Still](#still)",
         "Vec<Ask>" => "list of [Ask](#ask)",
         "Vec<Answer>" => "list of [Answer](#answer)",

@@ -22,7 +22,7 @@ pub use block::AddressBlock;
 pub use block::AddressBlockSpec;
 #[cfg(feature = "kube")]
 pub use node::NodeAttachments;
-pub use node::{Answer, Ask, Former, NodeAttachmentsSpec, NodeAttachmentsStatus, Still};
+pub use node::{Answer, Ask, Former, LedgerBlock, NodeAttachmentsSpec, NodeAttachmentsStatus, Still};
 pub use status::{CONDITIONS, Condition, ObjectStatus, UsageStatus, condition};
 
 /// One or two CIDRs in a VRF, and what an interface in them is told.

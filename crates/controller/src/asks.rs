@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use allotment_api::v1alpha1::{Answer, Ask, NodeAttachments};
+use allotment_api::v1alpha1::{Answer, Ask, LedgerBlock, NodeAttachments, NodeAttachmentsSpec};
 use allotment_cluster::{Event, Pod};
 use allotment_core::{Code, Grant, Refusal, Request};
 use allotment_engine::EngineError;
@@ -44,11 +44,7 @@ pub(crate) struct Id {
 #[derive(Debug)]
 pub(crate) enum Action {
     /// Read the pod that an ask names.
-    Judge {
-        id: Id,
-        namespace: String,
-        name: String,
-    },
+    Judge { id: Id, namespace: String, name: String },
     Ask {
         id: Id,
         request: Box<Request>,
@@ -59,6 +55,8 @@ pub(crate) enum Action {
         node: Arc<str>,
         uid: String,
         answers: Vec<Answer>,
+        /// See [`NodeAttachmentsSpec::blocks`](allotment_api::v1alpha1::NodeAttachmentsSpec::blocks).
+        blocks: BTreeSet<LedgerBlock>,
     },
 }
 
@@ -78,6 +76,7 @@ struct NodeAsks {
     asks: BTreeMap<String, (Ask, State)>,
     /// What its object says.
     written: Vec<Answer>,
+    blocks: BTreeSet<LedgerBlock>,
     writing: bool,
     /// No write before that.
     write_at: Option<Instant>,
@@ -115,9 +114,9 @@ impl Asks {
 
     fn applied(&mut self, object: &NodeAttachments) {
         let asks = object.status.as_ref().map_or(&[][..], |status| &status.asks);
-        let answers = &object.spec.answers;
+        let NodeAttachmentsSpec { answers, blocks, .. } = &object.spec;
         let name = object.name_any();
-        if asks.is_empty() && answers.is_empty() && !self.nodes.contains_key(&*name) {
+        if asks.is_empty() && answers.is_empty() && blocks.is_empty() && !self.nodes.contains_key(&*name) {
             return;
         }
         let name: Arc<str> = name.into();
@@ -125,6 +124,7 @@ impl Asks {
         node.uid = object.uid().unwrap_or_default();
         if !node.writing {
             node.written.clone_from(answers);
+            node.blocks = blocks.iter().cloned().collect();
         }
         let ids: BTreeSet<&str> = asks.iter().take(PER_NODE).map(|ask| &*ask.id).collect();
         node.asks.retain(|id, _| ids.contains(&**id));
@@ -155,6 +155,11 @@ impl Asks {
             }
             self.touched.insert(Arc::clone(name));
         }
+    }
+
+    /// The blocks that what was answered is in, as far as the nodes' objects say.
+    pub(crate) fn blocks(&self) -> BTreeSet<LedgerBlock> {
+        self.nodes.values().flat_map(|node| &node.blocks).cloned().collect()
     }
 
     /// Something was freed or changed: what was refused may be possible now.
@@ -319,7 +324,9 @@ impl NodeAsks {
         } else {
             self.write_at = None;
             self.writing = true;
-            actions.push(Action::Answer { node: Arc::clone(name), uid: self.uid.clone(), answers });
+            self.blocks.extend(answers.iter().flat_map(blocks_of));
+            let (uid, blocks) = (self.uid.clone(), self.blocks.clone());
+            actions.push(Action::Answer { node: Arc::clone(name), uid, answers, blocks });
         }
         due
     }
@@ -335,6 +342,11 @@ impl NodeAsks {
         });
         answers.collect()
     }
+}
+
+fn blocks_of(answer: &Answer) -> impl Iterator<Item = LedgerBlock> {
+    let ips = answer.grant.iter().flat_map(|grant| &grant.ips);
+    ips.map(|ip| LedgerBlock::with(&ip.vrf, ip.address))
 }
 
 /// Whether an ask may be followed, and what it comes to.

@@ -10,6 +10,8 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::{Event, EventSeries};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 
+use crate::request::shortened;
+
 /// One reason, for the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventDoc {
@@ -46,6 +48,9 @@ reasons! {
     ADDRESSES_REFUSED = "AddressesRefused", "Pod",
         "The pod cannot have what it wants: code, counts and hint are those of its refusal. It waits in its turn.",
         "What the hint says; `allot why NAMESPACE/POD` says where it waits.";
+    NOT_SHOWN = "NotShown", "Pod",
+        "The API server does not take the annotation that shows what the pod was given, or why it has nothing. It is tried again.",
+        "What the note says. The annotations of a pod may have 256 KiB in all.";
     NOT_IN_FORCE = "NotInForce", "Subnet, IPPool, Reservation",
         "The object is not in force as it is declared; its last accepted form stays in force, if it had one.",
         "What the hint says; the object's condition `Ready` says the same.";
@@ -62,6 +67,9 @@ pub(crate) const REPORTER: &str = "allotment.dev/controller";
 
 /// The API's own limit on a note, in bytes.
 const NOTE: usize = 1024;
+
+/// The longest name of an object, in bytes.
+const NAME: usize = 253;
 
 /// Between two writes of a series.
 const SERIES_EVERY: Duration = Duration::from_mins(5);
@@ -138,7 +146,11 @@ impl Events {
             return Some(Action::Extend { namespace, name: said.name.clone(), series });
         }
         self.count = self.count.wrapping_add(1);
-        let name = format!("{}.{:x}.{:x}", saying.regarding.name, clock.as_microsecond(), self.count);
+        let number = format!("{:x}.{:x}", clock.as_microsecond(), self.count);
+        let room = NAME - number.len() - 1;
+        // A name of an object is as long as one of an event may be.
+        let begin = &saying.regarding.name[..saying.regarding.name.floor_char_boundary(room)];
+        let name = format!("{}.{number}", begin.trim_end_matches(['.', '-']));
         self.remember(key, Said { name: name.clone(), times: 1, written: now });
         Some(Action::Create(Box::new(event(saying, namespace, name, clock))))
     }
@@ -172,7 +184,7 @@ fn event(saying: Saying, namespace: String, name: String, clock: Timestamp) -> E
         metadata: ObjectMeta { name: Some(name), namespace: Some(namespace), ..ObjectMeta::default() },
         action: Some(action.to_owned()),
         event_time: Some(MicroTime(clock)),
-        note: Some(shortened(note)),
+        note: Some(shortened(&note, NOTE)),
         reason: Some(reason.to_owned()),
         regarding: Some(reference),
         reporting_controller: Some(REPORTER.to_owned()),
@@ -180,16 +192,6 @@ fn event(saying: Saying, namespace: String, name: String, clock: Timestamp) -> E
         type_: Some("Warning".to_owned()),
         ..Event::default()
     }
-}
-
-/// As much of a text as an event takes.
-fn shortened(mut text: String) -> String {
-    if text.len() > NOTE {
-        let end = (0..=NOTE - '…'.len_utf8()).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-        text.truncate(end);
-        text.push('…');
-    }
-    text
 }
 
 #[cfg(test)]
@@ -239,6 +241,18 @@ mod tests {
     }
 
     #[test]
+    fn whatever_its_object_is_called_its_name_is_one() {
+        let mut long = saying("u", "full");
+        long.regarding.name = format!("{}-{}", "a".repeat(230), "b".repeat(22));
+        let Some(Action::Create(event)) = Events::default().say(long, Instant::now(), Timestamp::now())
+        else {
+            panic!("a new one")
+        };
+        let name = event.metadata.name.unwrap();
+        assert!(name.len() <= NAME && !name.contains("-."), "{name}");
+    }
+
+    #[test]
     fn memory_has_an_end() {
         let mut events = Events::default();
         for n in 0..REMEMBERED + 10 {
@@ -249,8 +263,8 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_between_characters() {
-        let cut = shortened("ä".repeat(NOTE));
+        let cut = shortened(&"ä".repeat(NOTE), NOTE);
         assert!(cut.len() <= NOTE && cut.ends_with('…'), "{}", cut.len());
-        assert_eq!(shortened("short".to_owned()), "short");
+        assert_eq!(shortened("short", NOTE), "short");
     }
 }

@@ -219,8 +219,8 @@ impl Executor {
                 };
                 self.ask(*request, outcome).await;
             }
-            asks::Action::Answer { node, uid, answers } => self.write(async move |writer| {
-                let written = writer.answers(&node, &uid, &answers).await;
+            asks::Action::Answer { node, uid, answers, blocks } => self.write(async move |writer| {
+                let written = writer.answers(&node, &uid, &answers, &blocks).await;
                 let answers = written.map(|()| answers).map_err(|failure| failure.to_string());
                 Outcome::AnswersWritten { node, answers }
             }),
@@ -281,6 +281,10 @@ impl Executor {
             }),
             release::Action::List(epoch) => self.write(async move |writer| {
                 Outcome::Released(release::Outcome::Listed(epoch, writer.pods(None).await.ok()))
+            }),
+            release::Action::ListRunning(epoch) => self.write(async move |writer| {
+                let running = writer.running_pods().await.ok();
+                Outcome::Released(release::Outcome::ListedRunning(epoch, running))
             }),
             release::Action::Inventory { node, uses } => self.write(async move |writer| {
                 let pods = writer.pods(Some(&node)).await.ok().map(|(pods, _)| pods);

@@ -20,6 +20,10 @@ const QUEUE: usize = 1024;
 /// Bound pods with a network of their own.
 pub(crate) const PODS: &str = "spec.nodeName!=,spec.hostNetwork=false";
 
+/// Those of them that have not ended.
+pub(crate) const RUNNING_PODS: &str =
+    "spec.nodeName!=,spec.hostNetwork=false,status.phase!=Succeeded,status.phase!=Failed";
+
 /// One thing that was told.
 pub(crate) enum Input {
     Pod(Event<Pod>),

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use self::open::{Asking, Open, Showing, Stage};
-use self::say::{node_is_late, was_refused};
+use self::say::{is_not_shown, node_is_late, was_refused};
 use self::shown::ShownAddress;
 pub(crate) use self::shown::{Comparison, ShownPod};
 pub(crate) use self::unplug::Dropped;
@@ -84,8 +84,8 @@ pub(crate) enum Action {
 #[derive(Debug)]
 pub(crate) enum Patched {
     Done,
-    /// The pod was no longer what it was when the patch was made; this is it now.
-    Changed(Box<Pod>),
+    /// The API server did not take it: the pod was no longer what it was when the patch was made, or why. This is it now.
+    Changed(Box<Pod>, String),
     Gone,
     Failed(String),
 }
@@ -291,8 +291,10 @@ impl Pods {
             return self.waiting.forget(uid);
         }
         let (Some(open), Some(place)) = (self.open.get_mut(uid), self.places.get(uid)) else { return };
-        let Some(world) = around.of(&open.view) else { return };
-        match request::read(&open.view, world) {
+        let Some(reading) = open.reading(around, self.waiting.has(uid)) else {
+            return self.waiting.forget(uid);
+        };
+        match reading {
             Reading::Nothing => self.settle(uid),
             Reading::Waits { refusal: None, .. } => self.waiting.forget(uid),
             Reading::Waits { refusal: Some(refusal), .. } | Reading::Refused(refusal) => {
@@ -424,9 +426,10 @@ impl Pods {
                 }
             }
             Patched::Gone => self.settle(uid),
-            Patched::Changed(pod) => {
+            Patched::Changed(pod, error) => {
                 // What was seen already does not explain it: something else keeps the patch from being accepted.
                 if ResourceVersion::of(&*pod).ok() <= open.version && !open.again {
+                    self.sayings.extend(self.places.get(uid).map(|place| is_not_shown(uid, place, &error)));
                     self.fail(uid, now);
                     return Vec::new();
                 }

@@ -12,6 +12,7 @@
 //!
 //! What is absent and must stay so: a rule of proof (they are all in `allotment-proof`), and a release by time.
 
+mod behind;
 mod keeping;
 mod nodes;
 mod read;
@@ -22,11 +23,12 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use allotment_api::v1alpha1::NodeAttachments;
+use allotment_api::v1alpha1::{LedgerBlock, NodeAttachments};
 use allotment_cluster::{Event, Pod};
 use allotment_core::{Allocation, Attachment, Grant, Owner, ReleaseMode, Timestamp};
-use allotment_proof::{Address, Ends, Freed, Held, Lost, Use, Version};
+use allotment_proof::{Address, Ends, Freed, Held, Lost, PodSeen, Use, Version};
 
+use self::behind::Behind;
 pub use self::keeping::Keeping;
 use self::nodes::Nodes;
 pub(crate) use self::nodes::Spec;
@@ -61,6 +63,8 @@ pub(crate) enum Action {
         node: String,
         spec: Box<Spec>,
     },
+    /// List the pods that have not ended, under this epoch: the watch is behind.
+    ListRunning(u64),
     /// See whether the ledger is recovering (L6).
     LookAtEpoch,
     /// Begin a new epoch.
@@ -95,6 +99,8 @@ pub(crate) enum Outcome {
     /// Each with whether the ledger has it no more, for certain.
     Released(Vec<(Freed, bool)>),
     Removed,
+    /// UIDs of the pods that have not ended, and as of when; under the epoch that it was asked for in.
+    ListedRunning(u64, Option<(Vec<String>, Version)>),
     /// The open epoch, if one is.
     Epoch(Option<u64>),
     EpochUnread,
@@ -168,6 +174,7 @@ pub(crate) struct Releases {
     /// To be judged anew in the next round.
     failed: Vec<Freed>,
     patience: Patience,
+    behind: Behind,
     /// To be said.
     pub(crate) sayings: Vec<Saying>,
     recovery: Recovery,
@@ -196,6 +203,7 @@ impl Releases {
             found: Vec::new(),
             failed: Vec::new(),
             patience: Patience::default(),
+            behind: Behind::default(),
             sayings: Vec::new(),
             recovery: Recovery::default(),
             lost: Vec::new(),
@@ -261,6 +269,7 @@ impl Releases {
         self.found.clear();
         self.failed.clear();
         self.follows.clear();
+        self.behind = Behind::default();
         self.is_epoch_known = false;
         self.recovery.begin();
         self.ends.again();
@@ -364,6 +373,10 @@ impl Releases {
         }
         self.nodes.retry();
         actions.extend(self.recovery.round(&self.ends));
+        // In a recovery they are listed anyway.
+        if !self.recovery.is_open() && self.behind.round(&self.ends) {
+            actions.push(Action::ListRunning(self.ends.epoch()));
+        }
         if self.is_surveyed {
             actions.extend(self.nodes.removals(&self.ends));
         }
@@ -419,6 +432,17 @@ impl Releases {
                 false
             }
             Outcome::Removed => false,
+            Outcome::ListedRunning(epoch, running) => {
+                self.behind.listed();
+                if let Some((running, version)) = running
+                    && epoch == self.ends.epoch()
+                    && !self.recovery.is_open()
+                {
+                    // The watch may have gone further meanwhile, and knows better then.
+                    let _ = self.ends.listed(version, running.into_iter().map(|uid| (uid, PodSeen::Running)));
+                }
+                false
+            }
             outcome => self.recovering(outcome, now),
         }
     }
@@ -458,6 +482,13 @@ impl Releases {
             _ => {}
         }
         was_open && !self.recovery.is_open()
+    }
+
+    /// The blocks of everything that the ledger has on a node; nothing before that was looked through.
+    pub(crate) fn blocks_on(&self, node: &str) -> Option<BTreeSet<LedgerBlock>> {
+        let is_known = self.is_surveyed && !self.recovery.is_open();
+        let block = |held: Address| LedgerBlock::with(&held.vrf, held.address);
+        is_known.then(|| self.ends.addresses_on(node).map(block).collect())
     }
 
     /// How many addresses of ended holders wait for the proof of a node that is gone (R4), as of the last round.

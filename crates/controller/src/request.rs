@@ -24,6 +24,7 @@ mod want;
 
 pub use ask::read_ask;
 pub use entry::{Fate, Keep};
+pub(crate) use grant::shortened;
 pub use grant::{granted_attachment, pod_grant, pod_refusal};
 pub use nad::{Nad, Nads};
 pub use owner::{deployment, owner};

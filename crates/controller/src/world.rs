@@ -280,7 +280,7 @@ impl World {
         match self.past {
             Past::Unknown if self.is_warm() => {
                 self.past = Past::Comparing;
-                actions.push(Action::Compare(self.pods.comparison(&self.around)));
+                actions.push(Action::Compare(self.pods.comparison(&self.around, self.asks.blocks())));
             }
             Past::Lost => {
                 self.past = Past::Raising;
@@ -291,11 +291,23 @@ impl World {
         if self.is_ready() {
             let pods = self.pods.next(&self.around, now).into_iter();
             actions.extend(pods.filter_map(|action| self.put_off(Action::Pod(action), now)));
-            actions.extend(self.asks.next(now).into_iter().map(Action::Ask));
+            actions.extend(self.asks(now).into_iter().map(Action::Ask));
         }
         let sayings = self.pods.sayings.drain(..).chain(self.objects.sayings.drain(..));
         let sayings = sayings.chain(self.releases.sayings.drain(..));
         actions.extend(sayings.filter_map(|saying| self.events.say(saying, now, clock)).map(Action::Event));
+        actions
+    }
+
+    fn asks(&mut self, now: Instant) -> Vec<asks::Action> {
+        let mut actions = self.asks.next(now);
+        for action in &mut actions {
+            if let asks::Action::Answer { node, blocks, .. } = action
+                && let Some(known) = self.releases.blocks_on(node)
+            {
+                *blocks = known;
+            }
+        }
         actions
     }
 
@@ -334,9 +346,7 @@ impl World {
             Sweep::Again(at) => Some(at),
             Sweep::Idle | Sweep::Running => None,
         };
-        [sweep, self.objects.due(), self.pods.due(now), self.asks.due(), self.releases.due()]
-            .into_iter()
-            .flatten()
-            .min()
+        let served = if self.is_ready() { [self.pods.due(now), self.asks.due()] } else { [None, None] };
+        [sweep, self.objects.due(), self.releases.due()].into_iter().chain(served).flatten().min()
     }
 }

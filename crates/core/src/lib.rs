@@ -39,5 +39,5 @@ pub use spec::{
     DEFAULT_COOLING_MS, DEFAULT_VRF, Dns, Object, ObjectError, ObjectKey, ObjectKind, Obstacle, Order,
     PoolSpec, ReservationSpec, Route, SubnetSpec,
 };
-pub use state::{BlockId, LoadError, Located, Place, Plan, State, Usage};
+pub use state::{BlockId, Columns, LoadError, Located, Place, Plan, State, Usage};
 pub use time::Timestamp;

@@ -17,6 +17,7 @@ mod block;
 mod check;
 mod choose;
 mod codec;
+mod columns;
 mod declare;
 mod form;
 mod hash;
@@ -47,6 +48,7 @@ use std::net::IpAddr;
 
 use crate::address::{Key, address_of};
 
+pub use columns::Columns;
 pub use ledger::LoadError;
 pub use plan::Plan;
 pub use query::{Located, Usage};

@@ -161,6 +161,16 @@ impl Ends {
         self.version
     }
 
+    /// Whether there are holders of whom nothing is known before the watch has come further.
+    pub fn is_behind(&self) -> bool {
+        !self.unseen.is_empty()
+    }
+
+    /// The epoch that versions are of.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     fn bind(&mut self, pod: &str) {
         match self.holders.get_mut(pod) {
             // Finished is for good, whatever a status says later.

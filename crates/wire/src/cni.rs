@@ -24,7 +24,7 @@ pub use args::CniArgs;
 pub use conf::{Asked, NetConf, RuntimeConfig, ValidAttachment};
 pub use definition::{Definition, Network};
 pub use error::Error;
-pub use field::Field;
+pub use field::{Field, LIST_MAX};
 pub use ip::{AskedIp, Family, Net, ParseIpError};
 pub use ipam::{FamilyWish, HostLocal, Ipam, Range, Section, Static, StaticAddress, Wish};
 pub use result::{AddResult, Dns, ResultIp, Route};

@@ -160,6 +160,13 @@ impl Server {
         usage(id).with_context(|| format!("what {} uses", self.name))
     }
 
+    /// Bytes of memory that are its own, and its part of those that it shares with others: what one more of it costs.
+    pub fn share(&self) -> Result<u64> {
+        let id = self.id().with_context(|| format!("{} does not run", self.name))?;
+        let rollup = fs::read_to_string(format!("/proc/{id}/smaps_rollup"))?;
+        bytes(&rollup, "Pss:").context("/proc/PID/smaps_rollup has no Pss")
+    }
+
     pub fn log(&self) -> &Path {
         &self.log
     }
@@ -246,6 +253,7 @@ mod tests {
         let id = server.id().unwrap();
         assert!(server.start().unwrap_err().to_string().contains("runs already"));
         assert!(server.usage().unwrap().resident > 0);
+        assert!(server.share().unwrap() <= server.usage().unwrap().peak);
         drop(server);
         assert!(!Path::new(&format!("/proc/{id}")).exists());
     }

@@ -13,7 +13,7 @@
 //!   install   our own programs on it
 //!   multus    Multus as a daemon, for tests that want it
 //!   flannel   Flannel's plugin, likewise
-//!   tour      what README shows of it, run
+//!   tour      what our documents show of it, run
 //! ```
 //!
 //! Nothing of a cluster is outside its folder, its processes and what these hold, but one link of the machine and cgroups of
@@ -40,6 +40,7 @@ pub mod tour;
 
 pub use cluster::{Cluster, Plan, down};
 pub use config::STATIC_PODS;
+pub use install::install;
 pub use layout::{Layout, MOST_NODES, Number, node_name};
 pub use node::Node;
 pub use process::Process;

@@ -132,6 +132,9 @@ impl Desk {
     }
 
     fn decide(&mut self, adding: &mut Adding) -> Step {
+        if self.is_retiring {
+            return Step::Refuse(answer::later("Allotment is being taken off this node".to_owned()));
+        }
         let Some(ticket) = &adding.ticket else { return Step::Wait("the call has ended".to_owned()) };
         if self.book.is_cancelled(ticket) {
             return Step::Refuse(answer::later(format!(

@@ -5,6 +5,8 @@
 //!   9d0e77c1 {"records":[{"started":{…}}]}
 //!   └ CRC-32 of what follows the blank, in hexadecimal
 //! ```
+//!
+//! Zeros behind them are room for more.
 
 use allotment_api::annotation::GrantedAttachment;
 use allotment_proof::Record;
@@ -80,7 +82,8 @@ fn encode(content: &impl Serialize, out: &mut Vec<u8>) {
 /// Reads all that can be read.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Text, TooNew> {
     let mut text = Text::default();
-    let mut pieces = bytes.split_inclusive(|byte| *byte == b'\n');
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let mut pieces = bytes[..end].split_inclusive(|byte| *byte == b'\n');
     for (number, piece) in pieces.by_ref().enumerate() {
         let Some(line) = piece.strip_suffix(b"\n") else {
             text.torn = piece.len();
@@ -147,6 +150,8 @@ mod tests {
     fn what_is_written_is_read() {
         assert_eq!(decode(&bytes()), Ok(Text { lines: lines(), torn: 0, damaged: 0 }));
         assert_eq!(decode(b""), Ok(Text::default()));
+        assert_eq!(decode(&[bytes(), vec![0; 5000]].concat()), decode(&bytes()));
+        assert_eq!(decode(&[0; 5000]), Ok(Text::default()));
     }
 
     #[test]
@@ -158,6 +163,24 @@ mod tests {
             let (behind, before) = pieces.split_last().unwrap();
             assert_eq!(text.lines, lines()[..before.len().saturating_sub(1)], "{length}");
             assert_eq!((text.torn, text.damaged), (behind.len(), 0), "{length}");
+            let with_room = [&whole[..length], &[0; 100]].concat();
+            assert_eq!(decode(&with_room), Ok(text), "{length}");
+        }
+    }
+
+    #[test]
+    fn of_a_write_whose_pages_came_out_of_order_what_is_whole_is_read() {
+        let whole = bytes();
+        let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        for begin in first..whole.len() {
+            for end in begin + 1..=whole.len() {
+                let mut bytes = whole.clone();
+                bytes[begin..end].fill(0);
+                let text = decode(&bytes).unwrap();
+                assert!(text.lines.iter().all(|line| lines().contains(line)), "{begin}..{end}");
+                let is_last = end == whole.len() && whole[begin - 1] == b'\n';
+                assert!(text.damaged + text.torn > 0 || is_last, "{begin}..{end}");
+            }
         }
     }
 

@@ -11,6 +11,13 @@ fn reopen(folder: &Path) -> Found {
     Journal::open(folder).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// The entries of a journal, without its room.
+fn entries(folder: &Path) -> Vec<u8> {
+    let mut bytes = fs::read(folder.join(NAME)).unwrap();
+    bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+    bytes
+}
+
 #[tokio::test]
 async fn what_was_durable_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
@@ -30,8 +37,9 @@ async fn what_was_durable_is_there_after_a_restart() {
 async fn an_unfinished_entry_is_cut_off_and_the_next_one_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     reopen(folder.path()).journal.append(&line(1)).wait().await.unwrap();
-    let mut file = File::options().append(true).open(folder.path().join(NAME)).unwrap();
-    file.write_all(b"0123abcd {\"records\":[").unwrap();
+    let file = File::options().write(true).open(folder.path().join(NAME)).unwrap();
+    let end = entries(folder.path()).len() as u64;
+    file.write_all_at(b"0123abcd {\"records\":[", end).unwrap();
     let found = reopen(folder.path());
     assert!(found.lines == [line(1)] && found.is_damaged);
     found.journal.append(&line(2)).wait().await.unwrap();
@@ -48,7 +56,7 @@ async fn damage_is_said_and_the_file_kept() {
     }
     drop(found);
     let path = folder.path().join(NAME);
-    let text = fs::read_to_string(&path).unwrap().replace("\"as_of\":2", "\"as_of\":9");
+    let text = String::from_utf8(entries(folder.path())).unwrap().replace("\"as_of\":2", "\"as_of\":9");
     fs::write(&path, &text).unwrap();
     let found = reopen(folder.path());
     assert!(found.is_damaged && found.lines == [line(1), line(3)]);
@@ -89,15 +97,36 @@ async fn what_could_not_be_written_goes_before_what_comes_later() {
     // A writer whose file cannot be written, until it can.
     let path = folder.path().join(NAME);
     let state = Arc::new(State::default());
-    state.length.store(fs::metadata(&path).unwrap().len(), Ordering::Relaxed);
-    let unwritable = File::open(&path).unwrap();
-    let mut writer =
-        Writer { folder: folder.path().to_owned(), file: unwritable, backlog: Vec::new(), state };
+    state.length.store(entries(folder.path()).len() as u64, Ordering::Relaxed);
+    let (room, unwritable) = (fs::metadata(&path).unwrap().len(), File::open(&path).unwrap());
+    let folder_path = folder.path().to_owned();
+    let mut writer = Writer { folder: folder_path, file: unwritable, room, backlog: Vec::new(), state };
     line(1).encode(&mut writer.backlog);
     assert!(writer.flush().is_err());
-    writer.file = File::options().append(true).open(&path).unwrap();
+    writer.file = File::options().write(true).open(&path).unwrap();
     line(2).encode(&mut writer.backlog);
     writer.flush().unwrap();
     drop(found);
     assert_eq!(reopen(folder.path()).lines, [line(1), line(2)]);
+}
+
+#[tokio::test]
+async fn an_entry_makes_the_file_longer_only_when_its_room_is_used_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = reopen(folder.path());
+    let length = || fs::metadata(folder.path().join(NAME)).unwrap().len();
+    let mut lengths = vec![length()];
+    let mut version = 0;
+    while found.journal.length() < 3 * ROOM as u64 {
+        version += 1;
+        found.journal.append(&line(version)).wait().await.unwrap();
+        lengths.push(length());
+        assert_eq!(entries(folder.path()).len() as u64, found.journal.length());
+    }
+    lengths.dedup();
+    assert_eq!(lengths.len(), 3, "{lengths:?}");
+    drop(found);
+    let found = reopen(folder.path());
+    assert!(!found.is_damaged);
+    assert_eq!(found.lines, (1..=version).map(line).collect::<Vec<_>>());
 }

@@ -85,7 +85,9 @@ async fn a_journal_cut_at_any_byte_never_forgets_what_lives() {
     address(&namespace, "add", "10.1.3.20/16");
     world.stop().await;
     world.pods.remove(&pod).await.unwrap();
-    let whole = fs::read(world.state().join("journal")).unwrap();
+    let mut whole = fs::read(world.state().join("journal")).unwrap();
+    // Behind the last entry there are only zeros.
+    whole.truncate(whole.iter().rposition(|byte| *byte != 0).unwrap() + 1);
     // Each cut takes a start, so not every byte has one; `no_changed_byte_goes_unnoticed` has. A file that ends with a whole
     // entry cannot be told from one that was never longer: no crash of an agent makes such a one of what was durable.
     let ends: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] == b'\n').collect();

@@ -68,4 +68,7 @@ findings! {
     UNSEEN = "unseen", Error,
         "This could not be looked at, so nothing is known of it.",
         "Run it as somebody who may read it, such as an administrator.";
+    WEBHOOK_UNASKED = "webhook-unasked", Warning,
+        "The webhook is not asked about subnets, pools and reservations: what is wrong with one is said by its condition alone.",
+        "Apply the manifests or the chart again; the log of the controller that leads says what stands in its way.";
 }

@@ -11,7 +11,7 @@ use super::{Ailment, code};
 /// One question, and what has to be known for its answer: what could not be read is not missing.
 type Part = (&'static [&'static str], fn(&Seen) -> Vec<Ailment>);
 
-const PARTS: [Part; 12] = [
+const PARTS: [Part; 13] = [
     (&["customresourcedefinitions"], install::definitions),
     (
         &[
@@ -26,6 +26,9 @@ const PARTS: [Part; 12] = [
     ),
     (&[], install::rights),
     (&["deployments", "leases"], install::controllers),
+    (&["deployments", "pods", "validatingwebhookconfigurations"], |seen| {
+        install::webhook(seen).into_iter().collect()
+    }),
     (&["daemonsets", "pods"], nodes::agents),
     (&["nodes", "nodeattachments"], nodes::silent),
     (&["nodes", "nodeattachments"], nodes::gone),

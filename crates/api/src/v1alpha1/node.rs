@@ -44,6 +44,32 @@ pub struct NodeAttachmentsSpec {
     /// Answers to `asks` of the status, until the ask is gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,
+    /// Blocks of the ledger that have addresses of this node, as of the last answers. No pod shows what was answered here, so
+    /// a block that is lost while no controller runs is missed by this (L6). Empty after a new epoch has begun.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<LedgerBlock>,
+}
+
+/// A block of the ledger.
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerBlock {
+    /// The VRF that it is in.
+    pub vrf: String,
+    /// Its first address.
+    pub base: IpAddr,
+}
+
+impl LedgerBlock {
+    /// The one that an address is in.
+    pub fn with(vrf: &str, address: IpAddr) -> LedgerBlock {
+        let base = match address {
+            IpAddr::V4(address) => IpAddr::from((u32::from(address) & !0xff).to_be_bytes()),
+            IpAddr::V6(address) => IpAddr::from((u128::from(address) & !0xff).to_be_bytes()),
+        };
+        LedgerBlock { vrf: vrf.to_owned(), base }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

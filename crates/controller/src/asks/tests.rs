@@ -169,3 +169,45 @@ fn what_was_refused_is_asked_again_when_something_is_freed_and_not_before() {
     scene.now += RETRY;
     assert_eq!(scene.next(), ["judge 1 web"], "and nothing is written until it is known");
 }
+
+#[test]
+fn l6_the_blocks_of_what_was_answered_are_written_with_it_and_stay() {
+    let mut scene = scene();
+    scene.asks.event(&object(vec![ask("1", "pu")], Vec::new()));
+    scene.next();
+    scene.judged("1", Some(pod("n1")));
+    let id = Id { node: "n1".into(), ask: "1".to_owned() };
+    let ip = |address: &str| allotment_core::GrantedIp {
+        address: address.parse().unwrap(),
+        prefix: 16,
+        gateway: None,
+        vrf: "blue".to_owned(),
+        subnet: "a".to_owned(),
+        pool: None,
+        rule: allotment_core::Rule {
+            choice: allotment_core::Choice::Request,
+            pick: allotment_core::Pick::Fresh,
+        },
+    };
+    let entry = allotment_core::GrantEntry {
+        attachment: allotment_core::Attachment::default(),
+        ips: vec![ip("10.0.7.9"), ip("fd00::1:2fe")],
+        mac: None,
+        routes: Vec::new(),
+        dns: allotment_core::Dns::default(),
+        mtu: None,
+    };
+    scene.asks.answered(&id, Ok(&Grant { entries: vec![entry] }), scene.now);
+    let actions = scene.asks.next(scene.now);
+    let [Action::Answer { blocks, answers, .. }] = &actions[..] else { panic!("{actions:?}") };
+    let block = |base: &str| LedgerBlock { vrf: "blue".to_owned(), base: base.parse().unwrap() };
+    let expect = BTreeSet::from([block("10.0.7.0"), block("fd00::1:200")]);
+    assert_eq!(*blocks, expect);
+    // The ask is gone, and its answer with it.
+    scene.asks.written(&"n1".into(), Ok(answers.clone()), scene.now);
+    scene.asks.event(&object(Vec::new(), answers.clone()));
+    let mut after = NodeAttachments::new("n1", NodeAttachmentsSpec::default());
+    after.spec.blocks = expect.iter().cloned().collect();
+    scene.asks.event(&Event::Applied(after));
+    assert_eq!(scene.asks.blocks(), expect);
+}

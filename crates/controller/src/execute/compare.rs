@@ -22,19 +22,24 @@ pub(super) async fn compare(
     let look = move |state: &State, _| {
         let extra = doubled_among(&shown.awaited(state), shown.showing());
         // As long as the ledger recovers, everything that is used is taken over anyway.
-        let pods = if state.recovering().is_some() { Vec::new() } else { shown.pods.clone() };
-        (lost(state, pods), extra)
+        let missed = if state.recovering().is_some() { Comparison::default() } else { shown.missed(state) };
+        (missed, extra)
     };
-    let (suspects, extra) = handle.read(look).await.map_err(|error| error.to_string())?;
+    let (missed, extra) = handle.read(look).await.map_err(|error| error.to_string())?;
     for release in extra {
         perform(handle, release, "its attachment has another address").await;
     }
-    if suspects.is_empty() {
+    if missed.is_empty() {
         return Ok(false);
     }
     // Another that still believes to lead may have given and shown it after the ledger was read here.
-    let suspects = read_anew(writer, suspects).await?;
-    for pod in suspects {
+    let missed = read_anew(writer, missed).await?;
+    if let Some(block) = missed.blocks.first() {
+        let (vrf, base, blocks) = (&block.vrf, block.base, missed.blocks.len());
+        tracing::error!(vrf, %base, blocks, "nodes were given addresses of blocks that the ledger does not have: a part of the ledger was lost");
+        return Ok(true);
+    }
+    for pod in missed.pods {
         let now = writer.pod(&pod.place.namespace, &pod.place.name).await;
         let now = now.map_err(|failure| failure.to_string())?;
         if now.is_some_and(|now| shows(&now, &pod)) {
@@ -61,18 +66,13 @@ pub(super) async fn give_back(handle: &Handle, shown: &Comparison) {
     }
 }
 
-fn lost(state: &State, mut pods: Vec<ShownPod>) -> Vec<ShownPod> {
-    pods.retain(|pod| pod.is_lost(state));
-    pods
-}
-
-/// Which of them are lost in the ledger as it is on the API server now.
-async fn read_anew(writer: &Writer, suspects: Vec<ShownPod>) -> Result<Vec<ShownPod>, String> {
+/// What of it is missed in the ledger as it is on the API server now.
+async fn read_anew(writer: &Writer, suspects: Comparison) -> Result<Comparison, String> {
     let (client, runtime) = (writer.client(), tokio::runtime::Handle::current());
     let open = move || Engine::open(KubeLedger::read_only(client, runtime));
     let opened = tokio::task::spawn_blocking(open).await.map_err(|error| error.to_string())?;
     let engine = opened.map_err(|error| error.to_string())?;
-    let found = engine.read(move |state, _| lost(state, suspects)).await;
+    let found = engine.read(move |state, _| suspects.missed(state)).await;
     engine.stop().await;
     found.map_err(|error| error.to_string())
 }

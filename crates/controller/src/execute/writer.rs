@@ -1,11 +1,12 @@
 //! What is written to the API server, apart from ledger and lease; and the few reads that go with it.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use allotment_api::v1alpha1::{
-    Answer, IPPool, NodeAttachments, NodeAttachmentsSpec, ObjectStatus, Reservation, Subnet,
+    Answer, IPPool, LedgerBlock, NodeAttachments, NodeAttachmentsSpec, ObjectStatus, Reservation, Subnet,
 };
 use allotment_cluster::Pod;
 use allotment_core::{ObjectKey, ObjectKind};
@@ -21,7 +22,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::events;
-use crate::feed::PODS;
+use crate::feed::{PODS, RUNNING_PODS};
 use crate::kubernetes::{FIELD_MANAGER, code};
 use crate::metrics::{Metrics, Written};
 use crate::objects::FINALIZER;
@@ -51,6 +52,14 @@ impl Failure {
         match self {
             Failure::Slow => None,
             Failure::Api(error) => code(error),
+        }
+    }
+
+    /// What the API server says, where it does.
+    fn words(&self) -> String {
+        match self {
+            Failure::Api(kube::Error::Api(status)) => status.message.clone(),
+            failure => failure.to_string(),
         }
     }
 }
@@ -96,15 +105,18 @@ impl Writer {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &place.namespace);
         let patched = self.write(what, self.patch_pod(&api, &place.name, patch)).await;
         let Err(failure) = patched else { return Patched::Done };
+        let error = failure.words();
         match failure.code() {
             Some(404) => Patched::Gone,
             // What it tests does not hold (422), or somebody wrote at the same moment (409).
             Some(409 | 422) => match answered(api.get_opt(&place.name)).await {
-                Ok(Some(pod)) if pod.metadata.uid.as_deref() == Some(uid) => Patched::Changed(Box::new(pod)),
+                Ok(Some(pod)) if pod.metadata.uid.as_deref() == Some(uid) => {
+                    Patched::Changed(Box::new(pod), error)
+                }
                 Ok(_) => Patched::Gone,
                 Err(failure) => Patched::Failed(failure.to_string()),
             },
-            _ => Patched::Failed(failure.to_string()),
+            _ => Patched::Failed(error),
         }
     }
 
@@ -128,10 +140,17 @@ impl Writer {
         answered(api.get_opt(name)).await
     }
 
-    pub(super) async fn answers(&self, node: &str, uid: &str, answers: &[Answer]) -> Result<(), Failure> {
+    pub(super) async fn answers(
+        &self,
+        node: &str,
+        uid: &str,
+        answers: &[Answer],
+        blocks: &BTreeSet<LedgerBlock>,
+    ) -> Result<(), Failure> {
         let api: Api<NodeAttachments> = Api::all(self.client.clone());
         // The UID keeps it from another object of this name.
-        let patch = Patch::Merge(json!({"metadata": {"uid": uid}, "spec": {"answers": answers}}));
+        let spec = json!({"answers": answers, "blocks": blocks});
+        let patch = Patch::Merge(json!({"metadata": {"uid": uid}, "spec": spec}));
         self.write(Written::Answers, api.patch_metadata(node, &ours(), &patch)).await.map(drop)
     }
 
@@ -151,16 +170,29 @@ impl Writer {
         Ok((list.items, read))
     }
 
+    /// UIDs of the pods that are bound, have a network of their own and have not ended.
+    pub(super) async fn running_pods(&self) -> Result<(Vec<String>, Version), Failure> {
+        let api: Api<Pod> = Api::all(self.client.clone());
+        let which = ListParams::default().fields(RUNNING_PODS);
+        let list = answered(api.list_metadata(&which)).await?;
+        let read = version(list.metadata.resource_version.as_deref());
+        Ok((list.items.into_iter().filter_map(|pod| pod.metadata.uid).collect(), read))
+    }
+
     /// Our half of a node's object; returns its version then.
     pub(super) async fn spec(&self, node: &str, spec: &Spec) -> Result<Version, Failure> {
         let api: Api<NodeAttachments> = Api::all(self.client.clone());
         let NodeAttachmentsSpec { node_uid, former, forgotten, reach, epoch, recovered, .. } =
             spec.clone().into_object();
-        let patch = json!({
+        let mut patch = json!({
             "metadata": {"uid": spec.uid, "resourceVersion": spec.replaces.to_string()},
             "spec": {"nodeUID": node_uid, "former": former, "forgotten": forgotten, "reach": reach, "epoch": epoch,
                 "recovered": recovered},
         });
+        if spec.begins_epoch {
+            // What was lost in an earlier one is known by now.
+            patch["spec"]["blocks"] = json!([]);
+        }
         let patch = Patch::Merge(patch);
         let done = self.write(Written::Node, api.patch_metadata(node, &ours(), &patch)).await?;
         Ok(version(done.metadata.resource_version.as_deref()))

@@ -1,22 +1,25 @@
 //! What is packed: how often the object was written, what it is, and its content.
 //!
 //! ```text
-//!   written   a number: one more with every write; of two versions of an object the lower one is the older
-//!   1 block   VRF (bytes)  base (16 bytes)  then per record: offset (1 byte), record (bytes)
-//!   2 object  {"kind": "Subnet", "spec": {…}}
-//!   3 ledger  {"epoch": 0, "settled": 0}
+//!   whole     written (number)  1  VRF (bytes)  base (16 bytes)  then per record: offset (1 byte), record (bytes)
+//!             written (number)  2  {"kind": "Subnet", "spec": {…}}
+//!             written (number)  3  {"epoch": 0, "settled": 0}
+//!   in parts  written (number)  VRF (bytes)  base (16 bytes)  then the shape of its records, column by column (bytes each)
+//!             words, numbers, ids of its records, each column by column (bytes each)
 //! ```
 //!
-//! Numbers, bytes and addresses are those of every ledger ([`allotment_engine::bytes`]); a record's own bytes are core's.
+//! `written` is one more with every write: of two versions of an object the lower one is the older. A block is written in
+//! parts, unless one of its records is of a kind that this program does not know. Numbers, bytes and addresses are those of
+//! every ledger ([`allotment_engine::bytes`]); a record's own bytes and columns are core's.
 
 use std::net::IpAddr;
 
-use allotment_core::Object;
+use allotment_core::{Columns, Object};
 use allotment_engine::bytes::{Malformed, Reader, address_bytes, address_of, put_bytes, put_number};
 use serde::{Deserialize, Serialize};
 
 use super::name::Of;
-use super::pack::{self, Unreadable};
+use super::pack::{self, Unpacked, Unreadable};
 
 const BLOCK: u8 = 1;
 const OBJECT: u8 = 2;
@@ -105,17 +108,57 @@ impl Content {
     }
 
     pub(super) fn pack(&self, name: &str) -> String {
-        pack::pack(name, &self.encode())
+        match self.parts() {
+            Some(parts) => pack::parts(name, &parts),
+            None => pack::whole(name, &self.encode()),
+        }
     }
 
     pub(super) fn unpack(name: &str, data: &str) -> Result<Content, Unreadable> {
-        let bytes = pack::unpack(name, data)?;
-        let content = Content::decode(&bytes).map_err(|Malformed(why)| Unreadable::Damaged(why))?;
+        let content = match pack::unpack(name, data)? {
+            Unpacked::Whole(bytes) => Content::decode(&bytes),
+            Unpacked::Parts(parts) => Content::of_parts(&parts),
+        };
+        let content = content.map_err(|Malformed(why)| Unreadable::Damaged(why))?;
         if content.of().name() == name {
             Ok(content)
         } else {
             Err(Unreadable::Damaged("it says that it is another object"))
         }
+    }
+
+    /// A block's parts: one for each group of columns.
+    fn parts(&self) -> Option<Vec<Vec<u8>>> {
+        let Body::Block { vrf, base, records } = &self.body else { return None };
+        let columns = Columns::split(records.iter())?;
+        let parts = Columns::GROUPS.map(|group| {
+            let mut part = Vec::new();
+            if group.start == 0 {
+                put_number(&mut part, self.written);
+                put_bytes(&mut part, vrf.as_bytes());
+                part.extend_from_slice(&address_bytes(*base));
+            }
+            columns.group(group).for_each(|column| put_bytes(&mut part, column));
+            part
+        });
+        Some(parts.into())
+    }
+
+    fn of_parts(parts: &[Vec<u8>]) -> Result<Content, Malformed> {
+        let mut readers: Vec<Reader<'_>> = parts.iter().map(|part| Reader::new(part)).collect();
+        let first = readers.first_mut().ok_or(Malformed("it has no parts"))?;
+        let (written, vrf) = (first.number()? as u64, first.text()?.to_owned());
+        let base = base_of(first.array()?)?;
+        let mut columns = Vec::new();
+        for mut reader in readers {
+            while !reader.is_empty() {
+                columns.push(reader.bytes()?);
+            }
+        }
+        let mut records = Records::default();
+        Columns::join(columns.into_iter(), |offset, record| records.push(offset, record))
+            .ok_or(Malformed("its columns are no records"))?;
+        Ok(Content { written, body: Body::Block { vrf, base, records } })
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -147,11 +190,8 @@ impl Content {
         let no_json = |_| Malformed("its JSON cannot be read");
         let body = match reader.u8()? {
             BLOCK => {
-                let (vrf, base) = (reader.text()?.to_owned(), reader.array()?);
-                if base[15] != 0 {
-                    return Err(Malformed("it begins in the middle of a block"));
-                }
-                Body::Block { vrf, base: address_of(base), records: Records::check(reader.rest())? }
+                let (vrf, base) = (reader.text()?.to_owned(), base_of(reader.array()?)?);
+                Body::Block { vrf, base, records: Records::check(reader.rest())? }
             }
             OBJECT => Body::Object(serde_json::from_slice(reader.rest()).map_err(no_json)?),
             LEDGER => Body::Ledger(serde_json::from_slice(reader.rest()).map_err(no_json)?),
@@ -159,6 +199,10 @@ impl Content {
         };
         Ok(Content { written, body })
     }
+}
+
+fn base_of(bytes: [u8; 16]) -> Result<IpAddr, Malformed> {
+    if bytes[15] == 0 { Ok(address_of(bytes)) } else { Err(Malformed("it begins in the middle of a block")) }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use allotment_engine::LedgerError;
 
 use super::api::Failure;
 use super::name::Of;
-use super::pack::{FORMAT, Unreadable};
+use super::pack::{NEWEST, Unreadable};
 
 /// Where it is.
 const PLACE: &str = "the ledger on the API server";
@@ -20,7 +20,7 @@ pub(super) fn unwritten(of: &Of, failure: &Failure) -> LedgerError {
 pub(super) fn unreadable(of: &Of, why: Unreadable) -> LedgerError {
     match why {
         Unreadable::Newer(found) => {
-            LedgerError::Newer { place: place(of), found: found.into(), known: FORMAT.into() }
+            LedgerError::Newer { place: place(of), found: found.into(), known: NEWEST.into() }
         }
         Unreadable::Damaged(why) => LedgerError::Damaged { place: place(of), why: why.to_owned() },
     }

@@ -25,6 +25,18 @@ pub(super) fn was_refused(uid: &Uid, place: &Place, refusal: &Refusal) -> Saying
     }
 }
 
+pub(super) fn is_not_shown(uid: &Uid, place: &Place, error: &str) -> Saying {
+    Saying {
+        regarding: regarding(uid, place),
+        reason: events::NOT_SHOWN,
+        action: "Allocate",
+        about: String::new(),
+        note: format!(
+            "{error}; hint: leave room for our annotations, of which a pod may have 256 KiB in all"
+        ),
+    }
+}
+
 pub(super) fn node_is_late(uid: &Uid, place: &Place) -> Saying {
     let note = format!(
         "the agent of node `{}` has not published yet, so that the end of what is given there could not be proved; hint: see \

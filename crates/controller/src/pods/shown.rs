@@ -3,11 +3,12 @@
 //! A grant is in the ledger before it is shown. So what is shown and not there was lost while nobody was there to notice it
 //! (L6); and what is there beside what is shown was given by another that believed to lead, and seen by nobody (L4).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use allotment_api::annotation::PodGrant;
+use allotment_api::v1alpha1::LedgerBlock;
 use allotment_core::{Allocation, AllocationState, Attachment, Owner, State};
 
 use super::{Place, Pods, Uid};
@@ -40,6 +41,8 @@ pub(crate) struct Comparison {
     awaited: HashSet<(Uid, String, String)>,
     /// Whose those are.
     owners: Vec<Owner>,
+    /// Blocks that are known to have been written, whether or not pods show what they have.
+    pub(crate) blocks: BTreeSet<LedgerBlock>,
 }
 
 impl Pods {
@@ -57,14 +60,14 @@ impl Pods {
         self.shown.insert(Uid::clone(uid), addresses.into());
     }
 
-    /// Everything that is to be compared with the ledger.
-    pub(crate) fn comparison(&self, around: &Surroundings) -> Comparison {
+    /// Everything that is to be compared with the ledger; `blocks` are known to have been written.
+    pub(crate) fn comparison(&self, around: &Surroundings, blocks: BTreeSet<LedgerBlock>) -> Comparison {
         let pod = |(uid, addresses): (&Uid, &Arc<[ShownAddress]>)| {
             let (uid, addresses) = (Uid::clone(uid), Arc::clone(addresses));
             Some(ShownPod { place: self.places.get(&uid)?.clone(), uid, addresses })
         };
         let mut comparison =
-            Comparison { pods: self.shown.iter().filter_map(pod).collect(), ..Default::default() };
+            Comparison { pods: self.shown.iter().filter_map(pod).collect(), blocks, ..Default::default() };
         for (uid, open) in self.open.iter().filter(|(uid, _)| !self.shown.contains_key(*uid)) {
             let Some(world) = around.of(&open.view) else { continue };
             let Reading::Wanted(wanted) = request::read(&open.view, world) else { continue };
@@ -94,6 +97,22 @@ impl ShownPod {
 }
 
 impl Comparison {
+    /// What of it the ledger has lost. Nothing is ever taken out of a block, so one that is not there was lost whole.
+    pub(crate) fn missed(&self, state: &State) -> Comparison {
+        let pods = self.pods.iter().filter(|pod| pod.is_lost(state)).cloned().collect();
+        let is_lost = |block: &&LedgerBlock| {
+            let known = state.block_of(&block.vrf, block.base);
+            let has_any = known.is_some_and(|known| state.places(known).next().is_some());
+            !has_any && !state.is_closed(&block.vrf, block.base)
+        };
+        let blocks = self.blocks.iter().filter(is_lost).cloned().collect();
+        Comparison { pods, blocks, ..Comparison::default() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pods.is_empty() && self.blocks.is_empty()
+    }
+
     /// What those have that show nothing yet. One that was given two addresses is to be asked for with one of them.
     pub(crate) fn awaited(&self, state: &State) -> Vec<(Allocation, String)> {
         let held = self.owners.iter().flat_map(|owner| state.owned_by(owner));

@@ -238,7 +238,7 @@ fn l4_whoever_loses_gives_back_what_nobody_has_seen() {
     scene.answered("web-uid", Ok(given("10.0.0.2")));
     let theirs = json!({"pod": "web-uid", "attachments": [{"interface": "eth0", "ips": [
         {"address": "10.0.0.9", "prefix": 24, "vrf": "default", "subnet": "a"}]}]});
-    let now = Patched::Changed(Box::new(pod("web", 2, &[(GRANT, &theirs.to_string())])));
+    let now = Patched::Changed(Box::new(pod("web", 2, &[(GRANT, &theirs.to_string())])), String::new());
     assert_eq!(scene.patched("web-uid", now), [r#"give back web-uid [("default", 10.0.0.2)]"#]);
     assert!(scene.next().is_empty());
     assert_eq!(scene.pods.open(), 0);
@@ -266,7 +266,7 @@ fn l4_what_both_gave_stays() {
     scene.answered("web-uid", Ok(given("10.0.0.2")));
     let same = json!({"pod": "web-uid", "attachments": [{"interface": "eth0", "ips": [
         {"address": "10.0.0.2", "prefix": 24, "vrf": "default", "subnet": "a"}]}]});
-    let now = Patched::Changed(Box::new(pod("web", 2, &[(GRANT, &same.to_string())])));
+    let now = Patched::Changed(Box::new(pod("web", 2, &[(GRANT, &same.to_string())])), String::new());
     assert!(scene.patched("web-uid", now).is_empty());
 }
 
@@ -276,11 +276,28 @@ fn a_pod_that_changed_meanwhile_is_patched_as_it_is_now() {
     scene.applied(pod("web", 1, &[]));
     scene.next();
     scene.answered("web-uid", Ok(given("10.0.0.2")));
-    scene.patched("web-uid", Patched::Changed(Box::new(pod("web", 2, &[("a", "b")]))));
+    scene.patched("web-uid", Patched::Changed(Box::new(pod("web", 2, &[("a", "b")])), String::new()));
     assert_eq!(scene.next(), ["ask web-uid"]);
     // What the watch tells late changes nothing.
     scene.applied(pod("web", 1, &[]));
     assert_eq!(scene.answered("web-uid", Ok(given("10.0.0.2"))), ["grant web-uid"]);
+}
+
+#[test]
+fn what_the_api_server_does_not_take_is_said_and_tried_again() {
+    let mut scene = Scene::new();
+    scene.applied(pod("web", 1, &[]));
+    scene.next();
+    scene.answered("web-uid", Ok(given("10.0.0.2")));
+    let same = Patched::Changed(Box::new(pod("web", 1, &[])), "annotations: Too long".to_owned());
+    assert!(scene.patched("web-uid", same).is_empty());
+    let said: Vec<_> = scene.pods.sayings.iter().map(|saying| (saying.reason, &*saying.note)).collect();
+    assert!(
+        matches!(said[..], [(crate::events::NOT_SHOWN, note)] if note.starts_with("annotations: Too long; hint: "))
+    );
+    assert!(scene.next().is_empty());
+    scene.now = scene.pods.due(scene.now).unwrap();
+    assert_eq!(scene.next(), ["ask web-uid"]);
 }
 
 #[test]

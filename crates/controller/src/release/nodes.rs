@@ -20,6 +20,8 @@ pub(crate) struct Spec {
     pub(crate) epoch: u64,
     /// See [`NodeAttachmentsSpec::recovered`].
     pub(crate) recovered: u64,
+    /// The epoch is another than before.
+    pub(crate) begins_epoch: bool,
 }
 
 impl Spec {
@@ -240,7 +242,8 @@ impl Nodes {
             }
             known.is_writing = true;
             let (uid, replaces) = (known.uid.clone(), known.version);
-            let spec = Spec { uid, replaces, admission, reach, epoch, recovered };
+            let begins_epoch = epoch > known.epoch;
+            let spec = Spec { uid, replaces, admission, reach, epoch, recovered, begins_epoch };
             writes.push(Action::Write { node: name, spec: Box::new(spec) });
         }
         writes

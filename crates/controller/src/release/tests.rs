@@ -491,3 +491,26 @@ mod recovery {
         assert!(actions.iter().any(|action| matches!(action, Action::Raise)), "{actions:?}");
     }
 }
+
+#[test]
+fn l5_a_new_leader_does_not_wait_for_a_bookmark_where_nothing_happens() {
+    let mut scene = Scene::new();
+    scene.releases.begin();
+    scene.next();
+    // A holder without a pod, as of a version that the watch of pods has not come to: leases were written since.
+    let gone = Held { holder: "gone".to_owned(), ..held() };
+    scene.outcome(Outcome::Surveyed(Some(Survey { held: vec![held(), gone], version: Version(13) })));
+    assert!(scene.next().is_empty());
+    assert!(scene.round().is_empty(), "most often the watch comes there by itself");
+    let actions = scene.round();
+    assert!(matches!(actions[..], [Action::ListRunning(0)]), "{actions:?}");
+    assert!(scene.round().is_empty(), "once at a time");
+    // Of another epoch: it proves nothing.
+    scene.outcome(Outcome::ListedRunning(7, Some((vec!["p".to_owned()], Version(99)))));
+    let actions = scene.round();
+    assert!(matches!(actions[..], [Action::ListRunning(0)]), "{actions:?}");
+    scene.outcome(Outcome::ListedRunning(0, Some((vec!["p".to_owned()], Version(14)))));
+    scene.admitted(14);
+    let freed = scene.looked_up();
+    assert_eq!(freed.holder, "gone", "and `p` runs");
+}

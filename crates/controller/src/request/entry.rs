@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::PodView;
 use super::selection::illegal_interface;
-use super::view::{OURS, document, invalid, words};
+use super::view::{OURS, bounded, document, invalid, words};
 
 /// What becomes of addresses that outlive their pods, when the last reason to keep them is gone (R6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,11 +106,12 @@ fn short(pod: &PodView) -> Result<Option<Entry>, Refusal> {
 fn list(text: &str, namespace: &str) -> Result<Vec<Entry>, Refusal> {
     let at = format!("annotation `{REQUEST}`");
     let hint = "write a list such as `[{\"interface\": \"net1\", \"subnets\": [\"rack-a\"]}]`";
+    let text = bounded(&at, text)?;
     let value: Value =
         document(text).map_err(|why| invalid(&at, format!("it is neither YAML nor JSON: {why}"), hint))?;
     let refused = |error: Error| invalid(&at, error.msg, hint);
     let root = Field::named("request", &value);
-    let items = root.items().map_err(refused)?;
+    let items = root.few_items().map_err(refused)?;
     let read = |(index, item): (usize, &Field<'_>)| {
         entry(item, namespace, format!("{at}[{index}]")).map_err(refused)
     };
@@ -139,7 +140,7 @@ fn entry(item: &Field<'_>, namespace: &str, at: String) -> Result<Entry, Error> 
     };
     let macs = item.one("mac", |field| match field.text() {
         Ok(_) => Ok(vec![field.parse()?]),
-        Err(_) => field.items()?.iter().map(Field::parse).collect(),
+        Err(_) => field.few_items()?.iter().map(Field::parse).collect(),
     })?;
     let keep = item.one("keep", |field| {
         field.only(&["onScaleDown", "onOwnerGone"])?;

@@ -5,6 +5,10 @@ use allotment_core::{Grant, GrantEntry, Refusal};
 
 use super::Interface;
 
+/// The most of a refusal's text, and of its hint, in bytes: they may repeat what somebody wrote, and all annotations of a pod
+/// have to fit into 256 KiB.
+const WORDS_MAX: usize = 2048;
+
 /// The grant of the pod with this UID, for the interfaces that were asked for. Which node it is for, and whether its
 /// addresses outlive the pod, is put in by whoever knows.
 pub fn pod_grant(pod: &str, interfaces: &[Interface], grant: &Grant) -> PodGrant {
@@ -45,8 +49,16 @@ pub fn pod_refusal(pod: &str, refusal: &Refusal) -> PodRefusal {
     PodRefusal {
         pod: pod.to_owned(),
         code: refusal.code.as_str().to_owned(),
-        text: refusal.text.clone(),
+        text: shortened(&refusal.text, WORDS_MAX),
         counts: refusal.counts.iter().map(count).collect(),
-        hint: refusal.hint.clone(),
+        hint: shortened(&refusal.hint, WORDS_MAX),
     }
+}
+
+/// As much of a text as so many bytes take.
+pub(crate) fn shortened(text: &str, bytes: usize) -> String {
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(bytes.saturating_sub('…'.len_utf8()))])
 }

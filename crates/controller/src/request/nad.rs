@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use allotment_core::{Code, Refusal};
-use allotment_wire::cni::{Definition, Error, Network};
+use allotment_wire::cni::{Definition, Error, Network, code};
 
-use super::view::invalid;
+use super::view::{TEXT_MAX, invalid};
 
 /// By `namespace/name`.
 pub type Nads = BTreeMap<String, Nad>;
@@ -28,6 +28,15 @@ impl Nad {
         let config = config.unwrap_or_default();
         if config.trim().is_empty() {
             return Nad::Others(String::new());
+        }
+        // Its `args` are laid under those of every use.
+        if config.len() > TEXT_MAX && config.contains("allotment") {
+            let msg = format!("it has {} bytes, and no more than {TEXT_MAX} are read", config.len());
+            return Nad::Broken(Error::new(
+                code::INVALID_CONFIG,
+                msg,
+                "name subnets and pools, and leave out what they say",
+            ));
         }
         match Definition::parse(config) {
             Ok(Definition::Ours(network)) if network.name.is_empty() => {

@@ -7,7 +7,7 @@ use allotment_core::{Mac, Refusal};
 use allotment_wire::cni::{AskedIp, Error, Field};
 use serde_json::{Map, Value};
 
-use super::view::{DEFAULT_NETWORK, NETWORKS, invalid};
+use super::view::{DEFAULT_NETWORK, NETWORKS, bounded, invalid};
 use super::{PodView, Settings};
 
 /// The interface of the default network.
@@ -15,6 +15,9 @@ pub(super) const PRIMARY: &str = "eth0";
 
 /// The longest name that Linux takes for an interface, in bytes.
 const INTERFACE_MAX: usize = 15;
+
+/// The most networks of a pod; core takes no more interfaces in one request. Each is compared with every other.
+const NETWORKS_MAX: usize = 256;
 
 /// One interface that the pod announces.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -78,7 +81,15 @@ fn primary(pod: &PodView, settings: &Settings) -> Result<Slot, Refusal> {
 
 fn selections(key: &str, text: &str, namespace: &str) -> Result<Vec<Selection>, Refusal> {
     let at = format!("annotation `{key}`");
+    let text = bounded(&at, text)?;
+    let few = |count: usize| match count {
+        0..=NETWORKS_MAX => Ok(()),
+        _ => {
+            Err(invalid(&at, format!("it names {count} networks, {NETWORKS_MAX} are allowed"), "name fewer"))
+        }
+    };
     if !text.contains(['[', '{', '"']) {
+        few(text.split(',').count())?;
         let items = text.split(',').enumerate();
         return items.map(|(index, item)| short(&format!("{at}[{index}]"), item, namespace)).collect();
     }
@@ -89,6 +100,7 @@ fn selections(key: &str, text: &str, namespace: &str) -> Result<Vec<Selection>, 
     let refused = |error: Error| invalid(&at, error.msg, "correct the annotation");
     let root = Field::named("networks", &value);
     let items = root.items().map_err(refused)?;
+    few(items.len())?;
     let read = |(index, item): (usize, &Field<'_>)| {
         long(item, namespace, &format!("{at}[{index}]")).map_err(refused)
     };
@@ -149,7 +161,7 @@ fn long(item: &Field<'_>, namespace: &str, at: &str) -> Result<Selection, Error>
     let slot = Slot {
         network: format!("{space}/{name}"),
         at: at.to_owned(),
-        ips: item.each("ips", Field::parse)?,
+        ips: item.few("ips", Field::parse)?,
         mac: item.one("mac", mac)?.flatten(),
         args: item.get("cni-args")?.and_then(|args| args.value.as_object().cloned()),
         ..Slot::default()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use allotment_api::annotation;
 use allotment_core::{Code, Labels, Refusal};
+use allotment_wire::cni::LIST_MAX;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{Nads, Settings};
@@ -20,6 +21,10 @@ const MIGRATION: &str = "kubevirt.io/migrationJobUID";
 /// Our keys on a pod that people write.
 pub(super) const OURS: [&str; 5] =
     [annotation::REQUEST, annotation::SUBNETS, annotation::POOLS, annotation::IPS, annotation::MAC];
+
+/// The longest annotation that is read, in bytes: the API server takes four times as much, and all of it would be kept, and
+/// read again at every change that may concern a pod that waits. What 256 interfaces want takes less.
+pub(super) const TEXT_MAX: usize = 64 << 10;
 
 /// A pod, as far as it matters here. Small: a controller keeps one for each that waits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,7 +86,7 @@ impl PodView {
                 .filter(|(key, _)| {
                     OURS.contains(&key.as_str()) || [NETWORKS, DEFAULT_NETWORK].contains(&key.as_str())
                 })
-                .map(|(key, value)| (key.clone(), value.clone()))
+                .map(|(key, value)| (key.clone(), kept(value)))
                 .collect(),
             controller: controller.map(|owner| Controller {
                 group: owner.api_version.split_once('/').map_or("", |(group, _)| group).to_owned(),
@@ -109,9 +114,27 @@ impl NamespaceView {
     pub fn new(meta: &ObjectMeta) -> NamespaceView {
         NamespaceView {
             labels: meta.labels.clone().unwrap_or_default(),
-            subnets: meta.annotations.as_ref().and_then(|all| all.get(annotation::SUBNETS)).cloned(),
+            subnets: meta
+                .annotations
+                .as_ref()
+                .and_then(|all| all.get(annotation::SUBNETS))
+                .map(|text| kept(text)),
         }
     }
+}
+
+/// Of a text that is too long, enough to tell that it is.
+fn kept(text: &str) -> String {
+    text[..text.ceil_char_boundary(TEXT_MAX + 1)].to_owned()
+}
+
+/// A text that is not too long to be read.
+pub(super) fn bounded<'t>(at: &str, text: &'t str) -> Result<&'t str, Refusal> {
+    if text.len() > TEXT_MAX {
+        let what = format!("it has more than the {TEXT_MAX} bytes that are read");
+        return Err(invalid(at, what, "ask for less, or for a pool instead of its addresses"));
+    }
+    Ok(text)
 }
 
 /// A refusal of what cannot be read: where it stands, what is wrong, and what to write instead.
@@ -121,10 +144,10 @@ pub(super) fn invalid(at: &str, what: impl std::fmt::Display, hint: impl Into<St
 
 /// A list in one line: names separated by commas or white space, or a JSON or YAML list of them.
 pub(super) fn words(at: &str, text: &str) -> Result<Vec<String>, Refusal> {
-    let text = text.trim();
+    let text = bounded(at, text.trim())?;
     if !text.starts_with(['[', '-', '"', '{']) {
         let words = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
-        return Ok(words.map(str::to_owned).collect());
+        return few(at, words.map(str::to_owned).collect());
     }
     let hint = "write `a, b` or `[\"a\", \"b\"]`";
     let value = document(text).map_err(|why| invalid(at, why, hint))?;
@@ -133,13 +156,21 @@ pub(super) fn words(at: &str, text: &str) -> Result<Vec<String>, Refusal> {
         let word = item.as_str().map(str::trim).filter(|word| !word.is_empty());
         word.map(str::to_owned).ok_or_else(|| invalid(at, format!("{item} is not a text"), hint))
     };
-    items.iter().map(word).collect()
+    few(at, items.iter().map(word).collect::<Result<_, _>>()?)
+}
+
+fn few(at: &str, words: Vec<String>) -> Result<Vec<String>, Refusal> {
+    if words.len() > LIST_MAX {
+        let what = format!("it lists {}, and {LIST_MAX} are allowed", words.len());
+        return Err(invalid(at, what, "list fewer, or name a pool"));
+    }
+    Ok(words)
 }
 
 /// Lists and mappings within each other; what is read here is four deep. The parser calls itself for each.
 const MAX_DEPTH: usize = 12;
 
-/// The values of an annotation: it is at most 256 KiB long, and aliases may multiply them.
+/// The values of an annotation: aliases may multiply them.
 const MAX_NODES: usize = 20_000;
 
 /// One YAML or JSON document.

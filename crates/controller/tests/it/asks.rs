@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use allotment_api::v1alpha1::{Answer, Ask, NodeAttachments};
+use allotment_api::v1alpha1::{
+    AddressBlock, Answer, Ask, LedgerBlock, NodeAttachments, NodeAttachmentsStatus, Still,
+};
+use allotment_core::AllocationState;
 use allotment_fleet::{Pod, Template};
-use kube::api::{Patch, PatchParams};
+use kube::ResourceExt;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::cluster::{Cluster, on_cluster};
@@ -68,5 +72,63 @@ fn k1_a_node_asks_for_its_own_pods_and_for_no_others() {
         let again = cluster.answers("n1", 2).await;
         assert_eq!((&again[0], again[1].grant.as_ref()), (&answers[1], answers[0].grant.as_ref()));
         next.stop().await;
+    });
+}
+
+#[test]
+fn l6_a_lost_block_of_which_no_pod_shows_anything_is_missed() {
+    on_cluster(async |cluster| {
+        cluster.subnet("nodes", "10.65.0.0/24", "").await;
+        cluster.nodes(&["n1"]).await;
+        let controller = cluster.controller();
+        let pod = |name: &str| Template::new("default", name).on("n1");
+        let first = cluster.pods().create(&pod("first")).await.unwrap();
+        cluster.ask("n1", &[ask("1", &first)]).await;
+        let answers = cluster.answers("n1", 1).await;
+        let address = answers[0].grant.as_ref().unwrap().ips[0].address;
+        // It was told, and asks no more: nothing but its node's object says that the block was there.
+        cluster.ask("n1", &[]).await;
+        cluster.answers("n1", 0).await;
+        let spec = async || cluster.api::<NodeAttachments>().get("n1").await.unwrap().spec;
+        assert_eq!(spec().await.blocks, [LedgerBlock::with("default", address)]);
+        controller.stop().await;
+        let epoch = spec().await.epoch;
+        cluster.api::<AddressBlock>().delete("default.10-65-0-0", &DeleteParams::default()).await.unwrap();
+        let controller = cluster.controller();
+        let asked = cluster
+            .wait_until("the agent is asked for its inventory", async || {
+                Some(spec().await).filter(|spec| spec.epoch > epoch && spec.blocks.is_empty())
+            })
+            .await
+            .epoch;
+        let second = cluster.pods().create(&pod("second")).await.unwrap();
+        cluster.ask("n1", &[ask("2", &second)]).await;
+        let refusal = cluster.answers("n1", 1).await.remove(0).refusal.unwrap();
+        assert_eq!(refusal.code, "withheld", "{}", refusal.text);
+        let node = cluster.api::<k8s_openapi::api::core::v1::Node>().get("n1").await.unwrap();
+        let status = NodeAttachmentsStatus {
+            node_uid: node.uid().unwrap(),
+            as_of: node.resource_version().unwrap(),
+            epoch: asked,
+            inventory: vec![Still { pod: first.uid, vrf: "default".to_owned(), address }],
+            asks: vec![ask("2", &second)],
+            ..NodeAttachmentsStatus::default()
+        };
+        let patch = Patch::Merge(json!({ "status": status }));
+        let api = cluster.api::<NodeAttachments>();
+        api.patch_status("n1", &PatchParams::default(), &patch).await.unwrap();
+        controller.has_as(cluster, &address.to_string(), AllocationState::Active).await;
+        let other = cluster
+            .wait_until("the second pod is granted another address", async || {
+                spec().await.answers.first()?.grant.as_ref().map(|grant| grant.ips[0].address)
+            })
+            .await;
+        assert_ne!(other, address);
+        // Nothing is missed the next time.
+        controller.stop().await;
+        let controller = cluster.controller();
+        cluster.leads(&controller).await;
+        assert_eq!(spec().await.epoch, asked);
+        controller.stop().await;
     });
 }

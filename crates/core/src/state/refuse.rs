@@ -1,5 +1,6 @@
 //! The words of refusals: what was asked, what stood in the way with counts, what to do next.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 
 use super::plan::Planner;
@@ -15,6 +16,16 @@ const COOLING: &str = "cooling";
 
 /// Of a list, so many are named; the count says how many there are.
 const LISTED_SHOWN: usize = 4;
+
+/// The first few of them, and whether there are more.
+fn some<T: Display>(all: impl IntoIterator<Item = T>) -> String {
+    let mut all = all.into_iter();
+    let mut shown: Vec<String> = all.by_ref().take(LISTED_SHOWN).map(|one| one.to_string()).collect();
+    if all.next().is_some() {
+        shown.push("…".to_owned());
+    }
+    shown.join(", ")
+}
 
 /// One refusal for several targets: the first that waiting could mend, else the first.
 pub(super) fn all(refusals: Vec<Refusal>) -> Refusal {
@@ -32,8 +43,12 @@ pub(super) fn all(refusals: Vec<Refusal>) -> Refusal {
     if refusals.is_empty() {
         return first;
     }
-    let others: Vec<String> = refusals.iter().map(Refusal::to_string).collect();
-    let text = format!("{first}; also: {}", others.join("; "));
+    let others: Vec<String> = refusals.iter().take(LISTED_SHOWN).map(Refusal::to_string).collect();
+    let more = match refusals.len() - others.len() {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let text = format!("{first}; also: {}{more}", others.join("; "));
     if first.code != Code::Full {
         return Refusal::new(first.code, text, first.hint).again(again);
     }
@@ -107,8 +122,8 @@ fn describe(state: &State, target: &Drawn, regions: &[u32]) -> String {
             format!("pool {} of subnet `{subnet}`, whose selectors match, has", name(pool))
         }
         [_, _, ..] => {
-            let names: Vec<String> = pools.into_iter().map(name).collect();
-            format!("pools {} of subnet `{subnet}`, whose selectors match, have", names.join(", "))
+            let names = some(pools.into_iter().map(name));
+            format!("pools {names} of subnet `{subnet}`, whose selectors match, have")
         }
         _ => format!("subnet `{subnet}` has"),
     }
@@ -147,6 +162,14 @@ pub(super) fn not_bound(request: &Request, spec: &SubnetSpec) -> Refusal {
     Refusal::new(Code::NotAllowed, text, hint).count("namespaces bound by name", spec.namespaces.len())
 }
 
+pub(super) fn draining(request: &Request, spec: &SubnetSpec) -> Refusal {
+    let text = format!(
+        "subnet `{}` is being deleted, and gives nothing to {}, which holds nothing of it",
+        spec.name, request.owner
+    );
+    Refusal::new(Code::NotAllowed, text, "use another subnet, or make it anew under another name")
+}
+
 pub(super) fn not_selected(request: &Request, spec: &PoolSpec) -> Refusal {
     let text = format!("the selectors of pool `{}` do not match {}", spec.name, request.owner);
     Refusal::new(Code::NotAllowed, text, "change the labels or the selectors, or use another pool")
@@ -164,13 +187,12 @@ pub(super) fn no_family(request: &Request, spec: &SubnetSpec, families: &[Family
 }
 
 pub(super) fn outside(state: &State, request: &Request, targets: &[Drawn], ip: IpAddr) -> Refusal {
-    let cidrs: Vec<String> = (targets.iter())
+    let cidrs = (targets.iter())
         .map(|target| &state.objects.subnets.get(target.subnet).spec)
-        .flat_map(|spec| spec.cidrs.iter().map(move |cidr| format!("{cidr} (`{}`)", spec.name)))
-        .collect();
+        .flat_map(|spec| spec.cidrs.iter().map(move |cidr| format!("{cidr} (`{}`)", spec.name)));
     let text =
         format!("{} asks for {ip}, which lies in none of the subnets that it may draw from", request.owner);
-    let hint = format!("ask for an address of {}, or name its subnet", cidrs.join(", "));
+    let hint = format!("ask for an address of {}, or name its subnet", some(cidrs));
     Refusal::new(Code::NotAllowed, text, hint).count("subnets looked at", targets.len())
 }
 
@@ -187,12 +209,10 @@ pub(super) fn other_family(request: &Request, ip: IpAddr, family: Family) -> Ref
 }
 
 pub(super) fn list_outside(request: &Request, spec: &SubnetSpec, ips: &[IpAddr]) -> Refusal {
-    let shown: Vec<String> = ips.iter().take(LISTED_SHOWN).map(IpAddr::to_string).collect();
-    let more = if ips.len() > LISTED_SHOWN { ", …" } else { "" };
     let text = format!(
-        "none of the addresses listed for {} ({}{more}) lies in subnet `{}`",
+        "none of the addresses listed for {} ({}) lies in subnet `{}`",
         request.owner,
-        shown.join(", "),
+        some(ips),
         spec.name
     );
     Refusal::new(Code::NotAllowed, text, "list addresses of the subnet, or name theirs")
@@ -207,9 +227,8 @@ pub(super) fn list(request: &Request, refusals: Vec<Refusal>) -> Refusal {
 }
 
 pub(super) fn not_within(request: &Request, spec: &SubnetSpec, ip: IpAddr) -> Refusal {
-    let ranges: Vec<String> = spec.within.iter().map(ToString::to_string).collect();
     let text = format!("{} asks for {ip}, which the ranges of `{}` leave out", request.owner, spec.name);
-    Refusal::new(Code::NotAllowed, text, format!("ask for an address of {}", ranges.join(", ")))
+    Refusal::new(Code::NotAllowed, text, format!("ask for an address of {}", some(&spec.within)))
 }
 
 pub(super) fn nobodys(request: &Request, spec: &SubnetSpec, ip: IpAddr, what: &str) -> Refusal {

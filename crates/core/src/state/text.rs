@@ -8,10 +8,10 @@
 //! | 253 | 64 lower-case hexadecimal digits, as runtimes name containers: 32 bytes |
 //! | 254 | the same as the record's first string, the owner's uid |
 
-const LONG: u8 = 248;
-const UUID: u8 = 252;
-const HEX: u8 = 253;
-const SAME: u8 = 254;
+pub(super) const LONG: u8 = 248;
+pub(super) const UUID: u8 = 252;
+pub(super) const HEX: u8 = 253;
+pub(super) const SAME: u8 = 254;
 
 /// Longest string that a record takes, in bytes; longer ones are refused before they get here.
 pub(crate) const STRING_MAX: usize = 4096;

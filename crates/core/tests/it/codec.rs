@@ -15,7 +15,7 @@ use crate::world::{World, stateful, subnet};
 use crate::{cases, check};
 
 /// The format as it is written down, for allocations as they are: an independent writer of it.
-fn encoded(allocation: &Allocation) -> Vec<u8> {
+pub(crate) fn encoded(allocation: &Allocation) -> Vec<u8> {
     let Allocation { owner, attachments, mac, rule, .. } = allocation;
     let first = attachments.first();
     let flags = u8::from(mac.is_some())
@@ -146,7 +146,7 @@ fn rule() -> impl Strategy<Value = Rule> {
     (select(choices.to_vec()), select(picks.to_vec())).prop_map(|(choice, pick)| Rule { choice, pick })
 }
 
-fn allocation() -> impl Strategy<Value = Allocation> {
+pub(crate) fn allocation() -> impl Strategy<Value = Allocation> {
     let address = prop_oneof![
         any::<u32>().prop_map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits))),
         any::<u128>().prop_map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits))),

@@ -8,6 +8,7 @@ mod cases;
 mod check;
 mod choice;
 mod codec;
+mod columns;
 mod idempotent;
 mod model;
 mod objects;

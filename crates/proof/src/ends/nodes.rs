@@ -186,7 +186,8 @@ impl Ends {
         Some(Admission { node_uid: uid.clone(), former, forgotten: node.forgotten.clone() })
     }
 
-    fn addresses_on<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Address> + 'a {
+    /// What the ledger has on nodes of this name, as far as it was told.
+    pub fn addresses_on<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Address> + 'a {
         let holders = self.nodes.get(name).into_iter().flat_map(|node| &node.holders);
         let held = holders.filter_map(|pod| self.holders.get(pod)).flat_map(|holder| &holder.held);
         held.filter(move |place| *place.node == *name).map(Place::address)

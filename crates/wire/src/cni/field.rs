@@ -12,6 +12,10 @@ use super::{Error, code};
 /// How much of a wrong value is shown, in characters.
 const SHOWN: usize = 100;
 
+/// Most items of a list that asks for something, such as addresses. Each is tried whenever something is freed, for everybody
+/// who waits with such a list; more of them are a pool.
+pub const LIST_MAX: usize = 1024;
+
 /// A value and where it stands, such as `ipam.ranges[0]`.
 pub struct Field<'a> {
     path: String,
@@ -50,6 +54,17 @@ impl<'a> Field<'a> {
         Ok(items.iter().enumerate().map(field).collect())
     }
 
+    /// The items of a list that asks for something.
+    pub fn few_items(&self) -> Result<Vec<Field<'a>>, Error> {
+        let items = self.items()?;
+        if items.len() > LIST_MAX {
+            let why =
+                format!("{} items are too many, {LIST_MAX} are allowed; name a pool instead", items.len());
+            return Err(self.invalid(&why));
+        }
+        Ok(items)
+    }
+
     pub fn parse<T: FromStr<Err: Display>>(&self) -> Result<T, Error> {
         self.text()?.parse().map_err(|why: T::Err| self.invalid(&why.to_string()))
     }
@@ -78,6 +93,11 @@ impl<'a> Field<'a> {
     /// The member `key`, a list whose every item is read by `read`; nothing where it is missing.
     pub fn each<T>(&self, key: &str, read: impl Fn(&Field<'a>) -> Result<T, Error>) -> Result<Vec<T>, Error> {
         self.get(key)?.map_or(Ok(Vec::new()), |list| list.items()?.iter().map(read).collect())
+    }
+
+    /// The same of a list that asks for something.
+    pub fn few<T>(&self, key: &str, read: impl Fn(&Field<'a>) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+        self.get(key)?.map_or(Ok(Vec::new()), |list| list.few_items()?.iter().map(read).collect())
     }
 
     pub fn string(&self, key: &str) -> Result<Option<String>, Error> {
@@ -144,6 +164,16 @@ mod tests {
         assert_eq!(root.string("n"), Ok(None));
         assert_eq!(root.get("a").unwrap().unwrap().string("b").unwrap_err().code, 6);
         assert_eq!(Field::root(&json!(null)).get("a").map(|_| ()).unwrap_err().code, 6);
+    }
+
+    #[test]
+    fn a_list_of_wishes_has_an_end() {
+        let names = |count: usize| json!({"ips": vec!["10.0.0.1"; count]});
+        let read = |value: &Value| Field::root(value).few("ips", Field::parse::<IpAddr>).map(|ips| ips.len());
+        assert_eq!(read(&names(LIST_MAX)), Ok(LIST_MAX));
+        let error = read(&names(LIST_MAX + 1)).unwrap_err();
+        assert!(error.msg.contains("1025 items are too many, 1024 are allowed"), "{error}");
+        assert_eq!(read(&json!({})), Ok(0));
     }
 
     #[test]

@@ -175,9 +175,9 @@ impl Wish {
             _ => Err(policy.invalid("it is `require` or `prefer`")),
         })?;
         Ok(Wish {
-            subnets: field.each("subnets", Field::name)?,
-            pools: field.each("pools", Field::name)?,
-            ips: field.each("ips", Field::parse)?,
+            subnets: field.few("subnets", Field::name)?,
+            pools: field.few("pools", Field::name)?,
+            ips: field.few("ips", Field::parse)?,
             family: match (family, prefer) {
                 (None, _) => FamilyWish::All,
                 (Some(family), Some(true)) => FamilyWish::Prefer(family),

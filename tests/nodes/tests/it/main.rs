@@ -17,6 +17,7 @@ mod down;
 mod faults;
 mod flannel;
 mod interfaces;
+mod operate;
 mod own_network;
 mod thick;
 mod tour;
@@ -70,6 +71,7 @@ fn trials(world: Option<&'static World>) -> Vec<Trial> {
         thick::TESTS,
         flannel::TESTS,
         faults::TESTS,
+        operate::TESTS,
     ];
     modules.into_iter().flatten().map(|&test| trial(world, test)).collect()
 }

@@ -191,11 +191,11 @@ fn l2_what_was_spoiled_is_written_again_and_what_is_newer_is_not() {
         let verdict = Verdict::Write { over: stamp("u", 11), content: again, set_back: false };
         assert_eq!(judge(NAME, Some(&ours), Some(&found)), verdict, "{data}");
     }
-    let newer = Item { data: "Ag==".to_owned(), ..item(&content, stamp("u", 11)) };
+    let newer = Item { data: "Aw==".to_owned(), ..item(&content, stamp("u", 11)) };
     let Verdict::Theirs(Some(copy)) = judge(NAME, Some(&ours), Some(&newer)) else {
         panic!("it was written over")
     };
-    assert_eq!(copy.written, Err(Unreadable::Newer(2)));
+    assert_eq!(copy.written, Err(Unreadable::Newer(3)));
     // And when whoever wrote it brings it back, it is read again.
     let back = item(&content, stamp("u", 12));
     assert!(matches!(judge(NAME, Some(&copy), Some(&back)), Verdict::Theirs(Some(_))));

@@ -1,5 +1,6 @@
 //! What nobody should write: every refusal says where, what and what instead; nothing panics.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use proptest::prelude::*;
 
 use super::*;
@@ -138,6 +139,47 @@ fn a_network_that_means_us_and_cannot_be_followed() {
     assert_eq!(Nad::parse("x", None), Nad::Others(String::new()));
     assert_eq!(Nad::parse("x", Some("{")), Nad::Others(String::new()), "Multus will say so");
     assert!(matches!(Nad::parse("x", Some("{\"ipam\": {\"type\": \"allotment\"}")), Nad::Broken(_)));
+}
+
+#[test]
+fn what_is_too_much_is_refused_in_few_words() {
+    let cluster = cluster();
+    let many = |count: usize, one: &str| vec![one; count].join(",");
+    let own = ("allotment.dev/pools", "x");
+    let list = |count: usize| format!("[{{ips: [{}]}}]", many(count, "10.0.0.1"));
+    let rows: &[(&str, String, &str)] = &[
+        (NETWORKS, many(257, "a"), "it names 257 networks, 256 are allowed"),
+        (NETWORKS, format!("[{}]", many(257, r#"{"name": "a"}"#)), "it names 257 networks, 256 are allowed"),
+        (NETWORKS, many(120_000, "a"), "it has more than the 65536 bytes that are read"),
+        ("allotment.dev/ips", many(1025, "10.0.0.1"), "it lists 1025, and 1024 are allowed"),
+        ("allotment.dev/subnets", "x".repeat(100_000), "it has more than the 65536 bytes that are read"),
+        ("allotment.dev/request", list(1025), "1025 items are too many, 1024 are allowed"),
+        ("allotment.dev/request", list(20_000), "it has more than the 65536 bytes that are read"),
+        ("allotment.dev/request", format!("[{}]", many(1025, "{network: a}")), "1025 items are too many"),
+        ("allotment.dev/ips", "\u{e9}".repeat(30_000), "neither an IPv4 nor an IPv6 address"),
+    ];
+    for (key, text, says) in rows {
+        let Reading::Refused(refusal) = cluster.read(&pod(&[(key, text), own])) else {
+            panic!("{key}: {says}")
+        };
+        let shown = pod_refusal("u1", &refusal);
+        assert!(shown.text.len() + shown.hint.len() < 5000, "{key}: {}", shown.text.len());
+        assert!(refusal.text.contains(says), "{key}: {}", shown.text);
+    }
+    let config = json!({"ipam": {"type": "allotment"}, "args": {"cni": {"a": "b".repeat(70_000)}}});
+    assert!(matches!(Nad::parse("x", Some(&config.to_string())), Nad::Broken(_)));
+}
+
+#[test]
+fn no_more_of_an_annotation_is_kept_than_is_read() {
+    let annotations = [("allotment.dev/subnets".to_owned(), "\u{20ac}".repeat(80_000))];
+    let meta = ObjectMeta { annotations: Some(annotations.into()), ..ObjectMeta::default() };
+    let view = PodView::new(&meta, "node-1");
+    assert!(view.annotations["allotment.dev/subnets"].len() < 66_000);
+    assert!(
+        matches!(cluster().read(&view), Reading::Refused(refusal) if refusal.text.contains("65536 bytes"))
+    );
+    assert!(NamespaceView::new(&meta).subnets.is_some_and(|text| text.len() < 66_000));
 }
 
 #[test]

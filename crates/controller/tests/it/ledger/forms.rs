@@ -93,8 +93,8 @@ fn l2_a_block_that_becomes_unreadable_is_closed_and_opened_again() {
             (closed == count).then_some(())
         });
     };
-    // A newer controller has taken it over: format 2.
-    edit(&turn, "default.10-0-0-0", "AgAA");
+    // A newer controller has taken it over: format 3.
+    edit(&turn, "default.10-0-0-0", "AwAA");
     closed(1);
     assert_eq!(engaged.content(&turn).allocations.len(), 46);
     assert!(engaged.ask(&turn, pod(300, "a")).is_ok());
@@ -125,9 +125,9 @@ fn l2_what_somebody_spoils_is_written_again() {
 fn l2_a_ledger_in_a_newer_format_is_not_opened() {
     let turn = turn();
     drop(two_blocks(&turn));
-    edit(&turn, "ledger", "AgAA");
+    edit(&turn, "ledger", "AwAA");
     let error = World::load(turn.ledger()).err().unwrap();
-    assert!(matches!(error, LedgerError::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(error, LedgerError::Newer { found: 3, known: 2, .. }), "{error}");
 }
 
 #[test]
@@ -136,16 +136,16 @@ fn l2_an_object_that_cannot_be_read_is_accepted_anew_unless_it_is_newer() {
     let mut world = two_blocks(&turn);
     world.put(subnet("b", "default", &["10.1.0.0/24"])).unwrap();
     edit(&turn, "object.subnet.a", "spoiled");
-    edit(&turn, "object.subnet.b", "AgAA");
+    edit(&turn, "object.subnet.b", "AwAA");
     let engaged = turn.engaged();
     assert!(engaged.content(&turn).objects.is_empty());
     assert_eq!(engaged.content(&turn).allocations.len(), 300, "what is held stays held");
     engaged.put(&turn, &["10.0.0.0/23"]);
     let b = || turn.runtime.block_on(engaged.engine.put(subnet("b", "default", &["10.1.0.0/24"])));
     let error = b().unwrap_err();
-    let said = "the ledger failed: the ledger on the API server (Subnet b) is in format 2; this program knows formats up to 1";
+    let said = "the ledger failed: the ledger on the API server (Subnet b) is in format 3; this program knows formats up to 2";
     assert_eq!(error.to_string(), said);
-    assert_eq!(data(&turn, "object.subnet.b"), "AgAA");
+    assert_eq!(data(&turn, "object.subnet.b"), "AwAA");
     assert_eq!(engaged.granted(&turn, 300).to_string(), "10.0.1.46");
     assert_eq!(restarted(&turn).objects.len(), 1);
 }

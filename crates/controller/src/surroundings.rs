@@ -46,6 +46,10 @@ pub(crate) enum Affected {
 }
 
 impl Surroundings {
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     pub(crate) fn new(settings: Settings) -> Surroundings {
         Surroundings { settings, ..Surroundings::default() }
     }

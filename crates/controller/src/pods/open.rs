@@ -61,6 +61,8 @@ pub(super) enum Showing {
     /// What was given now, without what the pod had before.
     Grant(PodGrant),
     Refusal(PodRefusal),
+    /// What is left of the grant: the pod announces the rest no more.
+    Left(PodGrant),
 }
 
 impl Open {

@@ -171,16 +171,16 @@ fn networks(world: &World) -> Result<()> {
 }
 
 /// A fenced block.
-struct Block {
-    language: String,
-    text: String,
+pub(crate) struct Block {
+    pub(crate) language: String,
+    pub(crate) text: String,
 }
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
 }
 
-fn blocks(page: &str) -> Result<Vec<Block>> {
+pub(crate) fn blocks(page: &str) -> Result<Vec<Block>> {
     let text = fs::read_to_string(docs().join(page)).with_context(|| page.to_owned())?;
     blocks_of(&text).with_context(|| page.to_owned())
 }

@@ -68,6 +68,7 @@ fn shell(layout: &Layout, command: &str) -> Result<std::process::Output> {
 
 /// The blocks of language `sh` below this heading.
 pub fn steps(page: &str, heading: &str) -> Result<Vec<Step>> {
+    let page = format!("\n{page}");
     let section = page.split_once(&format!("\n{heading}\n")).map(|(_, rest)| rest);
     let section = section.with_context(|| format!("no section `{heading}`"))?;
     let section = section.split("\n## ").next().unwrap_or(section);

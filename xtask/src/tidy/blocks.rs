@@ -23,6 +23,7 @@ const RUNNERS: [Runner; 11] = [
     ("README.md", "## Five minutes with it", &["sh", "json"], "tests/lab/tests/it/guides.rs"),
     ("README.md", "## A tour of a cluster", &["sh"], "tests/nodes/src/tour.rs"),
     ("docs/guides/one-machine.md", "", &["sh"], "tests/lab/tests/it/guides.rs"),
+    ("docs/guides/first-hour.md", "", &["sh"], "tests/nodes/tests/it/operate.rs"),
     ("docs/guides/networks.md", "", &["yaml", "json"], "tests/lab/tests/it/guides.rs"),
     ("docs/guides/calico.md", "", &["yaml", "json"], "tests/lab/tests/it/guides.rs"),
     ("docs/guides/cilium.md", "", &["yaml", "json"], "tests/lab/tests/it/cilium.rs"),

@@ -47,6 +47,9 @@ findings! {
     NOT_IN_FORCE = "not-in-force", Error,
         "A subnet, pool or reservation is not in force as it is declared.",
         "Its condition says why; correct the object.";
+    NOT_INSTALLED = "not-installed", Error,
+        "Nothing of Allotment is in this cluster.",
+        "`kubectl apply --server-side -f deploy/manifests/allotment.yaml`, or install the chart. Is it the right cluster?";
     OVERLAPS_NODES = "overlaps-nodes", Error,
         "A subnet would hand out a node's own address.",
         "Put it under the subnet's `exclude`, or reserve it.";

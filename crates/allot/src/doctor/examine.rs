@@ -43,9 +43,16 @@ const PARTS: [Part; 13] = [
 pub(super) fn examine(seen: &Seen) -> Vec<Ailment> {
     let is_known = |needs: &[&str]| !seen.unseen.iter().any(|unseen| needs.contains(&unseen.plural.as_str()));
     let known = PARTS.iter().filter(|(needs, _)| is_known(needs));
-    let ailments = known.flat_map(|(_, part)| part(seen));
+    // Where there is nothing, one finding says more than one for each part.
+    let nothing = is_known(&["customresourcedefinitions", "deployments", "daemonsets"])
+        .then(|| install::nothing(seen))
+        .flatten();
+    let ailments: Vec<Ailment> = match nothing {
+        Some(nothing) => vec![nothing],
+        None => known.flat_map(|(_, part)| part(seen)).collect(),
+    };
     let unseen = seen.unseen.iter().map(|unseen| Ailment::new(&code::UNSEEN, "API server", &*unseen.why));
-    ailments.chain(unseen).collect()
+    ailments.into_iter().chain(unseen).collect()
 }
 
 #[cfg(test)]

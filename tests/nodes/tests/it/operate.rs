@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::world::{LIMIT, Test, World, pod, subnet};
 
 pub(crate) const TESTS: &[Test] = &[
+    ("operate::a_first_hour", first_hour),
     ("operate::every_object_is_judged_by_whoever_leads", judged),
     ("operate::an_upgrade_under_running_pods_loses_nothing", upgraded),
     ("operate::everything_is_lost_and_comes_back_from_a_backup_under_running_pods", restored),
@@ -20,6 +21,23 @@ pub(crate) const TESTS: &[Test] = &[
 
 const SYSTEM: &str = "allotment-system";
 const NODES: usize = 2;
+
+/// The guide, from its first command to its last.
+fn first_hour(world: &World) -> Result<()> {
+    let page = fs::read_to_string(root().join("docs/guides/first-hour.md"))?;
+    let mut said = Vec::new();
+    let headings = page.lines().filter(|line| line.starts_with("## "));
+    let played = headings
+        .map(|heading| tour::steps(&page, heading))
+        .try_for_each(|steps| steps?.iter().try_for_each(|step| step.play(world.layout(), &mut said)));
+    let said = String::from_utf8_lossy(&said);
+    played.with_context(|| said.clone().into_owned())?;
+    // The doctor, a full subnet, one that may not shrink, the end.
+    for words in ["0 errors", "no free IPv4 address", "refused", "Pod default/first-", "kept-0"] {
+        ensure!(said.contains(words), "`{words}` was expected:\n{said}");
+    }
+    world.wait_free("default")
+}
 
 /// The webhook's service leads to the leader alone, also to the next one.
 fn judged(world: &World) -> Result<()> {

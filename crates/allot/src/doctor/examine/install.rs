@@ -18,6 +18,15 @@ const COPIES: &str = "allotment-copies";
 /// The webhook's configuration.
 const WEBHOOK: &str = "allotment";
 
+pub(super) fn nothing(seen: &Seen) -> Option<Ailment> {
+    let is_empty = seen.definitions.is_empty() && seen.controllers.is_none() && seen.agents.is_none();
+    let text = format!(
+        "there are no definitions, and in namespace `{}` no controllers and no agents",
+        seen.namespace
+    );
+    is_empty.then(|| Ailment::new(&code::NOT_INSTALLED, "cluster", text))
+}
+
 pub(super) fn definitions(seen: &Seen) -> Vec<Ailment> {
     let judge = |wanted: k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition| {
         let object = format!("CustomResourceDefinition {}", wanted.name_any());

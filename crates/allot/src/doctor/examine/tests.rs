@@ -70,7 +70,16 @@ fn cidr(seen: &mut Seen, cidr: &str) {
     seen.subnets[0].spec.cidrs = vec![cidr.parse().unwrap()];
 }
 
-const WEBHOOK: [Row; 4] = [
+const INSTALLED_OR_NOT: [Row; 5] = [
+    (
+        |seen| {
+            seen.definitions.clear();
+            (seen.controllers, seen.agents) = (None, None);
+        },
+        code::NOT_INSTALLED.name,
+        "cluster",
+        "in namespace `allotment-system` no controllers",
+    ),
     (
         |seen| seen.webhooks.clear(),
         code::WEBHOOK_UNASKED.name,
@@ -308,7 +317,7 @@ fn nothing_is_found_where_nothing_is_wrong() {
 fn each_finding_is_found_alone_and_no_code_is_without_one() {
     let mut planted = BTreeSet::new();
     for (plant, code, object, says) in
-        INSTALLED.into_iter().chain(WEBHOOK).chain(NODES).chain(NETWORKS).chain(OTHERS)
+        INSTALLED.into_iter().chain(INSTALLED_OR_NOT).chain(NODES).chain(NETWORKS).chain(OTHERS)
     {
         let found = found(plant);
         let [Ailment { code: found_code, object: found_object, text, .. }] = &found[..] else {

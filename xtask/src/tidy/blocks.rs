@@ -19,7 +19,7 @@ const MARK: &str = "<!-- not run: ";
 /// which names the page or the heading.
 type Runner = (&'static str, &'static str, &'static [&'static str], &'static str);
 
-const RUNNERS: [Runner; 11] = [
+const RUNNERS: [Runner; 12] = [
     ("README.md", "## Five minutes with it", &["sh", "json"], "tests/lab/tests/it/guides.rs"),
     ("README.md", "## A tour of a cluster", &["sh"], "tests/nodes/src/tour.rs"),
     ("docs/guides/one-machine.md", "", &["sh"], "tests/lab/tests/it/guides.rs"),

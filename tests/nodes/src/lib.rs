@@ -11,6 +11,8 @@
 //!       config    what its programs are told
 //!     Cluster   all of them, up and down
 //!   install   our own programs on it
+//!   multus    Multus as a daemon, for tests that want it
+//!   flannel   Flannel's plugin, likewise
 //!   tour      what our documents show of it, run
 //! ```
 //!
@@ -22,6 +24,7 @@
 mod cgroups;
 mod cluster;
 mod config;
+pub mod flannel;
 mod ground;
 pub mod image;
 pub mod images;
@@ -29,6 +32,7 @@ pub mod init;
 mod install;
 mod kubectl;
 mod layout;
+pub mod multus;
 mod node;
 mod process;
 mod programs;

@@ -25,6 +25,7 @@ const RUNNERS: [Runner; 9] = [
     ("docs/guides/one-machine.md", "", &["sh"], "tests/lab/tests/it/guides.rs"),
     ("docs/guides/first-hour.md", "", &["sh"], "tests/nodes/tests/it/operate.rs"),
     ("docs/guides/networks.md", "", &["yaml", "json"], "tests/lab/tests/it/guides.rs"),
+    ("docs/guides/flannel.md", "", &["yaml", "json"], "tests/nodes/tests/it/flannel.rs"),
     ("docs/guides/kubernetes.md", "", &["sh", "yaml"], "crates/allot/tests/it/guide.rs"),
     ("docs/guides/from-whereabouts.md", "", &["sh"], "crates/allot/tests/it/cluster/whereabouts.rs"),
     ("docs/operations/operate.md", "## Back up and restore", &["sh"], "tests/nodes/tests/it/operate.rs"),

@@ -14,8 +14,9 @@ impl World {
         if phase == Some(Phase::Bound) && self.may.finishes {
             self.then(next, "pod finished", |world| world.log.push((0, Phase::Finished)));
         }
-        if self.may.is_late && phase.is_none() && self.ledger.is_none() {
+        if self.may.is_late && phase.is_none() && self.ledger.is_none() && !self.is_withheld() {
             self.then(next, "another leader grants the first pod", |world| {
+                world.may.is_late = false;
                 world.log.push((0, Phase::Bound));
                 world.enter(0);
             });
@@ -52,6 +53,7 @@ impl World {
             });
         }
         self.releases(next);
+        self.recovers(next);
         if self.wrong(Wrong::DeletedNode)
             && self.node_uid.as_deref() != Some("n0")
             && self.phase(0) == Some(Phase::Gone)
@@ -112,7 +114,7 @@ impl World {
     }
 
     /// The ledger has the address for this pod.
-    fn enter(&mut self, pod: usize) {
+    pub(super) fn enter(&mut self, pod: usize) {
         self.grants += 1;
         self.ledger = Some(Entry { pod, since: self.grants });
     }
@@ -125,7 +127,7 @@ impl World {
             }
             return;
         }
-        if self.releases[1].is_some() {
+        if self.releases[1].is_some() || self.is_withheld() {
             return;
         }
         let known_at = ends.version().unwrap_or_default();
@@ -137,6 +139,8 @@ impl World {
                 let machine = world.leader.ends.machine(NODE).unwrap_or_default();
                 machine.clone_into(&mut world.granted_for[1]);
                 let is_on_node = world.is_on_node(1);
+                // It asks for what it has seen, though its watch may tell of the pod later here.
+                let known_at = world.version();
                 world.leader.ends.allocated(held(1, is_on_node), known_at);
             });
         }

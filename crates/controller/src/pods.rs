@@ -10,6 +10,7 @@
 //! Pure: events and outcomes go in, actions come out.
 
 mod open;
+mod say;
 mod shown;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -23,9 +24,10 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use self::open::{Asking, Open, Showing, Stage};
+use self::say::{node_is_late, was_refused};
 use self::shown::ShownAddress;
 pub(crate) use self::shown::{Comparison, ShownPod};
-use crate::events::{self, Regarding, Saying};
+use crate::events::Saying;
 use crate::patch::{self, Shown};
 use crate::request::{self, PodView, Reading, Surge};
 use crate::surroundings::{Affected, Surroundings};
@@ -455,53 +457,6 @@ fn has_all(uid: &str, view: &PodView, shown: &Shown, around: &Surroundings) -> b
         Reading::Nothing => true,
         Reading::Wanted(wanted) => wanted.beyond(&grant).is_none(),
         Reading::Refused(_) | Reading::Waits { .. } => false,
-    }
-}
-
-fn regarding(uid: &Uid, place: &Place) -> Regarding {
-    Regarding {
-        api_version: "v1",
-        kind: "Pod",
-        namespace: place.namespace.to_string(),
-        name: place.name.to_string(),
-        uid: uid.to_string(),
-    }
-}
-
-fn was_refused(uid: &Uid, place: &Place, refusal: &Refusal) -> Saying {
-    Saying {
-        regarding: regarding(uid, place),
-        reason: events::ADDRESSES_REFUSED,
-        action: "Allocate",
-        about: refusal.code.as_str().to_owned(),
-        note: format!("{}: {refusal}; hint: {}", refusal.code.as_str(), refusal.hint),
-    }
-}
-
-fn is_not_shown(uid: &Uid, place: &Place, error: &str) -> Saying {
-    Saying {
-        regarding: regarding(uid, place),
-        reason: events::NOT_SHOWN,
-        action: "Allocate",
-        about: String::new(),
-        note: format!(
-            "{error}; hint: leave room for our annotations, of which a pod may have 256 KiB in all"
-        ),
-    }
-}
-
-fn node_is_late(uid: &Uid, place: &Place) -> Saying {
-    let note = format!(
-        "the agent of node `{}` has not published yet, so that the end of what is given there could not be proved; hint: see \
-         that `allot agent` runs on that node",
-        place.node
-    );
-    Saying {
-        regarding: regarding(uid, place),
-        reason: events::NODE_NOT_READY,
-        action: "Allocate",
-        about: String::new(),
-        note,
     }
 }
 

@@ -132,6 +132,7 @@ pub(crate) struct Sandbox {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "each is something of its own")]
 pub(crate) struct Machine {
     pub(crate) uid: String,
     pub(crate) boot: u8,

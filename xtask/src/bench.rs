@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use allotment_lab::figures::{self, Machine, Row};
 use allotment_lab::{Programs, Scratch, isolate, stock};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::{dist, needs, tree};
 
@@ -25,10 +25,16 @@ pub(crate) enum Output {
     Json,
 }
 
-/// Builds everything, then measures in namespaces of its own.
-pub(crate) fn run(output: Output) -> Result<ExitCode> {
+/// What can be measured by itself, in this order.
+const PARTS: [&str; 4] = ["calls", "crowd", "core", "engine"];
+
+/// Builds everything, then measures these parts, or all of them, in namespaces of its own.
+pub(crate) fn run(parts: &[&str], output: Output) -> Result<ExitCode> {
+    if let Some(unknown) = parts.iter().find(|part| !PARTS.contains(part)) {
+        bail!("there is no part `{unknown}`; there are {}, and `fleet`", PARTS.join(", "));
+    }
     if let Some(folder) = isolate::folder() {
-        return inside(output, &folder);
+        return inside(if parts.is_empty() { &PARTS } else { parts }, output, &folder);
     }
     prepare()?;
     stock::pinned(tree::root()).context("the peer is the stock host-local")?;
@@ -68,24 +74,22 @@ fn programs(stock: &Path) -> Result<Programs> {
     Programs::new(&tree::bin(), stock)
 }
 
-fn inside(output: Output, folder: &Path) -> Result<ExitCode> {
+fn inside(parts: &[&str], output: Output, folder: &Path) -> Result<ExitCode> {
     isolate::settle()?;
     let machine = Machine::look(folder)?;
     let programs = programs(&stock::pinned(tree::root())?)?;
     let empty = figures::empty_program(folder)?;
     let mut rows = Vec::new();
-    let mut part = |name: &str, measured: Result<Vec<Row>>| {
-        rows.extend(measured.with_context(|| format!("the {name} could not be measured"))?);
-        anyhow::Ok(())
-    };
-    eprintln!("measuring the plugin: one at a time, some minutes …");
-    part("plugin", rounds::rows(&programs, folder, &empty))?;
-    eprintln!("measuring the plugin: many at once …");
-    part("plugin", crowd::rows(&programs, folder))?;
-    eprintln!("measuring the core …");
-    part("core", crates::core())?;
-    eprintln!("measuring the engine …");
-    part("engine", crates::engine())?;
+    for part in parts {
+        eprintln!("measuring: {part} …");
+        let measured = match *part {
+            "calls" => rounds::rows(&programs, folder, &empty),
+            "crowd" => crowd::rows(&programs, folder),
+            "core" => crates::core(),
+            _ => crates::engine(),
+        };
+        rows.extend(measured.with_context(|| format!("{part} could not be measured"))?);
+    }
     print(output, &machine, &rows);
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use allotment_lab::target;
 use anyhow::{Context, Result, ensure};
 
 use crate::{elf, tree};
@@ -12,6 +13,10 @@ const PROGRAMS: [&str; 2] = ["allot", "allotment"];
 
 /// Bytes: the plugin is read from disk once per ADD on every node.
 const PLUGIN_LIMIT: u64 = 1_300_000;
+
+/// What a person can do about a plugin that starts slowly.
+const MUSL: &str =
+    "`rustup target add x86_64-unknown-linux-musl` (or your processor's) lets it be built with musl";
 
 /// Builds both, checks them, and says where they are.
 pub(crate) fn run() -> Result<()> {
@@ -28,9 +33,12 @@ pub(crate) fn run() -> Result<()> {
 /// Builds both into `dist/bin`.
 pub(crate) fn build() -> Result<()> {
     let target = target_folder()?;
-    let triple = host()?;
-    for (program, package, profile) in
-        [("allot", "allot", "release"), ("allotment", "allotment-plugin", "plugin")]
+    let (host, quick) = (target::host()?, target::quick()?);
+    if quick == host {
+        eprintln!("the plugin is built with glibc, which starts slowly in a virtual machine: {MUSL}");
+    }
+    for (program, package, profile, triple) in
+        [("allot", "allot", "release", host), ("allotment", "allotment-plugin", "plugin", quick)]
     {
         let mut cargo = tree::cargo();
         // With an explicit target the flag reaches neither build scripts nor what the rest of the tree is built of.
@@ -75,11 +83,4 @@ fn place(built: &Path, name: &str) -> Result<()> {
 pub(crate) fn target_folder() -> Result<std::path::PathBuf> {
     let metadata = tree::metadata()?;
     Ok(metadata["target_directory"].as_str().context("cargo metadata has no target_directory")?.into())
-}
-
-/// The triple of the machine that builds.
-fn host() -> Result<String> {
-    let text = allotment_lab::run(Command::new("rustc").arg("-vV"))?;
-    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.context("rustc -vV names no host")?.to_owned())
 }

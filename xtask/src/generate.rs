@@ -20,7 +20,7 @@ pub(crate) enum Mode {
 pub(crate) fn run(mode: Mode) -> Result<ExitCode> {
     let mut stale = settle(documents()?, mode)?;
     // The chart is made of what is settled by now.
-    stale += settle(vec![deploy::manifests()?], mode)?;
+    stale += settle(deploy::manifests()?.into(), mode)?;
     Ok(if stale == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

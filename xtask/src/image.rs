@@ -4,10 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::{cluster, dist, tree};
+use crate::{cluster, dist, needs, tree};
 
 /// Builds the programs, and writes the image here, else into `dist`.
 pub(crate) fn run(out: Option<&Path>) -> Result<()> {
+    needs::strip()?;
     dist::build()?;
     dist::check()?;
     let file = match out {

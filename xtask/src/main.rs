@@ -24,7 +24,8 @@ usage: cargo xtask COMMAND
 
   demo                  a machine with containers, central addresses and pings, in a minute; needs root
   test [--no-system]    every test, and how long each part took; the system tests need root
-  bench [-o json]       our figures beside the stock plugins'; needs root
+  bench [PART …] [-o json]
+                        our figures beside the stock plugins'; needs root
   bench --counts        system calls and writes of an ADD, against those that are pinned; needs root
   bench fleet [PART …] [-o json]
                         a cluster's figures, beside Whereabouts and host-local; needs root
@@ -53,10 +54,10 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(),
         ["test"] => test::run(test::System::Yes),
         ["test", "--no-system"] => test::run(test::System::No),
-        ["bench"] => bench::run(bench::Output::Table),
-        ["bench", "-o", "json"] => bench::run(bench::Output::Json),
         ["bench", "--counts"] => bench::count(),
         ["bench", "fleet", options @ ..] => fleet::bench(options),
+        ["bench", parts @ .., "-o", "json"] => bench::run(parts, bench::Output::Json),
+        ["bench", parts @ ..] => bench::run(parts, bench::Output::Table),
         ["fleet", "up", options @ ..] => fleet::up(options),
         ["fleet", "down"] => fleet::down(),
         ["cluster", "up", options @ ..] => cluster::up(options),

@@ -23,9 +23,15 @@ pub(crate) fn strace() -> Result<()> {
     allotment_lab::run(Command::new("strace").args(["-o", "/dev/null", "true"])).map(drop)
 }
 
+/// What takes the tables of lines off an image's program.
+pub(crate) fn strip() -> Result<()> {
+    program("strip", "binutils")
+}
+
 /// What a cluster has from the distribution: containerd with its tool, runc, and a busybox without libraries for images.
 pub(crate) fn cluster() -> Result<()> {
     ip()?;
+    strip()?;
     for (name, package) in [("containerd", "containerd"), ("ctr", "containerd"), ("runc", "runc")] {
         program(name, package)?;
     }

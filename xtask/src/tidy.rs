@@ -8,6 +8,7 @@ use anyhow::Result;
 
 use crate::tree;
 
+mod blocks;
 mod edges;
 mod links;
 mod readme;
@@ -63,6 +64,7 @@ pub(crate) fn verdicts() -> Result<Vec<Verdict>> {
         rule("dependencies point inward", edges::check(&metadata)),
         rule("README's commands exist", readme::check(&readme)),
         rule("links between documents lead somewhere", links::check(&documents)),
+        rule("blocks in documents are run", blocks::check(&documents, &sources)),
         rule("tests that documents name exist", links::tests(&documents, &sources)),
     ])
 }

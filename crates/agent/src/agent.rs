@@ -1,5 +1,6 @@
 //! The agent's parts, and what runs beside the socket.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::pin::pin;
@@ -21,6 +22,9 @@ use crate::{ends, publish, rebuild};
 
 /// How long reading the Node object may take.
 const READ_LIMIT: Duration = Duration::from_secs(20);
+
+/// So many addresses are named where there are more.
+const FEW: usize = 8;
 
 /// Whose agent it is.
 #[derive(Clone, Debug)]
@@ -68,6 +72,29 @@ impl Agent {
     /// The agent is about to stop: ADDs that wait are told to try again.
     pub fn drain(&self) {
         self.shared.change(Desk::drain);
+    }
+
+    /// Gives the node up: from now on nothing new is served. Returns once nothing on the node has an address of ours; the log
+    /// says which are in use until then.
+    pub async fn retire(&self) {
+        self.shared.change(Desk::retire);
+        let mut said = BTreeSet::new();
+        self.shared
+            .until(|desk| {
+                let in_use = desk.in_use()?;
+                if !in_use.is_empty() && in_use != said {
+                    let first: Vec<String> = in_use.iter().take(FEW).map(ToString::to_string).collect();
+                    let (count, first) = (in_use.len(), first.join(", "));
+                    tracing::warn!(
+                        count,
+                        first,
+                        "Allotment stays on this node as long as addresses are in use here; `allot who-has` says by whom"
+                    );
+                }
+                said = in_use;
+                said.is_empty().then_some(())
+            })
+            .await;
     }
 
     /// Watches, looks and publishes, for ever: end it by dropping it.

@@ -4,7 +4,8 @@
 mod add;
 mod object;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
 
 use allotment_api::v1alpha1::{Answer, Ask};
 use allotment_cluster::{Event, Pod, ResourceVersion};
@@ -41,6 +42,8 @@ pub(crate) struct Desk {
     has_news: bool,
     /// The agent is about to stop: nobody waits any longer.
     is_draining: bool,
+    /// The node is given up: nothing new is served.
+    is_retiring: bool,
 }
 
 /// Whether the Node object was read.
@@ -89,6 +92,7 @@ impl Desk {
             journal,
             has_news: false,
             is_draining: false,
+            is_retiring: false,
         };
         desk.write(started, None);
         desk
@@ -112,6 +116,22 @@ impl Desk {
     /// From now on no ADD waits.
     pub(crate) fn drain(&mut self) {
         self.is_draining = true;
+    }
+
+    /// From now on nothing new is served.
+    pub(crate) fn retire(&mut self) {
+        self.is_retiring = true;
+    }
+
+    /// Addresses of ours that are in use on this node; nothing while that is not known. Of what was found without a journal those
+    /// that a pod shows are ours.
+    pub(crate) fn in_use(&self) -> Option<BTreeSet<IpAddr>> {
+        let is_known = self.book.is_rebuilt() && self.pods.version().is_some();
+        let checks = is_known.then(|| self.book.checks())?;
+        let shown: HashSet<IpAddr> = self.pods.shown().collect();
+        let addresses = checks.iter().flat_map(|check| &check.addresses);
+        let ours = addresses.filter(|address| !address.vrf.is_empty() || shown.contains(&address.address));
+        Some(ours.map(|address| address.address).collect())
     }
 
     /// Whether others have to look again since this was called the last time.
@@ -233,10 +253,7 @@ impl Desk {
     }
 
     /// What lives, by namespace.
-    pub(crate) fn rebuilt(
-        &mut self,
-        live: Vec<(String, std::collections::BTreeSet<allotment_proof::Address>)>,
-    ) {
+    pub(crate) fn rebuilt(&mut self, live: Vec<(String, BTreeSet<allotment_proof::Address>)>) {
         let records = self.book.rebuilt(live);
         self.write(records, None);
     }

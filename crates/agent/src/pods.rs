@@ -1,11 +1,12 @@
 //! What the watch has shown of the node's own pods.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use allotment_api::annotation::{self, PodGrant, PodRefusal};
 use allotment_cluster::{Pod, ResourceVersion};
-use allotment_proof::Seen;
+use allotment_proof::{Seen, Use};
 use serde::de::DeserializeOwned;
 
 /// Further networks, as the Network Plumbing Working Group has it.
@@ -127,6 +128,15 @@ impl Pods {
         self.known.len()
     }
 
+    /// All addresses that stand on pods.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = IpAddr> {
+        let grants = self.known.values().filter_map(|pod| pod.grant.as_ref());
+        grants
+            .flat_map(|grant| &grant.attachments)
+            .flat_map(|attachment| &attachment.ips)
+            .map(|ip| ip.address)
+    }
+
     /// Replaces all.
     pub(crate) fn list(&mut self, version: ResourceVersion, pods: impl IntoIterator<Item = Known>) {
         self.known.clear();
@@ -156,6 +166,13 @@ impl Pods {
         if self.names.get(&name).is_some_and(|of| of == uid) {
             self.names.remove(&name);
         }
+    }
+
+    /// Whether a pod's grant has an address. One that was answered without a grant (K1) may not be in it.
+    pub(crate) fn grants(&self, used: &Use) -> bool {
+        let grant = self.known.get(&used.pod).and_then(|pod| pod.grant.as_ref());
+        let ips = grant.iter().flat_map(|grant| &grant.attachments).flat_map(|attachment| &attachment.ips);
+        ips.into_iter().any(|ip| ip.vrf == used.address.vrf && ip.address == used.address.address)
     }
 
     pub(crate) fn find(&self, named: &Named) -> Found<'_> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use allotment_node::{Verbs, netns};
+use allotment_node::{Bound, Verbs, netns};
 use allotment_wire::CniCall;
 use allotment_wire::cni::{CniArgs, Error, NetConf, Section, ValidAttachment, code};
 use serde_json::Value;
@@ -34,7 +34,7 @@ impl Verbs for AgentVerbs {
         let conf = NetConf::parse(&call.config)?;
         let adding = Waiting::arrive(self, read(call, &conf)?);
         let entry = adding.answered(deadline).await?;
-        Ok(answer::result(&entry).render(conf.version))
+        Ok(bound(&conf).result(answer::result(&entry)).render(conf.version))
     }
 
     async fn release(&self, call: &CniCall) -> Result<(), Error> {
@@ -50,7 +50,7 @@ impl Verbs for AgentVerbs {
         let recorded = self.shared.with(|desk| {
             let given = desk.given(&call.container_id, &call.ifname);
             let given = given.filter(|given| given.network == conf.name);
-            given.map_or_else(Vec::new, |given| answer::result(&given.entry).ips)
+            given.map_or_else(Vec::new, |given| bound(&conf).result(answer::result(&given.entry)).ips)
         });
         allotment_node::compare(call, &recorded, conf.previous.as_deref(), "the runtime expects")
     }
@@ -147,9 +147,23 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// What the configuration's `ranges` and `routes` say of an answer.
+fn bound(conf: &NetConf) -> Bound {
+    match &conf.ipam.section {
+        Section::HostLocal(section) => Bound::of(section),
+        Section::Ours(_) | Section::Static(_) => Bound::default(),
+    }
+}
+
 fn read(call: &CniCall, conf: &NetConf) -> Result<Adding, Error> {
     let args = CniArgs::parse(&call.args)?;
-    if !matches!(conf.ipam.section, Section::Ours(_)) {
+    let is_readable = match &conf.ipam.section {
+        Section::Ours(_) => true,
+        // As Flannel writes it.
+        Section::HostLocal(section) => !section.ranges.is_empty(),
+        Section::Static(_) => false,
+    };
+    if !is_readable {
         return Err(Error::new(
             code::INVALID_CONFIG,
             "`ipam` has host-local's or static's keys, and in a cluster addresses come from Subnets",
@@ -172,6 +186,7 @@ fn read(call: &CniCall, conf: &NetConf) -> Result<Adding, Error> {
     let asked = conf.asked(&args)?;
     let mut adding = Adding::new(&call.container_id, &call.ifname, &conf.name, pod);
     adding.netns = ends::place(netns::identify(&call.netns).as_ref(), &call.netns);
+    adding.bound = bound(conf);
     adding.wish = Wish {
         subnets: asked.subnets,
         pools: asked.pools,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use allotment_agent::{Agent, Settings};
 use allotment_node::{CniService, NodeMetrics, Socket, cni_router};
+use allotment_wire::PENDING_DEL;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -22,6 +23,7 @@ use crate::failure::{Failure, Verdict};
 use crate::logs;
 use crate::metrics::PREFIX;
 use crate::page::Page;
+use crate::retire::{self, Retirement};
 use crate::signals::Signals;
 
 /// How often the folder of waiting releases is looked at when no ADD does: a plugin leaves something there only while the
@@ -46,15 +48,17 @@ pub(crate) async fn run(
         Failure::unable(error.to_string(), "give a kubeconfig with --kubeconfig, or run it as a pod")
     })?;
     let settings = Settings { node: args.node, state: args.state };
+    let retirement = Arc::new(Retirement::of(args.retire));
     let agent = Agent::open(&settings, client)
         .map_err(|error| Failure::unable(error.to_string(), "give another folder with --state"))?;
     let (agent, node_metrics) = (Arc::new(agent), NodeMetrics::default());
     let service = CniService::new(agent.verbs(), socket.path(), &node_metrics).map_err(|error| {
         Failure::unable(format!("the folder of waiting releases cannot be made: {error}"), "")
     })?;
+    let pending = socket.path().with_file_name(PENDING_DEL);
     let (stop, stopping) = watch::channel(false);
     if let Some(listener) = listener {
-        let page = page(&agent, &node_metrics).router();
+        let page = page(&agent, &node_metrics, Arc::clone(&retirement)).router();
         tokio::spawn(
             axum::serve(listener, page).with_graceful_shutdown(told(stopping.clone())).into_future(),
         );
@@ -70,6 +74,7 @@ pub(crate) async fn run(
         result = &mut served => return Err(broken(&unserved(result))),
         () = agent.run() => Err(broken("the cluster is no longer watched")),
         () = service.follow_pending(PENDING_EVERY) => Err(broken("waiting releases are no longer done")),
+        failure = retirement.follow(&agent) => Err(failure),
     };
     service.drain();
     agent.drain();
@@ -78,18 +83,26 @@ pub(crate) async fn run(
     if let Err(error) = served.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
         tracing::error!(%error, "the socket did not end well");
     }
+    if retirement.is_over() {
+        retire::forget(&settings.state, &pending)?;
+    }
     tracing::info!("stopped");
     verdict
 }
 
-fn page(agent: &Arc<Agent>, node_metrics: &NodeMetrics) -> Page {
+fn page(agent: &Arc<Agent>, node_metrics: &NodeMetrics, retirement: Arc<Retirement>) -> Page {
     let mut registry = Registry::with_prefix(PREFIX);
     node_metrics.register_calls(&mut registry);
     agent.register(&mut registry);
     let agent = Arc::clone(agent);
     let readiness = move || {
-        let line =
-            if agent.is_ready() { Ok("ok") } else { Err("nothing has been published for this node yet") };
+        let line = if !agent.is_ready() {
+            Err("nothing has been published for this node yet")
+        } else if retirement.is_awaited() {
+            Err("addresses are still in use on this node; the log says which")
+        } else {
+            Ok("ok")
+        };
         line.map(str::to_owned).map_err(str::to_owned)
     };
     Page { registry, health: Box::new(|| Ok("ok".to_owned())), readiness: Box::new(readiness) }
@@ -132,7 +145,7 @@ mod tests {
         // What has labels shows once something was counted.
         let call = serde_json::json!({"command": "STATUS", "config": {"cniVersion": "1.1.0", "name": "lan"}});
         service.call(serde_json::from_value(call).unwrap()).await.unwrap();
-        let page = page(&agent, &metrics);
+        let page = page(&agent, &metrics, Arc::default());
         let mut text = String::new();
         encode(&mut text, &page.registry).unwrap();
         let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE allotment_")?.split_once(' '));

@@ -186,7 +186,7 @@ pub(crate) enum Command {
         /// everything while it is away.
         #[arg(long, value_name = "WHERE")]
         webhook: Option<WebhookAddress>,
-        /// Certificates, PEM, of those who signed the webhook's certificate; without them the API server asks the system's.
+        /// Certificates, PEM, of those who signed the webhook's certificate, where it is one of yours.
         #[arg(long, value_name = "FILE", requires = "webhook")]
         webhook_ca: Option<PathBuf>,
     },
@@ -334,13 +334,17 @@ pub(crate) struct ControllerArgs {
     pub(crate) multus_namespace: String,
     /// Serves an admission webhook for subnets, pools and reservations here, which refuses what contradicts others or holders
     /// at once; off when not given. Without it the object's condition says so.
-    #[arg(long, value_name = "ADDR:PORT", requires = "webhook_cert", requires = "webhook_key")]
+    ///
+    /// Whoever leads makes the certificate, renews it, and writes it into the configuration that `allot policies --webhook`
+    /// prints.
+    #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) webhook: Option<SocketAddr>,
-    /// The webhook's certificate, PEM, with those between it and its authority; read anew for each connection.
-    #[arg(long, value_name = "FILE", requires = "webhook")]
+    /// The webhook's certificate, PEM, with those between it and its authority, where it is to have one of yours; read anew
+    /// for each connection.
+    #[arg(long, value_name = "FILE", requires = "webhook", requires = "webhook_key")]
     pub(crate) webhook_cert: Option<PathBuf>,
     /// The certificate's key, PEM.
-    #[arg(long, value_name = "FILE", requires = "webhook")]
+    #[arg(long, value_name = "FILE", requires = "webhook", requires = "webhook_cert")]
     pub(crate) webhook_key: Option<PathBuf>,
     /// Serves /metrics, /healthz and /readyz here; off when not given.
     #[arg(long, value_name = "ADDR:PORT")]
@@ -358,6 +362,12 @@ pub(crate) struct AgentArgs {
     /// The folder of the journal. It has to outlive the agent.
     #[arg(long, default_value = "/var/lib/allotment/agent", value_name = "DIR")]
     pub(crate) state: PathBuf,
+    /// Gives the node up: serves no new ADD, and once nothing on the node has an address of ours, deletes this file; to be
+    /// given more than once, a network's configuration first and the plugin last.
+    ///
+    /// It is ready when they are gone, goes on until it is stopped, and takes its journal along.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) retire: Vec<PathBuf>,
     /// Serves /metrics, /healthz and /readyz here; off when not given.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) metrics: Option<SocketAddr>,

@@ -11,7 +11,7 @@ mod transfer;
 
 pub(crate) use check::check;
 pub(crate) use install::{crds, policies};
-pub(crate) use install_cni::install_cni;
+pub(crate) use install_cni::{install_cni, remove};
 pub(crate) use list::{ips, named};
 pub(crate) use questions::{audit, history, who_has, why};
 pub(crate) use ready::ready;

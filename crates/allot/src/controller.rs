@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use allotment_controller::{Certificate, Health, Settings};
+use allotment_controller::{Certificate, Health, OwnCertificate, Settings};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
@@ -40,7 +40,7 @@ pub(crate) async fn run(args: ControllerArgs, kubeconfig: Option<&Path>) -> Resu
     }
     if let Some((listener, certificate)) = webhook {
         let health = Arc::clone(&health);
-        tokio::spawn(allotment_controller::webhook(listener, certificate, health));
+        tokio::spawn(allotment_controller::webhook(listener, certificate, health, client.clone()));
     }
     let (stop, stopping) = watch::channel(false);
     let mut controller = tokio::spawn(allotment_controller::run(client, settings, health, stopping));
@@ -83,11 +83,11 @@ fn settings(args: &ControllerArgs) -> Result<Settings, Failure> {
 
 /// Where the webhook is to listen, and as whom.
 fn webhook(args: &ControllerArgs) -> Result<Option<(SocketAddr, Certificate)>, Failure> {
-    let (Some(address), Some(chain), Some(key)) = (args.webhook, &args.webhook_cert, &args.webhook_key)
-    else {
-        return Ok(None);
+    let Some(address) = args.webhook else { return Ok(None) };
+    let certificate = match (&args.webhook_cert, &args.webhook_key) {
+        (Some(chain), Some(key)) => Certificate::Files { chain: chain.clone(), key: key.clone() },
+        _ => Certificate::Own(OwnCertificate::default()),
     };
-    let certificate = Certificate { chain: chain.clone(), key: key.clone() };
     certificate.check().map_err(|error| {
         Failure::unable(
             error.to_string(),

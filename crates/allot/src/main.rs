@@ -33,6 +33,7 @@ mod objects;
 mod output;
 mod page;
 mod reference;
+mod retire;
 mod serve;
 mod signals;
 mod standalone;

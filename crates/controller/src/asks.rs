@@ -231,6 +231,13 @@ impl Asks {
         }
     }
 
+    /// What was to be asked of the engine cannot be asked now.
+    pub(crate) fn put_off(&mut self, id: &Id, now: Instant) {
+        let Some((_, state)) = self.find(id) else { return };
+        *state = State::Answered { answer: None, retry: Some(now + RETRY) };
+        self.touched.insert(Arc::clone(&id.node));
+    }
+
     /// What the engine decided.
     pub(crate) fn answered(&mut self, id: &Id, decided: Result<&Grant, &EngineError>, now: Instant) {
         let Some((_, state)) = self.find(id) else { return };

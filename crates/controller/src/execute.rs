@@ -189,6 +189,10 @@ impl Executor {
                 }
                 Outcome::Patched { uid, patched }
             }),
+            pods::Action::TakeOut { uid, place, patch } => self.write(async move |writer| {
+                let patched = writer.show(&uid, &place, patch, Written::Grant).await;
+                Outcome::Patched { uid, patched }
+            }),
             pods::Action::GiveBack { uid, unseen } => {
                 let handle = self.handle.clone();
                 self.spawn(async move {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use allotment_engine::Handle;
 use prometheus_client::registry::Registry;
+use tokio::sync::watch;
 
 use crate::ledger::Keeper;
 use crate::metrics::{LedgerMetrics, Metrics};
@@ -19,6 +20,7 @@ pub struct Health {
     metrics: Arc<Metrics>,
     /// Engine and ledger of the last term.
     engine: Mutex<Option<(Handle, Keeper)>>,
+    leading: watch::Sender<bool>,
 }
 
 #[derive(Clone, Copy)]
@@ -43,7 +45,8 @@ enum Stage {
 impl Default for Health {
     fn default() -> Health {
         let seen = Seen { at: Instant::now(), stage: Stage::Listing };
-        Health { seen: Mutex::new(seen), metrics: Arc::default(), engine: Mutex::new(None) }
+        let leading = watch::Sender::new(false);
+        Health { seen: Mutex::new(seen), metrics: Arc::default(), engine: Mutex::new(None), leading }
     }
 }
 
@@ -78,6 +81,12 @@ impl Health {
         };
         let seen = Seen { at: Instant::now(), stage };
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        self.leading.send_if_modified(|was| std::mem::replace(was, self.leads()) != self.leads());
+    }
+
+    /// Whether this process leads, as it changes.
+    pub(crate) fn leading(&self) -> watch::Receiver<bool> {
+        self.leading.subscribe()
     }
 
     /// Makes it known to whoever collects metrics.

@@ -42,4 +42,4 @@ pub use health::Health;
 pub use release::Keeping;
 pub use request::Settings;
 pub use run::run;
-pub use webhook::{Certificate, CertificateError, webhook};
+pub use webhook::{Certificate, CertificateError, LEADS, Lifetime, OwnCertificate, webhook};

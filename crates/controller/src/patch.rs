@@ -31,6 +31,11 @@ impl Shown {
         (grant.pod == uid).then_some(grant)
     }
 
+    /// The pod shows this grant now.
+    pub(crate) fn granted(&mut self, grant: &PodGrant) {
+        self.grant = serde_json::to_string(grant).ok();
+    }
+
     /// The pod shows this refusal now.
     pub(crate) fn refused(&mut self, refusal: &PodRefusal) {
         self.refusal = serde_json::to_string(refusal).ok();
@@ -50,6 +55,13 @@ pub(crate) fn grant(uid: &str, shown: &Shown, grant: &PodGrant) -> Patch {
     if shown.refusal.is_some() {
         operations.push(PatchOperation::Remove(RemoveOperation { path: annotation(REFUSAL) }));
     }
+    Patch(operations)
+}
+
+/// Shows what is left of a grant; a refusal of something else stays.
+pub(crate) fn left(uid: &str, shown: &Shown, left: &PodGrant) -> Patch {
+    let mut operations = guarded(uid, shown);
+    operations.push(write(shown, GRANT, &text(left)));
     Patch(operations)
 }
 

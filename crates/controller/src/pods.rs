@@ -12,6 +12,7 @@
 mod open;
 mod say;
 mod shown;
+mod unplug;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -24,9 +25,10 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use self::open::{Asking, Open, Showing, Stage};
-use self::say::{node_is_late, was_refused};
+use self::say::{is_not_shown, node_is_late, was_refused};
 use self::shown::ShownAddress;
 pub(crate) use self::shown::{Comparison, ShownPod};
+pub(crate) use self::unplug::Dropped;
 use crate::events::Saying;
 use crate::patch::{self, Shown};
 use crate::request::{self, PodView, Reading, Surge};
@@ -65,6 +67,12 @@ pub(crate) enum Action {
         /// What the patch shows, if it is a grant.
         grant: Option<Box<Grant>>,
     },
+    /// Show a grant without what the pod announces no more.
+    TakeOut {
+        uid: Uid,
+        place: Place,
+        patch: json_patch::Patch,
+    },
     /// The pod shows another grant than the one given here: what it does not show is given back (L4).
     GiveBack {
         uid: Uid,
@@ -97,6 +105,8 @@ pub(crate) struct Pods {
     listed: bool,
     /// What pods show.
     shown: HashMap<Uid, Arc<[ShownAddress]>>,
+    /// What running pods have shown and show no more, and may still use.
+    dropped: HashMap<Uid, Dropped>,
     /// Each name once: pods have few nodes and namespaces.
     names: HashSet<Arc<str>>,
     /// To be said in events.
@@ -147,11 +157,16 @@ impl Pods {
         self.remember(&uid, pod);
         if pod.is_finished() {
             self.shown.remove(&uid);
+            self.dropped.remove(&uid);
             return self.settle(&uid);
         }
         let shown = Shown::on(pod);
         if let Some(grant) = shown.grant(&uid) {
+            let before = self.shown.get(&uid).cloned();
             self.shows(&uid, &grant);
+            if let Some(before) = before {
+                self.note_dropped(&uid, &before);
+            }
         }
         if pod.metadata.deletion_timestamp.is_some() {
             return self.settle(&uid);
@@ -192,6 +207,7 @@ impl Pods {
     fn forget(&mut self, uid: &Uid) {
         self.settle(uid);
         self.shown.remove(uid);
+        self.dropped.remove(uid);
         self.places.remove(uid);
     }
 
@@ -266,13 +282,19 @@ impl Pods {
 
     /// A waiter that is not asked now leaves the queue: what it lacks brings it back, and the others do not wait for that.
     fn look_at(&mut self, uid: &Uid, around: &Surroundings, now: Instant, actions: &mut Vec<Action>) {
-        let (Some(open), Some(place)) = (self.open.get_mut(uid), self.places.get(uid)) else { return };
+        let Some(open) = self.open.get_mut(uid) else { return };
         if open.stage != Stage::Parked {
             open.again = true;
             return self.waiting.forget(uid);
         }
-        let Some(world) = around.of(&open.view) else { return self.waiting.forget(uid) };
-        match request::read(&open.view, world) {
+        if around.of(&open.view).is_none() || self.take_out(uid, around, actions) {
+            return self.waiting.forget(uid);
+        }
+        let (Some(open), Some(place)) = (self.open.get_mut(uid), self.places.get(uid)) else { return };
+        let Some(reading) = open.reading(around, self.waiting.has(uid)) else {
+            return self.waiting.forget(uid);
+        };
+        match reading {
             Reading::Nothing => self.settle(uid),
             Reading::Waits { refusal: None, .. } => self.waiting.forget(uid),
             Reading::Waits { refusal: Some(refusal), .. } | Reading::Refused(refusal) => {
@@ -386,13 +408,20 @@ impl Pods {
                 match showing {
                     // The watch may be late.
                     Showing::Refusal(refusal) => open.shown.refused(&refusal),
-                    Showing::Grant(_) if !open.again => {
-                        self.settle(uid);
-                        return Vec::new();
+                    Showing::Grant(given) => {
+                        let is_over = !open.again;
+                        self.not_dropped(uid, &unplug::addresses(&given));
+                        if is_over {
+                            self.settle(uid);
+                            return Vec::new();
+                        }
                     }
-                    Showing::Grant(_) => {}
+                    Showing::Left(left) => {
+                        open.shown.granted(&left);
+                        open.again = true;
+                    }
                 }
-                if open.again {
+                if self.open.get(uid).is_some_and(|open| open.again) {
                     self.look_again(uid);
                 }
             }
@@ -408,7 +437,7 @@ impl Pods {
                     Showing::Grant(given) => {
                         Shown::on(&pod).grant(uid).and_then(|shown| open::unseen(uid, &given, &shown))
                     }
-                    Showing::Refusal(_) => None,
+                    Showing::Refusal(_) | Showing::Left(_) => None,
                 };
                 self.applied(&pod, around);
                 self.look_again(uid);
@@ -453,6 +482,9 @@ impl Pods {
 fn has_all(uid: &str, view: &PodView, shown: &Shown, around: &Surroundings) -> bool {
     let Some(grant) = shown.grant(uid) else { return false };
     let Some(world) = around.of(view) else { return false };
+    if unplug::left(uid, view, shown, around).is_some() {
+        return false;
+    }
     match request::read(view, world) {
         Reading::Nothing => true,
         Reading::Wanted(wanted) => wanted.beyond(&grant).is_none(),

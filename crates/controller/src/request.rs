@@ -28,7 +28,7 @@ pub(crate) use grant::shortened;
 pub use grant::{granted_attachment, pod_grant, pod_refusal};
 pub use nad::{Nad, Nads};
 pub use owner::{deployment, owner};
-pub use pod::{Interface, Reading, Wanted, interfaces, keep_of, read};
+pub use pod::{Interface, Reading, Wanted, interfaces, keep_of, read, unannounced};
 pub use settings::{Identity, MULTUS_NAMESPACE, OwnerKind, SettingError, Settings};
 pub use surge::{Rollout, Surge};
 pub use view::{Controller, NamespaceView, PodView, World};

@@ -14,6 +14,8 @@ use crate::request::{Nad, Nads, NamespaceView, PodView, Rollout, Settings, World
 #[derive(Default)]
 pub(crate) struct Surroundings {
     settings: Settings,
+    /// Counts what has changed of all that a pod is read against.
+    version: u64,
     namespaces: Option<HashMap<String, NamespaceView>>,
     networks: Option<Nads>,
     nodes: HashMap<Arc<str>, NodeView>,
@@ -44,6 +46,10 @@ pub(crate) enum Affected {
 }
 
 impl Surroundings {
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     pub(crate) fn new(settings: Settings) -> Surroundings {
         Surroundings { settings, ..Surroundings::default() }
     }
@@ -51,6 +57,11 @@ impl Surroundings {
     /// Whether everything that pods are read against has been told at least once.
     pub(crate) fn are_known(&self) -> bool {
         self.namespaces.is_some() && self.networks.is_some() && self.listed == (true, true)
+    }
+
+    /// As long as this is the same, the same pod wants the same.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
     }
 
     /// What the pod is read against; nothing while its namespace or node is not known.
@@ -73,6 +84,7 @@ impl Surroundings {
 
     pub(crate) fn namespace(&mut self, event: Event<Namespace>) -> Affected {
         let view = |namespace: &Namespace| (namespace.name_any(), NamespaceView::new(&namespace.metadata));
+        self.version += 1;
         match event {
             Event::Listed { objects, .. } => {
                 self.namespaces = Some(objects.iter().map(view).collect());
@@ -99,6 +111,7 @@ impl Surroundings {
             let key = format!("{}/{name}", network.namespace().unwrap_or_default());
             (key, Nad::parse(&name, Some(&network.spec.config)))
         };
+        self.version += 1;
         match event {
             Event::Listed { objects, .. } => self.networks = Some(objects.iter().map(view).collect()),
             Event::Applied(network) => {
@@ -152,6 +165,7 @@ impl Surroundings {
         match event {
             Event::Listed { objects, .. } => {
                 self.listed.0 = true;
+                self.version += 1;
                 for node in self.nodes.values_mut() {
                     node.uid.clear();
                 }
@@ -166,6 +180,7 @@ impl Surroundings {
                 if self.put_node(node) { Affected::Node(name) } else { Affected::Nobody }
             }
             Event::Deleted(node) => {
+                self.version += 1;
                 if let Some(view) = self.nodes.get_mut(node.name_any().as_str()) {
                     view.uid.clear();
                 }
@@ -185,6 +200,7 @@ impl Surroundings {
             return false;
         }
         (view.uid, view.labels) = (uid, labels);
+        self.version += 1;
         true
     }
 
@@ -286,6 +302,32 @@ mod tests {
         assert!(around.serving("a").is_some());
         around.attachments(&Event::Deleted(published("a", "u2")));
         assert_eq!(around.serving("a"), None, "no object, no proof");
+    }
+
+    #[test]
+    fn whatever_pods_are_read_against_is_of_another_version_once_it_changed() {
+        let mut around = Surroundings::default();
+        let mut seen = vec![around.version()];
+        around.node(listed(vec![node("a", "u1")]));
+        seen.push(around.version());
+        around.node(Event::Applied(node("a", "u1")));
+        assert_eq!(Some(&around.version()), seen.last(), "a heartbeat changes nothing");
+        let mut labelled = node("a", "u1");
+        labelled.metadata.labels = Some([("rack".to_owned(), "1".to_owned())].into());
+        around.node(Event::Applied(labelled));
+        seen.push(around.version());
+        around.namespace(listed(vec![Namespace::default()]));
+        seen.push(around.version());
+        let network: NetworkAttachmentDefinition = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "a", "namespace": "b"}, "spec": {"config": "{\"ipam\": {\"type\": \"allotment\"}}"},
+        }))
+        .unwrap();
+        assert_eq!(around.network(Event::Applied(network.clone())), Affected::Everybody);
+        seen.push(around.version());
+        assert_eq!(around.network(Event::Applied(network)), Affected::Nobody, "written again as it is");
+        around.node(Event::Deleted(node("a", "u1")));
+        seen.push(around.version());
+        assert!(seen.is_sorted_by(|a, b| a < b), "{seen:?}");
     }
 
     #[test]

@@ -64,6 +64,10 @@ impl Waiting {
         self.asked.remove(&turn);
     }
 
+    pub(crate) fn has(&self, uid: &str) -> bool {
+        self.turns.contains_key(uid)
+    }
+
     /// Something was freed, or changed: everybody is asked again.
     pub(crate) fn wake(&mut self) {
         self.woken = true;

@@ -161,7 +161,8 @@ impl World {
                 follows.into_iter().map(Action::Pod).collect()
             }
             Outcome::Judged { id, pod } => {
-                self.asks.judged(&id, pod, &self.around, now).into_iter().map(Action::Ask).collect()
+                let asks = self.asks.judged(&id, pod, &self.around, now).into_iter();
+                asks.filter_map(|action| self.put_off(Action::Ask(action), now)).collect()
             }
             Outcome::FoundKept(kept) => self.found_kept(kept, now).into_iter().collect(),
             outcome => {
@@ -263,6 +264,7 @@ impl World {
 
     /// What is to be done now.
     pub(crate) fn next(&mut self, now: Instant, clock: Timestamp) -> Vec<Action> {
+        self.releases.unplugged(self.pods.dropped());
         let releases = self.releases.next(&self.owners, now);
         let mut actions: Vec<Action> = releases.into_iter().map(Action::Release).collect();
         if let Some(lost) = self.releases.take_lost() {
@@ -287,7 +289,8 @@ impl World {
             Past::Unknown | Past::Comparing | Past::Known | Past::Raising => {}
         }
         if self.is_ready() {
-            actions.extend(self.pods.next(&self.around, now).into_iter().map(Action::Pod));
+            let pods = self.pods.next(&self.around, now).into_iter();
+            actions.extend(pods.filter_map(|action| self.put_off(Action::Pod(action), now)));
             actions.extend(self.asks(now).into_iter().map(Action::Ask));
         }
         let sayings = self.pods.sayings.drain(..).chain(self.objects.sayings.drain(..));
@@ -315,6 +318,26 @@ impl World {
             Sweep::Running => None,
             Sweep::Again(at) => (at <= now).then_some(owners::Look::All),
         }
+    }
+
+    /// What is asked for a pod waits while something is released that was taken out of it: it could be given the same again.
+    fn put_off(&mut self, action: Action, now: Instant) -> Option<Action> {
+        let is_free = match &action {
+            Action::Pod(pods::Action::Ask { uid, .. }) => self.releases.plugs_in(uid),
+            Action::Ask(asks::Action::Ask { request, .. }) => {
+                request.wants.iter().all(|want| self.releases.plugs_in(&want.attachment.holder))
+            }
+            _ => true,
+        };
+        if is_free {
+            return Some(action);
+        }
+        match action {
+            Action::Pod(pods::Action::Ask { uid, .. }) => self.pods.put_off(&uid, now),
+            Action::Ask(asks::Action::Ask { id, .. }) => self.asks.put_off(&id, now),
+            _ => {}
+        }
+        None
     }
 
     /// When `next` has something to do, if nothing happens before.

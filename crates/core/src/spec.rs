@@ -44,6 +44,9 @@ pub struct SubnetSpec {
     pub networks: Vec<String>,
     /// Whether requests that nothing else decides come here.
     pub default: bool,
+    /// It is to go once nobody holds an address of it: nobody gets another one, asked for by name or not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draining: bool,
 }
 
 impl SubnetSpec {
@@ -65,6 +68,7 @@ impl SubnetSpec {
             namespace_selector: None,
             networks: Vec::new(),
             default: false,
+            draining: false,
         }
     }
 

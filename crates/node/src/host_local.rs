@@ -12,10 +12,10 @@ const DEFAULT_DATA_DIR: &str = "/var/lib/cni/networks";
 
 /// One range, with everything that it leaves out filled in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Piece {
-    cidr: Cidr,
-    range: IpRange,
-    gateway: IpAddr,
+pub(crate) struct Piece {
+    pub(crate) cidr: Cidr,
+    pub(crate) range: IpRange,
+    pub(crate) gateway: IpAddr,
 }
 
 /// The sets of ranges of one configuration.
@@ -116,7 +116,7 @@ impl Sets {
 }
 
 impl Piece {
-    fn new(range: &Range) -> Piece {
+    pub(crate) fn new(range: &Range) -> Piece {
         let cidr = Cidr::containing(range.subnet.address, range.subnet.prefix);
         // In IPv6 the last address is one like any other.
         let last = match cidr.family() {

@@ -20,6 +20,7 @@
 
 mod add;
 mod answer;
+mod bound;
 mod check;
 mod fixed;
 mod gc;
@@ -39,6 +40,7 @@ mod together;
 mod verbs;
 
 pub use answer::cni_code;
+pub use bound::Bound;
 pub use check::compare;
 pub use http::{MAX_BODY, cni_router};
 pub use metrics::NodeMetrics;

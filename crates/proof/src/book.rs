@@ -405,7 +405,10 @@ impl Book {
     }
 
     /// What to publish now; nothing before pods were listed, and, without a journal, before [`Book::rebuilt`].
-    pub fn publish(&mut self) -> Option<Publication> {
+    ///
+    /// `is_plugged`: whether a pod that is bound may still be served this address on that interface of that sandbox. What it
+    /// is granted no more, as of what the watch has reached, it may not.
+    pub fn publish(&mut self, is_plugged: impl Fn(&Key, &Use) -> bool) -> Option<Publication> {
         let version = self.pods.version()?;
         if !self.kept.is_rebuilt {
             return None;
@@ -416,14 +419,15 @@ impl Book {
         let records = if is_news { vec![Record::Fenced { as_of, finished }] } else { Vec::new() };
         let records = self.take_in(records);
         let is_recovering = self.recovered < self.kept.epoch;
-        let inventory = if is_recovering { self.uses(|_| true) } else { BTreeSet::new() };
+        let inventory = if is_recovering { self.uses(|_, _, _| true) } else { BTreeSet::new() };
         let report = Report {
             node_uid: self.kept.me.node_uid.clone(),
             earlier: self.kept.earlier.clone(),
             boot_id: self.kept.me.boot_id.clone(),
             epoch: self.kept.epoch,
             as_of,
-            still: self.uses(|open| !self.is_bound(&open.pod)),
+            still: self.uses(|key, open, used| !self.is_bound(&open.pod) || !is_plugged(key, used)),
+            unplugs: true,
             inventory,
             asks: self.asks.clone(),
         };
@@ -441,12 +445,14 @@ impl Book {
         self.news = Due::Now;
     }
 
-    fn uses(&self, is_meant: impl Fn(&Open) -> bool) -> BTreeSet<Use> {
-        let open = self.kept.open.values().filter(|open| is_meant(open));
-        open.flat_map(|open| {
-            open.addresses.iter().map(|address| Use { pod: open.pod.clone(), address: address.clone() })
-        })
-        .collect()
+    fn uses(&self, is_meant: impl Fn(&Key, &Open, &Use) -> bool) -> BTreeSet<Use> {
+        let mut uses = BTreeSet::new();
+        for (key, open) in &self.kept.open {
+            let all =
+                open.addresses.iter().map(|address| Use { pod: open.pod.clone(), address: address.clone() });
+            uses.extend(all.filter(|used| is_meant(key, open, used)));
+        }
+        uses
     }
 
     fn take_in(&mut self, records: Vec<Record>) -> Vec<Record> {

@@ -2,6 +2,7 @@
 
 mod judge;
 mod nodes;
+mod unplugged;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -210,6 +211,9 @@ impl Ends {
     /// grants what its watch has reached, for blocks that were loaded a version read after that (L5).
     pub fn allocated(&mut self, held: Held, known_at: Version) {
         let Held { holder: pod, node, address } = held;
+        if let Some(had) = self.holder_of(&pod, &address).filter(|had| unplugged::is_unplugged(had)) {
+            self.forget(&had, &address);
+        }
         let pod = self.holders.get_key_value(&*pod).map_or_else(|| pod.into(), |(pod, _)| Name::clone(pod));
         let node =
             self.nodes.get_key_value(&*node).map_or_else(|| node.into(), |(node, _)| Name::clone(node));
@@ -244,6 +248,13 @@ impl Ends {
 
     /// The ledger has the address for this holder no more.
     pub fn released(&mut self, pod: &str, address: &Address) {
+        match self.holder_of(pod, address) {
+            Some(holder) => self.forget(&holder, address),
+            None => drop(self.proved.remove(&(pod.into(), address.clone()))),
+        }
+    }
+
+    fn forget(&mut self, pod: &str, address: &Address) {
         self.proved.remove(&(pod.into(), address.clone()));
         let Some(holder) = self.holders.get_mut(pod) else { return };
         let Some(at) = holder.held.iter().position(|place| place.is(address)) else { return };
@@ -269,18 +280,21 @@ impl Ends {
             found.entry(held.holder.clone()).or_default().push(held);
         }
         let mut stale = Vec::new();
-        for (pod, holder) in self.holders.iter().filter(|(pod, _)| !busy.contains(&***pod)) {
-            let known = found.get(&**pod).map_or(&[][..], Vec::as_slice);
+        for (name, holder) in &self.holders {
+            let pod = unplugged::pod_of(name);
+            if busy.contains(pod) {
+                continue;
+            }
+            let known = found.get(pod).map_or(&[][..], Vec::as_slice);
             let is_found = |place: &Place| known.iter().any(|held| place.is(&held.address));
             let lost = holder.held.iter().filter(|place| !is_found(place));
-            stale.extend(lost.map(|place| (Name::clone(pod), place.address())));
+            stale.extend(lost.map(|place| (Name::clone(name), place.address())));
         }
-        for (pod, address) in stale {
-            self.released(&pod, &address);
+        for (name, address) in stale {
+            self.forget(&name, &address);
         }
         for held in found.into_values().flatten().filter(|held| !busy.contains(&held.holder)) {
-            let known = self.holders.get(&*held.holder);
-            if !known.is_some_and(|holder| holder.held.iter().any(|place| place.is(&held.address))) {
+            if self.holder_of(&held.holder, &held.address).is_none() {
                 self.allocated(held, known_at);
             }
         }
@@ -291,7 +305,10 @@ impl Ends {
         let proved = std::mem::take(&mut self.proved);
         let mut freed = Vec::with_capacity(proved.len());
         for (holder, address) in proved {
-            let Some(place) = self.place(&holder, &address) else { continue };
+            let of = self.holders.get_mut(&holder);
+            let Some(place) = of.and_then(|of| of.held.iter_mut().find(|place| place.is(&address))) else {
+                continue;
+            };
             place.is_taken = true;
             let name = Name::clone(&place.node);
             let node = self.nodes.get_mut(&name);
@@ -300,17 +317,18 @@ impl Ends {
                 node.settling.insert(address.clone());
                 name.to_string()
             });
-            freed.push(Freed { holder: holder.to_string(), address, former_of });
+            freed.push(Freed { holder: unplugged::pod_of(&holder).to_owned(), address, former_of });
         }
         freed
     }
 
     /// It could not be released, or nobody knows: it is judged anew, since the holder may have asked again meanwhile.
     pub fn not_released(&mut self, freed: &Freed) {
-        if let Some(place) = self.place(&freed.holder, &freed.address) {
-            place.is_taken = false;
-            self.judge_holder(&freed.holder);
+        let Some(holder) = self.holder_of(&freed.holder, &freed.address) else { return };
+        for place in self.holders.get_mut(&holder).into_iter().flat_map(|holder| &mut holder.held) {
+            place.is_taken &= !place.is(&freed.address);
         }
+        self.judge_holder(&holder);
     }
 
     /// What was taken and not heard of again is judged anew: whoever took it is no more.
@@ -327,10 +345,6 @@ impl Ends {
         for pod in ended {
             self.judge_holder(&pod);
         }
-    }
-
-    fn place(&mut self, pod: &str, address: &Address) -> Option<&mut Place> {
-        self.holders.get_mut(pod)?.held.iter_mut().find(|place| place.is(address))
     }
 
     /// An agent's report. `written` is the resourceVersion of the object that carries it.

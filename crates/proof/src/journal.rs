@@ -65,7 +65,7 @@ pub(crate) struct Open {
 }
 
 /// (sandbox, interface); of what was found without a journal ("", namespace).
-pub(crate) type Key = (String, String);
+pub type Key = (String, String);
 
 /// What the journal's records add up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

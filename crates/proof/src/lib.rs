@@ -40,7 +40,7 @@
 //! for check in book.checks() { /* look into check.netns; then book.absent(&check) or book.namespace_gone(&check) */ }
 //! book.gone("pod-1", Version(9));
 //! if book.due() != Due::Nothing {
-//!     let publication = book.publish().unwrap();
+//!     let publication = book.publish(|_, _| true).unwrap();
 //!     // append `publication.records` durably, replace the status (with its resourceVersion!), then:
 //!     book.published(&publication.report);
 //! }
@@ -62,5 +62,5 @@ mod report;
 
 pub use book::{Book, Check, Deletion, Due, Publication, Refused, Seen, Source, Ticket};
 pub use ends::{Admission, Ends, Freed, Held, Kept, Lost, PodSeen, Waiting};
-pub use journal::{Attachment, Identity, Record};
+pub use journal::{Attachment, Identity, Key, Record};
 pub use report::{Address, Report, Use, Version};

@@ -45,8 +45,11 @@ pub struct Report {
     pub epoch: u64,
     /// What the agent's watch of pods has reached.
     pub as_of: Version,
-    /// Addresses that an ADD was answered with, whose end is not proved, and whose pod is not there or has finished.
+    /// Addresses that an ADD was answered with, whose end is not proved, and whose pod is not there, has finished, or is
+    /// granted them no more.
     pub still: BTreeSet<Use>,
+    /// Whether `still` has the last of these, too: older agents did not list them.
+    pub unplugs: bool,
     /// Every address that an ADD was answered with and whose end is not proved; only with a new epoch.
     pub inventory: BTreeSet<Use>,
     /// What is asked for (K1): id → UID of the pod as CNI has it.

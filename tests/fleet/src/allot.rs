@@ -36,6 +36,7 @@ pub fn bin() -> Result<PathBuf> {
 }
 
 /// Starts controllers and agents on one control plane. Their files are below its folder.
+#[derive(Clone)]
 pub struct Allot {
     bin: PathBuf,
     folder: PathBuf,

@@ -10,6 +10,7 @@
 //!   go        programs of a Go module in the tree, built once
 //!   helm      the renderer of charts, built once
 //!   stock     the plugins of containernetworking: found, or built
+//!   target    what our programs are built for
 //! ```
 //!
 //! Nothing here knows how addresses are chosen: it sees what a container runtime sees.
@@ -25,6 +26,7 @@ mod netns;
 mod process;
 mod scratch;
 pub mod stock;
+pub mod target;
 
 pub use cni::{Answer, Call, Verb, find};
 pub use daemon::Daemon;

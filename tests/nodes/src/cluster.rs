@@ -82,7 +82,7 @@ impl Cluster {
         cluster.layout.apply(NETWORKS)?;
         cluster.layout.apply(include_str!("cluster.yaml"))?;
         cluster.wait_ready()?;
-        install(&cluster.layout, cluster.nodes.len())?;
+        install(&cluster.layout, cluster.nodes.len(), &[])?;
         Ok(cluster)
     }
 

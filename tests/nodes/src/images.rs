@@ -9,17 +9,23 @@ use anyhow::{Context, Result};
 use crate::image::{File, Image};
 use crate::programs;
 
-/// Our own: what `cargo xtask dist` makes. The plugin lies where `allot install-cni` looks for it.
-pub fn allotment(bin: &Path) -> Image {
-    Image {
+/// Our own: what `cargo xtask dist` makes, without the tables of lines, which are most of it. A panic still says its file and
+/// line, and a backtrace the names of functions. The plugin lies where `allot install-cni` looks for it.
+pub fn allotment(bin: &Path, file: &Path) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let lean = folder.path().join("allot");
+    let mut strip = Command::new(programs::found("strip")?);
+    allotment_lab::run(strip.arg("--strip-debug").arg("-o").arg(&lean).arg(bin.join("allot")))?;
+    let image = Image {
         name: "registry.local/allotment:dev".to_owned(),
         entrypoint: vec!["/bin/allot".to_owned()],
         command: Vec::new(),
         files: vec![
-            File::program("/bin/allot", bin.join("allot")),
+            File::program("/bin/allot", lean),
             File::program("/opt/allotment/allotment", bin.join("allotment")),
         ],
-    }
+    };
+    image.write(file)
 }
 
 /// For anybody's pods: the distribution's busybox, under all its names.
@@ -60,5 +66,5 @@ pub(crate) fn write_all(folder: &Path, bin: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     pause()?.write(&folder.join("pause.tar"))?;
     busybox()?.write(&folder.join("busybox.tar"))?;
-    allotment(bin).write(&folder.join("allotment.tar"))
+    allotment(bin, &folder.join("allotment.tar"))
 }

@@ -19,9 +19,10 @@ const NAMESPACE: &str = "allotment-system";
 /// The subnet of the cluster's own network.
 const PODS: &str = include_str!("pods.yaml");
 
-/// Applies the chart and the subnet of the cluster's own network, and waits until pods get addresses on every node.
-pub(crate) fn install(layout: &Layout, nodes: usize) -> Result<()> {
-    layout.apply(&chart(layout, nodes)?)?;
+/// Applies the chart, with more values than the cluster needs, and the subnet of the cluster's own network; waits until pods get
+/// addresses on every node. Where it is installed already, that is an upgrade.
+pub fn install(layout: &Layout, nodes: usize, values: &[&str]) -> Result<()> {
+    layout.apply(&chart(layout, nodes, values)?)?;
     layout.ask("wait --for=condition=Established crd --all --timeout=1m")?;
     layout.apply(PODS)?;
     for workload in ["deployment/allotment-controller", "daemonset/allotment-agent"] {
@@ -38,7 +39,7 @@ pub(crate) fn install(layout: &Layout, nodes: usize) -> Result<()> {
 }
 
 /// The chart, told of the cluster's own network: every pod is given its address as soon as it is bound.
-fn chart(layout: &Layout, nodes: usize) -> Result<String> {
+fn chart(layout: &Layout, nodes: usize, values: &[&str]) -> Result<String> {
     let network = layout.folder().join("pods.conf");
     fs::write(&network, config::pods().to_string())?;
     let root = root().canonicalize()?;
@@ -49,6 +50,7 @@ fn chart(layout: &Layout, nodes: usize) -> Result<String> {
         // Multus has it in its own configuration.
         .args(["--set", "defaultNetwork.install=false,defaultNetwork.fileName=pods.conf"])
         .arg(format!("--set-file=defaultNetwork.config={}", network.display()))
+        .args(values.iter().flat_map(|value| ["--set", value]))
         .arg(root.join("deploy/chart"));
     run(&mut helm).context("the chart cannot be rendered")
 }

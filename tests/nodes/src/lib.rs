@@ -11,7 +11,9 @@
 //!       config    what its programs are told
 //!     Cluster   all of them, up and down
 //!   install   our own programs on it
-//!   tour      what README shows of it, run
+//!   multus    Multus as a daemon, for tests that want it
+//!   flannel   Flannel's plugin, likewise
+//!   tour      what our documents show of it, run
 //! ```
 //!
 //! Nothing of a cluster is outside its folder, its processes and what these hold, but one link of the machine and cgroups of
@@ -22,6 +24,7 @@
 mod cgroups;
 mod cluster;
 mod config;
+pub mod flannel;
 mod ground;
 pub mod image;
 pub mod images;
@@ -29,6 +32,7 @@ pub mod init;
 mod install;
 mod kubectl;
 mod layout;
+pub mod multus;
 mod node;
 mod process;
 mod programs;
@@ -36,6 +40,7 @@ pub mod tour;
 
 pub use cluster::{Cluster, Plan, down};
 pub use config::STATIC_PODS;
+pub use install::install;
 pub use layout::{Layout, MOST_NODES, Number, node_name};
 pub use node::Node;
 pub use process::Process;

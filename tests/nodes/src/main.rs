@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         ["up", folder, number] => up(Path::new(folder), number),
         ["down", folder] => down(Path::new(folder)),
         ["tour", folder] => tour(Path::new(folder)),
-        ["image", bin, file] => images::allotment(Path::new(bin)).write(Path::new(file)),
+        ["image", bin, file] => images::allotment(Path::new(bin), Path::new(file)),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);

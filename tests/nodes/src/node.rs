@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use allotment_fleet::{Life, Server};
@@ -10,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::config::CONTAINERD_SOCKET;
 use crate::ground::{Ground, wait_apart};
 use crate::layout::{Layout, Number, node_name};
 use crate::process::{self, Process};
@@ -88,6 +90,20 @@ impl Node {
     /// Where the node's files are for this process, such as `/etc`.
     pub fn file(&self, path: &str) -> Result<PathBuf> {
         Ok(PathBuf::from(format!("/proc/{}/root{path}", self.init()?)))
+    }
+
+    /// A command that runs on the node.
+    pub fn command(&self, program: &str) -> Result<Command> {
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &self.init()?.to_string(), "--all", "--", program]);
+        Ok(command)
+    }
+
+    /// `ctr` on the node, for what kubelet's containerd has.
+    pub fn ctr(&self) -> Result<Command> {
+        let mut command = self.command("ctr")?;
+        command.args(["--address", CONTAINERD_SOCKET, "--namespace", "k8s.io"]);
+        Ok(command)
     }
 
     /// Every process on it, those in containers too; none if it does not run.

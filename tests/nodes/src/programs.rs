@@ -33,7 +33,7 @@ pub fn prepare() -> Result<()> {
     }
     cni()?;
     helm::program(&root().canonicalize()?)?;
-    for name in ["containerd", "ctr", "runc", "busybox", "ip", "nsenter", "unshare"] {
+    for name in ["containerd", "ctr", "runc", "busybox", "strip", "ip", "nsenter", "unshare"] {
         found(name)?;
     }
     Ok(())

@@ -70,24 +70,29 @@ fn configuration(webhook: &str) -> String {
     format!("{{{{- /* {WRITTEN} */}}}}\n{{{{- define \"allotment.webhook\" -}}}}\n{body}{{{{- end }}}}\n")
 }
 
-/// The chart with its own values, for `kubectl apply`: without the webhook, whose key nobody else may know.
-pub(super) fn manifests() -> Result<Document> {
+/// The chart with its own values, for `kubectl apply`; and its agents as they are when Allotment is to go.
+pub(super) fn manifests() -> Result<[Document; 2]> {
     let helm = helm::program(tree::root()).context("the manifests are made by helm")?;
     let chart = tree::root().join("deploy/chart");
     allotment_lab::run(Command::new(&helm).args(["lint", "--strict"]).arg(&chart))?;
-    let mut render = Command::new(&helm);
-    render.args(["template", "allotment"]).arg(&chart).args(["--namespace", NAMESPACE]);
-    let rendered = allotment_lab::run(render.args([
-        "--set",
-        "namespace.create=true",
-        "--set",
-        "webhook.enabled=false",
-    ]))?;
-    // Nobody who applies them has helm.
-    let lines = rendered.lines().filter(|line| !line.starts_with("# Source: "));
-    let text = lines.collect::<Vec<_>>().join("\n");
-    let head = "# Written by `cargo xtask gen` from deploy/chart; `kubectl apply --server-side` takes it.\n";
-    Ok(("deploy/manifests/allotment.yaml".into(), format!("{head}{text}\n")))
+    let render = |args: &[&str]| -> Result<String> {
+        let mut render = Command::new(&helm);
+        render.args(["template", "allotment"]).arg(&chart).args(["--namespace", NAMESPACE]).args(args);
+        let rendered = allotment_lab::run(&mut render)?;
+        // Nobody who applies them has helm.
+        let lines = rendered.lines().filter(|line| !line.starts_with("# Source: "));
+        let text = lines.collect::<Vec<_>>().join("\n");
+        let head =
+            "# Written by `cargo xtask gen` from deploy/chart; `kubectl apply --server-side` takes it.\n";
+        Ok(format!("{head}{text}\n"))
+    };
+    Ok([
+        ("deploy/manifests/allotment.yaml".into(), render(&["--set", "namespace.create=true"])?),
+        (
+            "deploy/manifests/retire.yaml".into(),
+            render(&["--set", "agent.retire=true", "--show-only", "templates/agent.yaml"])?,
+        ),
+    ])
 }
 
 #[cfg(test)]

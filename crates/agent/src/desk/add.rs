@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use allotment_api::annotation::GrantedAttachment;
 use allotment_api::v1alpha1::Ask;
+use allotment_node::Bound;
 use allotment_proof::{Address, Attachment, Refused, Source, Ticket};
 use allotment_wire::cni::{Error, FamilyWish, code};
 
@@ -23,6 +24,8 @@ pub(crate) struct Adding {
     /// How the namespace is found again.
     pub(crate) netns: String,
     pub(crate) wish: Wish,
+    /// Where addresses have to be.
+    pub(crate) bound: Bound,
     ticket: Option<Ticket>,
     /// The id of what was asked of the controller.
     ask: Option<String>,
@@ -73,6 +76,7 @@ impl Adding {
             pod,
             netns: String::new(),
             wish: Wish::default(),
+            bound: Bound::default(),
             ticket: None,
             ask: None,
             was_seen: false,
@@ -128,6 +132,9 @@ impl Desk {
     }
 
     fn decide(&mut self, adding: &mut Adding) -> Step {
+        if self.is_retiring {
+            return Step::Refuse(answer::later("Allotment is being taken off this node".to_owned()));
+        }
         let Some(ticket) = &adding.ticket else { return Step::Wait("the call has ended".to_owned()) };
         if self.book.is_cancelled(ticket) {
             return Step::Refuse(answer::later(format!(
@@ -206,6 +213,10 @@ impl Desk {
         entry: Box<GrantedAttachment>,
         source: &Source,
     ) -> Step {
+        let addresses = entry.ips.iter().map(|ip| ip.address);
+        if let Err(error) = adding.bound.check(&adding.what(), &self.node, addresses) {
+            return Step::Refuse(error);
+        }
         let ticket = adding.ticket.as_ref().expect("a step is only made with a ticket");
         let attachment = adding.attachment(uid, &entry);
         let refused = match self.book.answer(ticket, attachment, source) {

@@ -107,7 +107,11 @@ impl Desk {
             Stored::Missing => None,
             Stored::At(version) => Some(version.clone()),
         };
-        let publication = self.book.publish()?;
+        let (pods, given) = (&self.pods, &self.given);
+        let publication = self.book.publish(|key, used| {
+            let is_announced = given.get(key).is_none_or(|given| given.entry.network.contains('/'));
+            !is_announced || pods.grants(used)
+        })?;
         let durable = self.write(publication.records, None);
         let report = publication.report;
         let status = self.status(&report);
@@ -148,6 +152,7 @@ impl Desk {
             epoch: report.epoch,
             as_of: report.as_of.to_string(),
             still: report.still.iter().map(still).collect(),
+            unplugs: report.unplugs,
             inventory: report.inventory.iter().map(still).collect(),
             asks: report.asks.keys().filter_map(|id| self.asks.get(id).cloned()).collect(),
         }

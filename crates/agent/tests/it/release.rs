@@ -3,7 +3,7 @@
 use allotment_fleet::Pod;
 use serde_json::json;
 
-use crate::world::{World, address, call, grant, reached};
+use crate::world::{World, address, call, grant, reached, wait_until};
 
 const NETWORKS: (&str, &str) = ("k8s.v1.cni.cncf.io/networks", "lan");
 
@@ -153,4 +153,27 @@ async fn a_deleted_object_is_made_again() {
     let status = world.published("the object", |status| !status.node_uid.is_empty());
     assert_eq!(status.await.node_uid, world.node_uid().await);
     assert_ne!(world.object().await.unwrap().metadata.uid, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_is_given_up_when_nothing_on_it_has_an_address_any_more() {
+    let world = World::new("retire").await;
+    let pods = [granted(&world, "runs", "10.1.9.1").await, granted(&world, "late", "10.1.9.2").await];
+    let namespace = world.namespace();
+    let cni = |command: &str| call(command, &pods[0], "c1", "net1", "lan").netns(&namespace);
+    world.add(&cni("ADD")).await.unwrap();
+    let agent = &world.running.as_ref().unwrap().agent;
+    let mut retiring = std::pin::pin!(agent.retire());
+    let mut is_over = async || {
+        tokio::select! {
+            biased;
+            () = &mut retiring => true,
+            () = std::future::ready(()) => false,
+        }
+    };
+    assert!(!is_over().await, "10.1.9.1 is in use");
+    let refused = world.call(&call("ADD", &pods[1], "c2", "net1", "lan")).await.unwrap_err();
+    assert!(refused.code == 11 && refused.msg.contains("taken off this node"), "{refused:?}");
+    world.call(&cni("DEL")).await.unwrap();
+    wait_until("nothing is in use", async || is_over().await.then_some(())).await;
 }

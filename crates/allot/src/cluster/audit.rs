@@ -32,6 +32,8 @@ struct Look {
     seen: Seen,
     pods: Vec<Pod>,
     nodes: Vec<NodeAttachments>,
+    /// The node that we run on.
+    here: Option<String>,
     keeping: Keeping,
 }
 
@@ -48,7 +50,8 @@ pub(super) async fn audit(client: &Client) -> Result<Vec<Finding>, Trouble> {
 async fn find(client: &Client) -> Result<Vec<Found>, Trouble> {
     let look = look(client).await?;
     let mut found = examine_ledger(&look.seen);
-    found.extend(examine::examine(&look));
+    let more = examine::examine(&look, &found);
+    found.extend(more);
     Ok(found)
 }
 
@@ -61,13 +64,14 @@ async fn look(client: &Client) -> Result<Look, Trouble> {
     let atlas = Atlas::read(&handle).await?;
     let mut allocations = Pages::new(&handle, |_, _| true, State::at).collect().await?;
     handle.stop().await;
-    let live = match this_node(&nodes) {
-        Some(node) => live(&node, &mut allocations).await,
+    let here = this_node(&nodes);
+    let live = match &here {
+        Some(node) => live(node, &mut allocations).await,
         None => Live::default(),
     };
     let keeping = Keeping::new(&pods, version, node_objects, nodes.clone(), &allocations);
     let seen = Seen { atlas, allocations, live, clock: clock() };
-    Ok(Look { seen, pods, nodes, keeping })
+    Ok(Look { seen, pods, nodes, here, keeping })
 }
 
 /// The node that we run on, if it is one: the only one whose agent names this boot.

@@ -145,7 +145,8 @@ fn remove_drafts(place: &Path) {
     }
 }
 
-fn remove(place: &Path) -> Result<(), Failure> {
+/// Takes away a file that [`install_cni`] has put there, and drafts of it.
+pub(crate) fn remove(place: &Path) -> Result<(), Failure> {
     match fs::remove_file(place) {
         Ok(()) => output::note(&format!("{} was removed", place.display())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -47,6 +47,9 @@ findings! {
     NOT_IN_FORCE = "not-in-force", Error,
         "A subnet, pool or reservation is not in force as it is declared.",
         "Its condition says why; correct the object.";
+    NOT_INSTALLED = "not-installed", Error,
+        "Nothing of Allotment is in this cluster.",
+        "`kubectl apply --server-side -f deploy/manifests/allotment.yaml`, or install the chart. Is it the right cluster?";
     OVERLAPS_NODES = "overlaps-nodes", Error,
         "A subnet would hand out a node's own address.",
         "Put it under the subnet's `exclude`, or reserve it.";
@@ -68,4 +71,7 @@ findings! {
     UNSEEN = "unseen", Error,
         "This could not be looked at, so nothing is known of it.",
         "Run it as somebody who may read it, such as an administrator.";
+    WEBHOOK_UNASKED = "webhook-unasked", Warning,
+        "The webhook is not asked about subnets, pools and reservations: what is wrong with one is said by its condition alone.",
+        "Apply the manifests or the chart again; the log of the controller that leads says what stands in its way.";
 }

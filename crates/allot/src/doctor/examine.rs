@@ -11,7 +11,7 @@ use super::{Ailment, code};
 /// One question, and what has to be known for its answer: what could not be read is not missing.
 type Part = (&'static [&'static str], fn(&Seen) -> Vec<Ailment>);
 
-const PARTS: [Part; 12] = [
+const PARTS: [Part; 13] = [
     (&["customresourcedefinitions"], install::definitions),
     (
         &[
@@ -26,6 +26,9 @@ const PARTS: [Part; 12] = [
     ),
     (&[], install::rights),
     (&["deployments", "leases"], install::controllers),
+    (&["deployments", "pods", "validatingwebhookconfigurations"], |seen| {
+        install::webhook(seen).into_iter().collect()
+    }),
     (&["daemonsets", "pods"], nodes::agents),
     (&["nodes", "nodeattachments"], nodes::silent),
     (&["nodes", "nodeattachments"], nodes::gone),
@@ -40,9 +43,16 @@ const PARTS: [Part; 12] = [
 pub(super) fn examine(seen: &Seen) -> Vec<Ailment> {
     let is_known = |needs: &[&str]| !seen.unseen.iter().any(|unseen| needs.contains(&unseen.plural.as_str()));
     let known = PARTS.iter().filter(|(needs, _)| is_known(needs));
-    let ailments = known.flat_map(|(_, part)| part(seen));
+    // Where there is nothing, one finding says more than one for each part.
+    let nothing = is_known(&["customresourcedefinitions", "deployments", "daemonsets"])
+        .then(|| install::nothing(seen))
+        .flatten();
+    let ailments: Vec<Ailment> = match nothing {
+        Some(nothing) => vec![nothing],
+        None => known.flat_map(|(_, part)| part(seen)).collect(),
+    };
     let unseen = seen.unseen.iter().map(|unseen| Ailment::new(&code::UNSEEN, "API server", &*unseen.why));
-    ailments.chain(unseen).collect()
+    ailments.into_iter().chain(unseen).collect()
 }
 
 #[cfg(test)]

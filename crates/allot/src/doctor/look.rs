@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
-    ValidatingAdmissionPolicyBinding,
+    ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
 };
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
@@ -21,7 +21,7 @@ use kube::core::{NamespaceResourceScope, Resource, ResourceExt};
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 
-use super::rights::{AGENT, CONTROLLER, Right};
+use super::rights::{AGENT, CONTROLLER, Right, WEBHOOK};
 use crate::cluster::gather;
 use crate::failure::Failure;
 
@@ -45,6 +45,8 @@ pub(super) struct Seen {
     pub(super) controllers: Option<Deployment>,
     pub(super) agents: Option<DaemonSet>,
     pub(super) agent_pods: Vec<Pod>,
+    pub(super) controller_pods: Vec<Pod>,
+    pub(super) webhooks: Vec<ValidatingWebhookConfiguration>,
     pub(super) lease: Option<Lease>,
     pub(super) denied: Vec<Denied>,
     pub(super) nodes: Vec<Node>,
@@ -97,7 +99,9 @@ pub(super) async fn look(client: &Client, namespace: &str) -> Result<Seen, Failu
     seen.controllers = one(client, namespace, CONTROLLERS, unseen).await;
     seen.agents = one(client, namespace, AGENTS, unseen).await;
     seen.lease = one(client, namespace, CONTROLLERS, unseen).await;
-    seen.agent_pods = agent_pods(client, namespace, unseen).await;
+    seen.agent_pods = pods(client, namespace, "agent", unseen).await;
+    seen.controller_pods = pods(client, namespace, "controller", unseen).await;
+    seen.webhooks = all(client, unseen).await;
     seen.nodes = all(client, unseen).await;
     seen.reports = all(client, unseen).await;
     seen.subnets = all(client, unseen).await;
@@ -107,7 +111,9 @@ pub(super) async fn look(client: &Client, namespace: &str) -> Result<Seen, Failu
     seen.services = all(client, unseen).await;
     let of =
         |account: Option<String>| account.map(|name| format!("system:serviceaccount:{namespace}:{name}"));
-    for (user, rights) in [(of(seen.controller_account()), CONTROLLER), (of(seen.agent_account()), AGENT)] {
+    let webhook = if seen.makes_certificate() { WEBHOOK } else { &[] };
+    let (controller, agent) = (of(seen.controller_account()), of(seen.agent_account()));
+    for (user, rights) in [(controller.clone(), CONTROLLER), (controller, webhook), (agent, AGENT)] {
         if let Some(user) = user {
             match denied(client, namespace, &user, rights).await {
                 Ok(denied) => seen.denied.extend(denied),
@@ -126,6 +132,24 @@ impl Seen {
     pub(super) fn controller_account(&self) -> Option<String> {
         let spec = self.controllers.as_ref()?.spec.template.spec.as_ref()?;
         Some(spec.service_account_name.clone().unwrap_or_else(|| "default".to_owned()))
+    }
+
+    /// Whether controllers serve a webhook; and whether with a certificate of their own.
+    pub(super) fn serves_webhook(&self) -> bool {
+        self.is_told("--webhook")
+    }
+
+    pub(super) fn makes_certificate(&self) -> bool {
+        self.serves_webhook() && !self.is_told("--webhook-cert")
+    }
+
+    fn is_told(&self, flag: &str) -> bool {
+        let spec = self.controllers.as_ref().and_then(|deployment| deployment.spec.template.spec.as_ref());
+        let args = spec
+            .into_iter()
+            .flat_map(|spec| &spec.containers)
+            .flat_map(|container| container.args.iter().flatten());
+        args.map(|arg| arg.split('=').next().unwrap_or_default()).any(|arg| arg == flag)
     }
 
     pub(super) fn agent_account(&self) -> Option<String> {
@@ -156,10 +180,10 @@ where
     })
 }
 
-async fn agent_pods(client: &Client, namespace: &str, unseen: &mut Vec<Unseen>) -> Vec<Pod> {
+async fn pods(client: &Client, namespace: &str, component: &str, unseen: &mut Vec<Unseen>) -> Vec<Pod> {
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let labels = "app.kubernetes.io/name=allotment,app.kubernetes.io/component=agent";
-    match api.list(&ListParams::default().labels(labels)).await {
+    let labels = format!("app.kubernetes.io/name=allotment,app.kubernetes.io/component={component}");
+    match api.list(&ListParams::default().labels(&labels)).await {
         Ok(pods) => pods.items,
         Err(error) => {
             let why = format!("pods of namespace {namespace}: {}", words(&error));

@@ -46,6 +46,12 @@ pub(super) const CONTROLLER: &[Right] = &[
     Right { verbs: &["get", "list", "watch", "update"], names: &["allotment-controller"], ..LEASES },
 ];
 
+/// For the certificate that a leader makes for its webhook.
+pub(super) const WEBHOOK: &[Right] = &[Right {
+    names: &["allotment"],
+    ..right("admissionregistration.k8s.io", &["validatingwebhookconfigurations"], &["list", "watch", "patch"])
+}];
+
 pub(super) const AGENT: &[Right] = &[
     right("", &["nodes"], &["get"]),
     right("", &["pods"], &["list", "watch"]),
@@ -109,7 +115,8 @@ mod tests {
 
     #[test]
     fn the_manifests_give_these_and_no_others() {
-        assert_eq!(single(CONTROLLER), of_roles("allotment-controller"));
+        let controller = single(CONTROLLER).into_iter().chain(single(WEBHOOK)).collect();
+        assert_eq!(of_roles("allotment-controller"), controller);
         assert_eq!(single(AGENT), of_roles("allotment-agent"));
     }
 }

@@ -175,14 +175,16 @@ fn a_log_that_nobody_reads_is_no_reason_to_end() {
 }
 
 #[test]
-fn a_webhook_needs_a_certificate() {
+fn a_certificate_for_the_webhook_comes_with_its_key() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cert.pem");
     fs::write(&file, "no certificate").unwrap();
     let allot = || Command::new(env!("CARGO_BIN_EXE_allot"));
-    let (code, said) = fails(allot().args(["controller", "--webhook", "127.0.0.1:0"]));
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("--webhook-cert") && said.contains("--webhook-key"), "{said}");
+    for (given, missing) in [("--webhook-cert", "--webhook-key"), ("--webhook-key", "--webhook-cert")] {
+        let (code, said) = fails(allot().args(["controller", "--webhook", "127.0.0.1:0", given]).arg(&file));
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(missing), "{said}");
+    }
     let given = ["controller", "--webhook", "127.0.0.1:0", "--webhook-cert"];
     let (code, said) = fails(allot().args(given).arg(&file).arg("--webhook-key").arg(&file));
     assert_eq!(code, Some(2), "{said}");

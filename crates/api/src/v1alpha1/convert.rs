@@ -28,10 +28,11 @@ impl SubnetSpec {
             namespace_selector: self.namespace_selector.map(Into::into),
             networks: self.networks,
             default: self.default,
+            draining: false,
         }
     }
 
-    /// What can be written of a subnet: all but `within`, and `oldest` for the order that only implied subnets have.
+    /// What can be written of a subnet: all but `within` and `draining`, and `oldest` for the order that only implied subnets have.
     pub fn from_core(spec: &core::SubnetSpec) -> SubnetSpec {
         SubnetSpec {
             vrf: spec.vrf.clone(),

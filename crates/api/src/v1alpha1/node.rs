@@ -109,9 +109,13 @@ pub struct NodeAttachmentsStatus {
     pub epoch: u64,
     /// The resourceVersion that the agent's watch of pods has reached.
     pub as_of: String,
-    /// Addresses of pods gone or finished by `asOf` that an ADD was answered with and whose end is not proved.
+    /// Addresses that an ADD was answered with and whose end is not proved, of pods that by `asOf` were gone, had finished, or
+    /// were granted them no more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub still: Vec<Still>,
+    /// Whether `still` has what running pods are granted no more, so that it can be freed before they end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unplugs: bool,
     /// As long as the ledger recovers under a new epoch: all addresses that live attachments have. Else empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inventory: Vec<Still>,

@@ -64,6 +64,7 @@ spec:
         }),
         networks: words(&["telecom/macvlan-a"]),
         default: true,
+        draining: false,
     };
     assert_eq!(written, Object::Subnet(expected));
 }

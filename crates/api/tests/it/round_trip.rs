@@ -132,7 +132,7 @@ prop_compose! {
         let exclude = if cidrs[0].family() == Family::V4 { excluded } else { Vec::new() };
         SubnetSpec {
             name: names.0, vrf: names.1, namespaces: names.2, cidrs, gateways, exclude, within: Vec::new(), routes, dns, mtu,
-            cooling_ms, order, namespace_selector, networks, default,
+            cooling_ms, order, namespace_selector, networks, default, draining: false,
         }
     }
 }

@@ -88,8 +88,9 @@ pub(super) enum Part {
 #[derive(Deserialize)]
 struct Page<'a> {
     metadata: PageMeta,
+    /// Of metadata alone a list without objects is null.
     #[serde(borrow, default)]
-    items: Vec<&'a RawValue>,
+    items: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -157,7 +158,7 @@ impl Source {
             let text = in_time(self.client.request_text(request)).await?;
             let page: Page<'_> = serde_json::from_str(&text)
                 .map_err(|error| Problem::Failed(format!("a list cannot be read: {error}")))?;
-            objects.extend(page.items.iter().filter_map(|item| self.read(item.get())));
+            objects.extend(page.items.iter().flatten().filter_map(|item| self.read(item.get())));
             let version = page.metadata.resource_version.parse()?;
             if page.metadata.next.is_empty() {
                 return Ok((objects, version));

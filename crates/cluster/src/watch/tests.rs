@@ -150,6 +150,12 @@ async fn selectors_go_with_every_request() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_of_nothing_may_be_null() {
+    let nothing = json!({"metadata": {"resourceVersion": "7"}, "items": null});
+    assert_eq!(told(&Script::new([Answer::Page(nothing)]), 1).await, ["=7"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn pages_are_one_list() {
     let first = json!({"metadata": {"resourceVersion": "7", "continue": "more"}, "items": [pod("a", 3)]});
     let script = Script::new([Answer::Page(first), page(7, &[pod("b", 4)])]);

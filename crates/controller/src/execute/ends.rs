@@ -73,7 +73,7 @@ pub(super) async fn release(handle: &Handle, orders: Vec<Order>) -> Outcome {
         match handle.release(release, deadline).await {
             Ok(before) => {
                 let change = if mode == ReleaseMode::Keep { "reserved" } else { "cooling" };
-                audit::released(&before, change, "its pod has ended, and its node says that it is not in use");
+                audit::released(&before, change, "its pod has ended or lets it go, and its node says that it is not in use");
                 (freed, true)
             }
             Err(error) => {

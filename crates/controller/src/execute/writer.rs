@@ -54,6 +54,14 @@ impl Failure {
             Failure::Api(error) => code(error),
         }
     }
+
+    /// What the API server says, where it does.
+    fn words(&self) -> String {
+        match self {
+            Failure::Api(kube::Error::Api(status)) => status.message.clone(),
+            failure => failure.to_string(),
+        }
+    }
 }
 
 impl Writer {
@@ -97,7 +105,7 @@ impl Writer {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &place.namespace);
         let patched = self.write(what, self.patch_pod(&api, &place.name, patch)).await;
         let Err(failure) = patched else { return Patched::Done };
-        let error = failure.to_string();
+        let error = failure.words();
         match failure.code() {
             Some(404) => Patched::Gone,
             // What it tests does not hold (422), or somebody wrote at the same moment (409).

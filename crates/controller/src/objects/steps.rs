@@ -53,12 +53,14 @@ pub(super) fn steps(
     steps
 }
 
-/// The subnet with everything excluded, and bound to nothing: what is held stays held, nothing new is drawn.
+/// The subnet, bound to nothing: what is held stays held, nothing new is given. Programs before 0.2 do not know `draining`;
+/// for them everything is excluded.
 fn drained(object: &Object) -> Option<Object> {
     let Object::Subnet(spec) = object else { return None };
     let mut spec = spec.clone();
     spec.exclude = spec.cidrs.iter().copied().map(IpRange::from).collect();
     spec.default = false;
+    spec.draining = true;
     spec.networks.clear();
     Some(Object::Subnet(spec))
 }

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 
 use super::{Action, Uid};
 use crate::patch::Shown;
-use crate::request::{Interface, PodView, Surge, Wanted, pod_grant};
+use crate::request::{self, Interface, PodView, Reading, Surge, Wanted, pod_grant};
+use crate::surroundings::Surroundings;
 
 /// A new node's agent has that long to publish before a pod is told that it waits for it.
 const NODE_PATIENCE: Duration = Duration::from_secs(15);
@@ -24,6 +25,9 @@ pub(super) struct Open {
     pub(super) stage: Stage,
     /// What the engine was asked for last, where that is more than one.
     pub(super) wants: Vec<Want>,
+    /// What it wants, as of a version of its surroundings. Only of one that waits: it is asked again whenever something is
+    /// freed, and its annotations may be long.
+    pub(super) read: Option<(u64, Reading)>,
     /// It has changed while something was under way for it.
     pub(super) again: bool,
     pub(super) failures: u32,
@@ -57,6 +61,8 @@ pub(super) enum Showing {
     /// What was given now, without what the pod had before.
     Grant(PodGrant),
     Refusal(PodRefusal),
+    /// What is left of the grant: the pod announces the rest no more.
+    Left(PodGrant),
 }
 
 impl Open {
@@ -68,6 +74,7 @@ impl Open {
             version: None,
             stage: Stage::Parked,
             wants: Vec::new(),
+            read: None,
             again: false,
             failures: 0,
             unready: None,
@@ -75,8 +82,24 @@ impl Open {
     }
 
     pub(super) fn update(&mut self, view: PodView, shown: Shown, version: Option<ResourceVersion>) {
+        if self.view != view {
+            self.read = None;
+        }
         (self.view, self.shown, self.version) = (view, shown, version);
         self.failures = 0;
+    }
+
+    /// What it wants, read anew only where something has changed.
+    pub(super) fn reading(&mut self, around: &Surroundings, waits: bool) -> Option<Reading> {
+        let version = around.version();
+        if let Some((at, reading)) = &self.read
+            && *at == version
+        {
+            return Some(reading.clone());
+        }
+        let reading = request::read(&self.view, around.of(&self.view)?);
+        self.read = waits.then(|| (version, reading.clone()));
+        Some(reading)
     }
 
     /// Whether its node's agent is so late that it is to be said now. Once it is said, it is no more.

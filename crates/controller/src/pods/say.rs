@@ -1,4 +1,4 @@
-//! What people are told of pods, besides what the pods show.
+//! What is said of a pod in events.
 
 use allotment_core::Refusal;
 
@@ -25,7 +25,7 @@ pub(super) fn was_refused(uid: &Uid, place: &Place, refusal: &Refusal) -> Saying
     }
 }
 
-fn is_not_shown(uid: &Uid, place: &Place, error: &str) -> Saying {
+pub(super) fn is_not_shown(uid: &Uid, place: &Place, error: &str) -> Saying {
     Saying {
         regarding: regarding(uid, place),
         reason: events::NOT_SHOWN,

@@ -1,3 +1,5 @@
+mod unplug;
+
 use std::collections::BTreeMap;
 
 use allotment_api::annotation::{GRANT, REFUSAL, SUBNETS};
@@ -78,6 +80,7 @@ fn words(actions: Vec<Action>) -> Vec<String> {
         Action::Ask { uid, .. } => format!("ask {uid}"),
         Action::Show { uid, grant: Some(_), .. } => format!("grant {uid}"),
         Action::Show { uid, grant: None, .. } => format!("refuse {uid}"),
+        Action::TakeOut { uid, .. } => format!("take out {uid}"),
         Action::GiveBack { uid, unseen } => format!("give back {uid} {unseen:?}"),
     };
     actions.into_iter().map(word).collect()
@@ -290,7 +293,7 @@ fn what_the_api_server_does_not_take_is_said_and_tried_again() {
     assert!(scene.patched("web-uid", same).is_empty());
     let said: Vec<_> = scene.pods.sayings.iter().map(|saying| (saying.reason, &*saying.note)).collect();
     assert!(
-        matches!(said[..], [(events::NOT_SHOWN, note)] if note.starts_with("annotations: Too long; hint: "))
+        matches!(said[..], [(crate::events::NOT_SHOWN, note)] if note.starts_with("annotations: Too long; hint: "))
     );
     assert!(scene.next().is_empty());
     scene.now = scene.pods.due(scene.now).unwrap();

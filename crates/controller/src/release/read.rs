@@ -36,8 +36,17 @@ pub(super) fn node(node: &Node) -> Option<(&str, bool)> {
 
 /// What an agent says. `None`: it is no version that it says it is as of.
 pub(super) fn report(status: &NodeAttachmentsStatus) -> Option<Report> {
-    let NodeAttachmentsStatus { node_uid, earlier_uids, boot_id, epoch, as_of, still, inventory, asks } =
-        status;
+    let NodeAttachmentsStatus {
+        node_uid,
+        earlier_uids,
+        boot_id,
+        epoch,
+        as_of,
+        still,
+        unplugs,
+        inventory,
+        asks,
+    } = status;
     let asks: BTreeMap<String, String> =
         asks.iter().map(|ask| (ask.id.clone(), ask.pod_uid.clone())).collect();
     Some(Report {
@@ -47,6 +56,7 @@ pub(super) fn report(status: &NodeAttachmentsStatus) -> Option<Report> {
         epoch: *epoch,
         as_of: version(as_of.parse().ok()?),
         still: uses(still),
+        unplugs: *unplugs,
         inventory: uses(inventory),
         asks,
     })

@@ -7,7 +7,7 @@ use allotment_wire::cni::Network;
 use super::entry::{self, Entry, Place, entries};
 use super::nad::{absent, broken};
 use super::owner::{Owned, owner_of};
-use super::selection::{Slot, slots};
+use super::selection::{PRIMARY, Slot, slots};
 use super::view::invalid;
 use super::want::want;
 use super::{Keep, Nad, PodView, Settings, World};
@@ -75,6 +75,26 @@ impl Wanted {
 /// default one.
 pub fn interfaces(pod: &PodView, settings: &Settings) -> Result<Vec<(String, String)>, Refusal> {
     Ok(slots(pod, settings)?.into_iter().map(|slot| (slot.interface, slot.network)).collect())
+}
+
+/// Those attachments of a grant that the pod announces no more, by place: networks taken out of a running pod (K3). What
+/// cannot be read takes nothing out, and nobody takes the first interface out.
+pub fn unannounced(pod: &PodView, settings: &Settings, grant: &PodGrant) -> Vec<usize> {
+    let Ok(mut slots) = interfaces(pod, settings) else { return Vec::new() };
+    let mut left: Vec<usize> = (0..grant.attachments.len()).collect();
+    for by_name in [true, false] {
+        left.retain(|&at| {
+            let has = &grant.attachments[at];
+            let same = |(interface, network): &(String, String)| {
+                *network == has.network && (!by_name || *interface == has.interface)
+            };
+            slots.iter().position(same).map(|at| slots.swap_remove(at)).is_none()
+        });
+    }
+    left.retain(|&at| {
+        grant.attachments[at].network.contains('/') && grant.attachments[at].interface != PRIMARY
+    });
+    left
 }
 
 /// What a pod wants of us; `World` is its surroundings.

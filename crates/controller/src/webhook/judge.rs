@@ -1,6 +1,8 @@
 //! What core thinks of an object that somebody wants to write or delete.
 
-use allotment_core::{Object, ObjectError, ObjectKey, ObjectKind, State};
+use allotment_core::{Object, ObjectError, ObjectKey, ObjectKind, Obstacle, State};
+
+const SWAP: &str = "to exchange the CIDRs of two subnets, move one of them to a third CIDR first";
 
 /// What somebody wants.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +29,7 @@ pub(super) fn judge(state: &State, wish: &Wish) -> Opinion {
                 Some(name) if object.validate().is_ok() => {
                     Opinion::Early(format!("it is not in force before its subnet `{name}` is"))
                 }
+                _ if swaps(state, object, &error) => Opinion::Refused(format!("{}; {SWAP}", told(&error))),
                 _ => Opinion::Refused(told(&error)),
             },
         },
@@ -36,6 +39,13 @@ pub(super) fn judge(state: &State, wish: &Wish) -> Opinion {
             Err(error) => Opinion::Early(format!("it does not go yet: {}; {}", error.text, error.hint)),
         },
     }
+}
+
+/// Whether it may be the first half of an exchange: both at once are fine, and the API server asks about one after the other.
+fn swaps(state: &State, object: &Object, error: &ObjectError) -> bool {
+    matches!(object, Object::Subnet(_))
+        && error.obstacle == Obstacle::Overlap
+        && state.object(&object.key()).is_some()
 }
 
 /// The subnet that the object is to be a part of, where it is not in force.
@@ -88,6 +98,16 @@ mod tests {
         assert_eq!(written(&there, object("Subnet", "b", "cidrs: [10.1.0.0/24]")), Opinion::Fine);
         assert_eq!(written(&there, object("Subnet", "b", "cidrs: [10.0.1.0/24], vrf: red")), Opinion::Fine);
         assert_eq!(written(&there, object("Subnet", "a", "cidrs: [10.0.0.0/17]")), Opinion::Fine);
+    }
+
+    #[test]
+    fn an_exchange_of_two_is_told_how() {
+        let there = ["a, 10.0.0.0/16", "b, 10.1.0.0/16"].map(|both| {
+            let (name, cidr) = both.split_once(", ").unwrap();
+            object("Subnet", name, &format!("cidrs: [{cidr}]"))
+        });
+        let opinion = written(&there, object("Subnet", "a", "cidrs: [10.1.0.0/16]"));
+        assert!(matches!(&opinion, Opinion::Refused(text) if text.ends_with(SWAP)), "{opinion:?}");
     }
 
     #[test]

@@ -71,7 +71,14 @@ impl Reviewer {
     async fn opinion(&self, wish: Wish) -> Opinion {
         let deadline = Instant::now() + SETTLED;
         loop {
-            let Some(engine) = self.health.serving() else { return Opinion::Fine };
+            let Some(engine) = self.health.serving() else {
+                // Who has begun to lead knows in a moment.
+                if !self.health.leads() || Instant::now() > deadline {
+                    return Opinion::Fine;
+                }
+                sleep(AGAIN).await;
+                continue;
+            };
             let asked = wish.clone();
             let Ok(opinion) = engine.read(move |state, _| judge(state, &asked)).await else {
                 return Opinion::Fine;

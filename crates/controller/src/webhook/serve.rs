@@ -1,7 +1,6 @@
 //! HTTPS: one connection after the other, a few at a time.
 
 use std::convert::Infallible;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +11,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::ServerConfig;
-use rustls::crypto::ring;
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -32,15 +27,6 @@ const MAX_REVIEW: usize = 8 << 20;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// After an accept that failed, most likely for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// A certificate or its key cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum CertificateError {
-    #[error("{} cannot be read as PEM: {why}", path.display())]
-    Unreadable { path: PathBuf, why: pem::Error },
-    #[error("{} and {} do not make a server's certificate: {why}", chain.display(), key.display())]
-    Unusable { chain: PathBuf, key: PathBuf, why: rustls::Error },
-}
 
 pub(super) async fn serve(listener: TcpListener, certificate: Certificate, reviewer: Arc<Reviewer>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -69,37 +55,16 @@ async fn connection(
     certificate: &Certificate,
     reviewer: Arc<Reviewer>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let acceptor = acceptor(certificate).inspect_err(|error| {
+    let identity = certificate.now().inspect_err(|error| {
         tracing::warn!(%error, "the webhook has no certificate; objects are taken without being asked about");
     })?;
-    let stream = timeout(HANDSHAKE, acceptor.accept(stream)).await??;
+    let stream = timeout(HANDSHAKE, TlsAcceptor::from(identity).accept(stream)).await??;
     let service = service_fn(move |request| {
         let reviewer = Arc::clone(&reviewer);
         async move { Ok::<_, Infallible>(respond(request, &reviewer).await) }
     });
     http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await?;
     Ok(())
-}
-
-/// What the files are now.
-pub(super) fn acceptor(certificate: &Certificate) -> Result<TlsAcceptor, CertificateError> {
-    let unreadable = |path: &PathBuf| {
-        let path = path.clone();
-        move |why| CertificateError::Unreadable { path, why }
-    };
-    let chain = CertificateDer::pem_file_iter(&certificate.chain)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(unreadable(&certificate.chain))?;
-    let key = PrivateKeyDer::from_pem_file(&certificate.key).map_err(unreadable(&certificate.key))?;
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))
-        .map_err(|why| CertificateError::Unusable {
-            chain: certificate.chain.clone(),
-            key: certificate.key.clone(),
-            why,
-        })?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 async fn respond(request: Request<Incoming>, reviewer: &Reviewer) -> Response<Full<Bytes>> {

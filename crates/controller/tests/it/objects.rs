@@ -1,6 +1,6 @@
 //! Which objects are in force, and what their status says.
 
-use allotment_api::annotation::SUBNETS;
+use allotment_api::annotation::{IPS, SUBNETS};
 use allotment_api::v1alpha1::{ObjectStatus, Subnet};
 use allotment_fleet::Template;
 use k8s_openapi::api::events::v1::Event;
@@ -111,9 +111,11 @@ fn a_deleted_subnet_stays_while_it_is_held_and_gives_nothing_out() {
             })
             .await;
         assert!(held.message.contains("10.52.0.2 (Pod default/holder"), "{}", held.message);
-        let pod = Template::new("default", "late").on("n1").annotate(SUBNETS, "rack-d");
-        cluster.pods().create(&pod).await.unwrap();
-        assert_eq!(cluster.refusal("default", "late").await.code, "full");
+        for (name, ips) in [("late", ""), ("named", "10.52.0.9")] {
+            let pod = Template::new("default", name).on("n1").annotate(SUBNETS, "rack-d").annotate(IPS, ips);
+            cluster.pods().create(&pod).await.unwrap();
+            assert_eq!(cluster.refusal("default", name).await.code, "not-allowed");
+        }
         controller.stop().await;
     });
 }

@@ -2,8 +2,9 @@
 
 use allotment_api::annotation::SUBNETS;
 use allotment_api::v1alpha1::{IPPool, Subnet, SubnetSpec};
-use allotment_controller::Certificate;
+use allotment_controller::{Certificate, Lifetime, OwnCertificate};
 use allotment_fleet::Template;
+use jiff::SignedDuration;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use kube::Client;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -20,16 +21,18 @@ struct Webhook {
 }
 
 impl Cluster {
-    async fn webhook(&self, controller: &Controller) -> Webhook {
+    /// One whose certificate is its own, or the API server's, which is for this machine.
+    async fn webhook(&self, controller: &Controller, own: Option<OwnCertificate>) -> Webhook {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = format!("https://{}", listener.local_addr().unwrap()).parse().unwrap();
-        // The API server's own certificate is for this machine.
         let file = |name: &str| self.plane.folder().join(name);
-        let certificate = Certificate { chain: file("api.crt"), key: file("api.key") };
-        let health = controller.health.clone();
-        let serving = tokio::spawn(allotment_controller::webhook(listener, certificate, health));
-        let ca = std::fs::read_to_string(file("ca.crt")).unwrap();
-        self.apply(&allotment_api::webhook_yaml(&at, Some(&ca))).await;
+        let ca = own.is_none().then(|| std::fs::read_to_string(file("ca.crt")).unwrap());
+        let files = || Certificate::Files { chain: file("api.crt"), key: file("api.key") };
+        let certificate = own.map_or_else(files, Certificate::Own);
+        let webhook =
+            allotment_controller::webhook(listener, certificate, controller.health.clone(), self.client());
+        let serving = tokio::spawn(webhook);
+        self.apply(&allotment_api::webhook_yaml(&at, ca.as_deref())).await;
         // It is asked a moment after it is made known.
         self.wait_until("the webhook is asked", async || self.tried("probe", "10.70.0.0/24").await.err())
             .await;
@@ -40,6 +43,12 @@ impl Cluster {
         let webhooks = self.api::<ValidatingWebhookConfiguration>();
         webhooks.delete("allotment", &DeleteParams::default()).await.unwrap();
         webhook.serving.abort();
+    }
+
+    /// Whom the API server believes.
+    async fn believed(&self) -> Vec<u8> {
+        let configuration = self.api::<ValidatingWebhookConfiguration>().get("allotment").await.unwrap();
+        configuration.webhooks.unwrap().remove(0).client_config.ca_bundle.unwrap().0
     }
 
     /// What the API server says to such a subnet, which is not made.
@@ -79,7 +88,7 @@ fn what_contradicts_others_or_holders_is_refused_at_once() {
         cluster.nodes(&["n1"]).await;
         let controller = cluster.controller();
         assert_eq!(cluster.ready("rack-w").await.0, "True");
-        let webhook = cluster.webhook(&controller).await;
+        let webhook = cluster.webhook(&controller, Some(OwnCertificate::default())).await;
 
         let overlap = cluster.tried("rack-x", "10.70.1.0/24").await.unwrap_err();
         assert!(
@@ -111,6 +120,71 @@ fn what_contradicts_others_or_holders_is_refused_at_once() {
     });
 }
 
+/// Good for 20 s, and renewed three times in the time of one.
+const SHORT: Lifetime = Lifetime {
+    valid: SignedDuration::from_secs(20),
+    renewed: SignedDuration::from_secs(5),
+    known: SignedDuration::from_secs(3),
+};
+
+#[test]
+fn a_certificate_is_renewed_before_it_expires_and_no_review_is_missed() {
+    on_cluster(async |cluster| {
+        cluster.subnet("rack-w", "10.70.0.0/16", "").await;
+        let controller = cluster.controller();
+        assert_eq!(cluster.ready("rack-w").await.0, "True");
+        let began = tokio::time::Instant::now();
+        let webhook = cluster.webhook(&controller, Some(OwnCertificate::new(SHORT))).await;
+        let mut believed = vec![cluster.believed().await];
+        cluster
+            .wait_until("the first certificate has expired, and others have come", async || {
+                cluster.tried("rack-x", "10.70.1.0/24").await.expect_err("this one was not judged");
+                let now = cluster.believed().await;
+                if believed.last() != Some(&now) {
+                    believed.push(now);
+                }
+                (believed.len() > 4 && began.elapsed() > SHORT.valid.unsigned_abs()).then_some(())
+            })
+            .await;
+        // Somebody writes over it.
+        let patch = Patch::Strategic(
+            json!({"webhooks": [{"name": "objects.allotment.dev", "clientConfig": {"caBundle": null}}]}),
+        );
+        let webhooks = cluster.api::<ValidatingWebhookConfiguration>();
+        webhooks.patch("allotment", &PatchParams::default(), &patch).await.unwrap();
+        cluster
+            .wait_until("the webhook is believed again", async || {
+                cluster.tried("rack-x", "10.70.1.0/24").await.err()
+            })
+            .await;
+        cluster.forget(webhook).await;
+        controller.stop().await;
+    });
+}
+
+#[test]
+fn two_subnets_exchange_their_cidrs_as_the_refusal_says() {
+    on_cluster(async |cluster| {
+        cluster.subnet("rack-w", "10.70.0.0/16", "").await;
+        cluster.subnet("rack-x", "10.71.0.0/16", "").await;
+        let controller = cluster.controller();
+        assert_eq!(
+            (cluster.ready("rack-w").await.0, cluster.ready("rack-x").await.0),
+            ("True".into(), "True".into())
+        );
+        let webhook = cluster.webhook(&controller, Some(OwnCertificate::default())).await;
+        let refused = cluster.moved("rack-w", "10.71.0.0/16").await.unwrap_err();
+        assert!(refused.contains("move one of them to a third CIDR first"), "{refused}");
+        for (name, cidr) in
+            [("rack-w", "10.72.0.0/16"), ("rack-x", "10.70.0.0/16"), ("rack-w", "10.71.0.0/16")]
+        {
+            cluster.moved(name, cidr).await.unwrap();
+        }
+        cluster.forget(webhook).await;
+        controller.stop().await;
+    });
+}
+
 #[test]
 fn without_the_webhook_or_a_leader_behind_it_the_condition_says_it() {
     on_cluster(async |cluster| {
@@ -123,7 +197,7 @@ fn without_the_webhook_or_a_leader_behind_it_the_condition_says_it() {
         assert!(message.contains("overlaps 10.70.0.0/16 of subnet `rack-w`"), "{message}");
 
         // Whoever answers does not lead any more; then nobody answers.
-        let webhook = cluster.webhook(&controller).await;
+        let webhook = cluster.webhook(&controller, None).await;
         controller.stop().await;
         cluster.subnet("rack-y", "10.70.2.0/24", "").await;
         webhook.serving.abort();

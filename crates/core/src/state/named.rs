@@ -119,6 +119,9 @@ impl Planner<'_> {
         let objects = &self.state.objects;
         let subnet = objects.subnets.get(target.subnet);
         let place = Place { vrf: subnet.vrf, key: key_of(ip) };
+        if subnet.spec.draining && !self.holds(place) {
+            return Err(refuse::draining(self.request, &subnet.spec));
+        }
         if let Some(what) = Objects::nobodys(&subnet.spec, ip) {
             return Err(refuse::nobodys(self.request, &subnet.spec, ip, what));
         }
@@ -140,6 +143,13 @@ impl Planner<'_> {
         let how = self.availability(want, place, pick)?;
         let rule = Rule { choice: target.choice, pick };
         Ok(Picked { place, subnet: target.subnet, pool, record: None, rule, how })
+    }
+
+    /// Whether an address is the owner's, and did not merely cool.
+    fn holds(&self, place: Place) -> bool {
+        let store = &self.state.store;
+        let held = |index: u32| self.owned.contains(&index) && store.records.get(index).state.is_held();
+        store.record_at(place).is_some_and(held)
     }
 
     /// Whether an address was asked for with its subnet's prefix length, or with none.
@@ -173,6 +183,7 @@ impl Planner<'_> {
             }
             AllocationState::Cooling if mine || self.is_free(index, place) => Ok(How::Enter),
             AllocationState::Cooling if pick == Pick::Listed && self.was_siblings(index) => Ok(How::Enter),
+            AllocationState::Cooling if pick == Pick::Asked && self.was_namesakes(index) => Ok(How::Enter),
             AllocationState::Cooling => {
                 Err(refuse::cooling(self.state, self.request, place, index, self.now))
             }
@@ -205,6 +216,13 @@ impl Planner<'_> {
         }
         let last = self.state.store.owner(index);
         last.kind == owner.kind && last.namespace == owner.namespace && last.name.starts_with(siblings)
+    }
+
+    /// Whether a released address was had by one of the same name: a pod that was made anew and asks for its address (C2).
+    fn was_namesakes(&self, index: u32) -> bool {
+        let (last, owner) = (self.state.store.owner(index), &self.request.owner);
+        !owner.name.is_empty()
+            && (&last.kind, &last.namespace, &last.name) == (&owner.kind, &owner.namespace, &owner.name)
     }
 
     /// What the owner had here before and may have back; or why it must wait for its present holder.
@@ -261,6 +279,7 @@ impl Planner<'_> {
         };
         !open
             || Objects::nobodys(spec, address).is_some()
+            || !kept && spec.draining
             || !kept && !spec.within.is_empty() && !among(&spec.within)
     }
 
@@ -286,7 +305,7 @@ impl Planner<'_> {
     /// The first free address that is reserved for the owner in the target's subnet.
     pub(super) fn reserved(&self, target: &Drawn, family: Family) -> Option<Picked> {
         let objects = &self.state.objects;
-        if objects.reservations.is_empty() {
+        if objects.reservations.is_empty() || objects.subnets.get(target.subnet).spec.draining {
             return None;
         }
         let vrf = objects.subnets.get(target.subnet).vrf;

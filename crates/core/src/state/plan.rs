@@ -247,6 +247,10 @@ impl Planner<'_> {
     }
 
     fn dynamic(&self, want: &Want, target: &Drawn, family: Family) -> Result<Picked, Refusal> {
+        let spec = &self.state.objects.subnets.get(target.subnet).spec;
+        if spec.draining {
+            return Err(refuse::draining(self.request, spec));
+        }
         let regions = self.regions(target, family);
         let vrf = self.state.objects.subnets.get(target.subnet).vrf;
         for &number in &regions {

@@ -162,6 +162,14 @@ pub(super) fn not_bound(request: &Request, spec: &SubnetSpec) -> Refusal {
     Refusal::new(Code::NotAllowed, text, hint).count("namespaces bound by name", spec.namespaces.len())
 }
 
+pub(super) fn draining(request: &Request, spec: &SubnetSpec) -> Refusal {
+    let text = format!(
+        "subnet `{}` is being deleted, and gives nothing to {}, which holds nothing of it",
+        spec.name, request.owner
+    );
+    Refusal::new(Code::NotAllowed, text, "use another subnet, or make it anew under another name")
+}
+
 pub(super) fn not_selected(request: &Request, spec: &PoolSpec) -> Refusal {
     let text = format!("the selectors of pool `{}` do not match {}", spec.name, request.owner);
     Refusal::new(Code::NotAllowed, text, "change the labels or the selectors, or use another pool")

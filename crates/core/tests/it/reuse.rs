@@ -1,8 +1,8 @@
 //! Order of reuse and cooling (C1, C2).
 
-use allotment_core::{AllocationState, Netns, Order, Pick, Release};
+use allotment_core::{AllocationState, Netns, Object, Order, Owner, Pick, Release, SubnetSpec};
 
-use crate::world::{World, subnet};
+use crate::world::{World, container, reservation, stateful, subnet};
 
 #[test]
 fn never_used_addresses_come_first_then_those_free_for_longest() {
@@ -42,6 +42,56 @@ fn a_cooling_address_is_for_its_last_owner_only() {
     assert_eq!(world.ask("b").on("s").get(), "full");
     world.now += 1;
     assert_eq!(world.ask("b").on("s").get(), "10.0.0.2");
+}
+
+#[test]
+fn c2_a_pod_made_anew_under_its_name_has_the_address_it_asks_for_at_once() {
+    let pod = |name: &str, uid: &str| Owner {
+        kind: "Pod".into(),
+        namespace: "shop".into(),
+        name: name.into(),
+        uid: uid.into(),
+    };
+    let mut world = World::new([subnet("s", &["10.0.0.0/29"])]);
+    assert_eq!(world.ask("1").owner(pod("cart", "u1")).ip(&["10.0.0.5"]).get(), "10.0.0.5");
+    assert_eq!(world.ask("2").owner(pod("cart", "u2")).ip(&["10.0.0.5"]).get(), "taken", "it is in use");
+    world.del("1");
+    assert_eq!(world.ask("3").owner(pod("till", "u3")).ip(&["10.0.0.5"]).get(), "taken", "another name");
+    let other = Owner { namespace: "bank".into(), ..pod("cart", "u4") };
+    assert_eq!(world.ask("4").owner(other).ip(&["10.0.0.5"]).get(), "taken", "another namespace");
+    assert_eq!(world.ask("5").owner(pod("cart", "u5")).on("s").get(), "10.0.0.2", "it asks for none");
+    assert_eq!(world.ask("2").owner(pod("cart", "u2")).ip(&["10.0.0.5"]).get(), "10.0.0.5");
+    // A name that is missing is nobody's.
+    world.del("2");
+    assert_eq!(world.ask("6").owner(pod("", "u6")).ip(&["10.0.0.6"]).get(), "10.0.0.6");
+    world.del("6");
+    assert_eq!(world.ask("7").owner(pod("", "u7")).ip(&["10.0.0.6"]).get(), "taken");
+}
+
+#[test]
+fn a_draining_subnet_gives_nobody_anything_new() {
+    let spec = subnet("s", &["10.0.0.0/28"]);
+    let mut world = World::new([spec.clone(), subnet("t", &["10.0.1.0/28"])]);
+    let reserved = reservation("r", "s", &["10.0.0.9"], Some(container("vip")));
+    world.put(Object::Reservation(reserved)).unwrap();
+    assert_eq!(world.ask("db").on("s").owner(stateful("db-0")).get(), "10.0.0.2");
+    world.keep("10.0.0.2", "db");
+    assert_eq!(world.ask("a").on("s").get(), "10.0.0.3");
+    assert_eq!(world.ask("b").on("s").get(), "10.0.0.4");
+    world.del("b");
+    world.put(Object::Subnet(SubnetSpec { draining: true, ..spec })).unwrap();
+    let refusal = world.ask("c").on("s").refusal();
+    assert_eq!(
+        refusal.to_string(),
+        "subnet `s` is being deleted, and gives nothing to Container c, which holds nothing of it"
+    );
+    assert_eq!(world.ask("c").on("s").ip(&["10.0.0.7"]).get(), "not-allowed", "nor by name");
+    assert_eq!(world.ask("c").ip(&["10.0.0.7"]).get(), "not-allowed");
+    assert_eq!(world.ask("vip").on("s").get(), "not-allowed", "nor what is reserved");
+    assert_eq!(world.ask("b").on("s").get(), "not-allowed", "nor what cools");
+    assert_eq!(world.ask("a").on("s").get(), "10.0.0.3", "asking again");
+    assert_eq!(world.ask("new").on("s").owner(stateful("db-0")).get(), "10.0.0.2", "what is kept is held");
+    assert_eq!(world.ask("c").on("s").on("t").get(), "10.0.1.2", "the next one serves");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Ends, Life, Name, Place};
+use super::{Ends, Life, Name, Place, unplugged};
 use crate::{Address, Version};
 
 /// What keeps an address.
@@ -63,18 +63,19 @@ impl fmt::Display for Kept {
 impl Ends {
     /// What keeps an address of a holder; nothing if the ledger is not known to have it.
     pub fn why(&self, pod: &str, address: &Address) -> Option<Kept> {
-        let holder = self.holders.get(pod)?;
+        let name = self.holder_of(pod, address)?;
+        let holder = self.holders.get(&name)?;
         let place = holder.held.iter().find(|place| place.is(address))?;
         Some(match holder.life {
             Life::Bound => Kept::InUse,
             Life::Unseen(_) => Kept::Unseen,
             Life::Ended(_) if place.is_taken => Kept::Taken,
-            Life::Ended(at) => self.judge(pod, at, place).err().unwrap_or(Kept::Taken),
+            Life::Ended(at) => self.judge(&name, at, place).err().unwrap_or(Kept::Taken),
         })
     }
 
-    /// R3 and R4.
-    pub(super) fn judge(&self, pod: &str, at: Version, place: &Place) -> Result<(), Kept> {
+    /// R3 and R4; `holder` is a pod, or what was taken out of one.
+    pub(super) fn judge(&self, holder: &str, at: Version, place: &Place) -> Result<(), Kept> {
         let name = || place.node.to_string();
         let Some(node) = self.nodes.get(&place.node) else { return Err(Kept::Silent { node: name() }) };
         let Some(machine) = node.machine(place) else { return Err(Kept::Silent { node: name() }) };
@@ -100,7 +101,10 @@ impl Ends {
             let behind = Kept::Behind { node: name(), as_of: report.as_of, wanted: at };
             return Err(if is_there { behind } else { lost() });
         }
-        if report.is_asking(pod) {
+        if unplugged::is_unplugged(holder) && !report.unplugs {
+            return Err(Kept::InUse);
+        }
+        if report.is_asking(unplugged::pod_of(holder)) {
             return Err(Kept::Asked { node: name() });
         }
         Ok(())
@@ -155,7 +159,12 @@ impl Ends {
             let Life::Ended(at) = holder.life else { continue };
             for place in holder.held.iter().filter(|place| !place.is_taken) {
                 let Err(kept) = self.judge(pod, at, place) else { continue };
-                let first = || Waiting { count: 0, holder: pod.to_string(), address: place.address(), kept };
+                let first = || Waiting {
+                    count: 0,
+                    holder: unplugged::pod_of(pod).to_owned(),
+                    address: place.address(),
+                    kept,
+                };
                 waiting.entry(&place.node).or_insert_with(first).count += 1;
             }
         }

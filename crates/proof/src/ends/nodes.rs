@@ -30,6 +30,7 @@ pub(super) struct Heard {
     earlier: BTreeSet<String>,
     pub(super) epoch: u64,
     pub(super) as_of: Version,
+    pub(super) unplugs: bool,
     still: BTreeMap<IpAddr, BTreeSet<String>>,
     asking: BTreeSet<String>,
 }
@@ -52,12 +53,12 @@ impl Heard {
 
 impl From<Report> for Heard {
     fn from(report: Report) -> Heard {
-        let Report { node_uid, earlier, epoch, as_of, still, asks, .. } = report;
+        let Report { node_uid, earlier, epoch, as_of, still, unplugs, asks, .. } = report;
         let mut used: BTreeMap<IpAddr, BTreeSet<String>> = BTreeMap::new();
         for Use { address, .. } in still {
             used.entry(address.address).or_default().insert(address.vrf);
         }
-        Heard { node_uid, earlier, epoch, as_of, still: used, asking: asks.into_values().collect() }
+        Heard { node_uid, earlier, epoch, as_of, unplugs, still: used, asking: asks.into_values().collect() }
     }
 }
 

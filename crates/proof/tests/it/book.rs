@@ -32,7 +32,7 @@ fn serve(book: &mut Book, what: Attachment) -> Vec<Record> {
 
 #[track_caller]
 fn publish(book: &mut Book) -> Report {
-    let publication = book.publish().unwrap();
+    let publication = book.publish(|_, _| true).unwrap();
     book.published(&publication.report);
     publication.report
 }
@@ -230,7 +230,7 @@ fn r3_a_boot_ends_what_was_before_and_a_node_is_the_same_machine_under_its_next_
 fn r3_nothing_is_published_before_what_lives_is_found() {
     let (mut book, _) = Book::open(&[], me());
     book.listed(Version(10), Vec::new());
-    assert_eq!(book.publish(), None);
+    assert_eq!(book.publish(|_, _| true), None);
     let bare = allotment_proof::Address { vrf: String::new(), ..address() };
     let records = book.rebuilt([("/run/netns/s0".to_owned(), [bare].into())]);
     assert_eq!(records.len(), 2);
@@ -257,7 +257,7 @@ fn l6_a_server_that_was_set_back_is_told_and_not_believed() {
     // The epoch is raised: nothing is served before a list of now.
     assert_eq!(book.raise(1), [Record::Epoch(1)]);
     assert_eq!(book.raise(1), []);
-    assert_eq!(book.publish(), None);
+    assert_eq!(book.publish(|_, _| true), None);
     book.listed(Version(6), [("first".to_owned(), Seen::bound()), ("second".to_owned(), Seen::bound())]);
     assert!(book.answer(&ticket, attachment(1, 1), &granted()).is_ok());
     let report = publish(&mut book);

@@ -29,6 +29,7 @@ const LOSS: May = May { agent_crashes: 1, journal_losses: 1, ..May::SMALL };
 const REPLACED: May = May { replacements: 1, ..May::SMALL };
 const STATIC: May = May { is_static: true, ..May::SMALL };
 const LATE: May = May { is_late: true, ..May::SMALL };
+const UNPLUGGED: May = May { unplugs: 1, ..May::SMALL };
 const STATIC_LEADERS: May = May { leader_crashes: 1, sandboxes: 2, ..STATIC };
 
 const RESTORED: May = May { restores: 1, ..May::SMALL };
@@ -124,6 +125,29 @@ fn l6_the_agent_crashes_in_a_recovery() {
 #[test]
 fn l6_a_static_pod_that_no_restored_object_knows_of() {
     holds(RESTORED_STATIC);
+}
+
+#[test]
+fn k3_taken_out_of_a_pod_that_runs() {
+    holds(May { is_same_node: true, ..UNPLUGGED });
+    holds(May { agent_crashes: 1, ..UNPLUGGED });
+    holds(May { leader_crashes: 1, ..UNPLUGGED });
+}
+
+#[test]
+fn k3_taken_out_and_plugged_in_again() {
+    holds(May { readds: 1, ..UNPLUGGED });
+    holds(May { sandboxes: 2, ..UNPLUGGED });
+}
+
+#[test]
+fn k3_what_a_running_pod_is_granted_no_more_is_listed() {
+    needed(Wrong::UnpluggedLeftOut, UNPLUGGED);
+}
+
+#[test]
+fn k3_nothing_is_granted_again_while_it_is_released() {
+    needed(Wrong::PluggedAtOnce, May { sandboxes: 2, ..UNPLUGGED });
 }
 
 #[test]

@@ -89,6 +89,9 @@ impl World {
         if machine.book.is_none() {
             return;
         }
+        if !self.is_granted(pod, machine.cursor) {
+            return;
+        }
         let mut after = self.clone();
         let book = after.machines[index].book.as_mut().unwrap();
         let is_elsewhere = self.wrong(Wrong::ServedElsewhere);

@@ -56,6 +56,10 @@ pub(crate) enum Wrong {
     InventoryOnce,
     /// A report of an epoch that is higher than the leader's counts as one of that.
     LowerEpoch,
+    /// A report says nothing of what running pods are granted no more.
+    UnpluggedLeftOut,
+    /// What was taken out of a pod is granted to it again, whatever is under way.
+    PluggedAtOnce,
 }
 
 /// What may happen, and how often.
@@ -73,6 +77,8 @@ pub(crate) struct May {
     pub(crate) restores: u8,
     /// ADDs after the DEL of the same sandbox, as for a NIC that is plugged in again.
     pub(crate) readds: u8,
+    /// Times that the first pod's grant loses the address while it runs.
+    pub(crate) unplugs: u8,
     /// Pod 1 may finish, and its object stays.
     pub(crate) finishes: bool,
     /// The second pod is on the same node.
@@ -95,6 +101,7 @@ impl May {
         relists: 0,
         restores: 0,
         readds: 0,
+        unplugs: 0,
         finishes: false,
         is_same_node: false,
         is_static: false,
@@ -106,6 +113,8 @@ impl May {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Phase {
     Bound,
+    /// It runs, and its grant has the address no more.
+    Unplugged,
     Finished,
     Gone,
 }
@@ -257,7 +266,7 @@ impl World {
         }
         world.boot_machine("n0");
         let machine = &mut world.machines[0];
-        let publication = machine.book.as_mut().unwrap().publish().unwrap();
+        let publication = machine.book.as_mut().unwrap().publish(|_, _| true).unwrap();
         machine.book.as_mut().unwrap().published(&publication.report);
         machine.keep(&publication.records);
         world.status = Some(publication.report);
@@ -307,6 +316,14 @@ impl World {
         [0, 1].into_iter().filter_map(last).filter(|(_, phase, _)| *phase != Phase::Gone).collect()
     }
 
+    /// Whether the pod's grant has the address, as far as an agent has seen.
+    pub(crate) fn is_granted(&self, pod: usize, seen: usize) -> bool {
+        // It may have seen more than a server that was restored has.
+        let seen = self.log.get(..seen).unwrap_or(&self.log);
+        let last = seen.iter().rev().find(|(of, _)| *of == pod);
+        last.is_none_or(|(_, phase)| *phase != Phase::Unplugged)
+    }
+
     pub(crate) fn is_on_node(&self, pod: usize) -> bool {
         pod == 0 || self.may.is_same_node
     }
@@ -329,6 +346,10 @@ impl World {
             (pod_name(pod), seen)
         });
         assert!(self.leader.ends.listed(self.version(), listed));
+        // A standby has seen it as well.
+        if self.phase(0) == Some(Phase::Unplugged) {
+            self.leader.ends.unplugged(&pod_name(0), &[address()], self.version());
+        }
         self.leader.ends.admitted(NODE, self.spec.clone());
         self.show_node();
         if self.epochs.is_open() {

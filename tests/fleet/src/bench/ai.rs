@@ -9,6 +9,7 @@ use allotment_lab::figures::{Bar, Row};
 use anyhow::{Result, ensure};
 
 use super::meter::Reading;
+use super::ours;
 use super::scene::{Outcome, Scene};
 use super::stage::Stage;
 use super::system::{self, Range, System};
@@ -99,5 +100,11 @@ async fn job(stage: &Stage<'_>, system: &Arc<System>, nodes: usize) -> Result<(O
         outcome.errors.first()
     );
     scene.end(system, &outcome.started).await?;
+    if !system.controllers.is_empty() {
+        // What the end entails is not the next job's.
+        for rail in 1..=RAILS {
+            ours::released(&stage.client, &format!("rail-{rail}")).await?;
+        }
+    }
     Ok((outcome, cost))
 }

@@ -33,7 +33,7 @@ struct Done {
     outcome: Outcome,
     /// While the pods came up.
     cost: Reading,
-    /// Pods that were taken down again, and how long that took.
+    /// Pods that were taken down again, and how long that took; none of Whereabouts', which would need minutes.
     ended: (usize, Duration),
     ending: Reading,
     /// From the moment that the grant was there, or the ADD began: for ours.
@@ -46,15 +46,16 @@ pub(crate) async fn rows(plane: &ControlPlane, bin: &Path) -> Result<Vec<Row>> {
     eprintln!("host-local …");
     let files = system::host_local(plane.folder(), &stage.nodes, &[Range::new("files", "10.1.0.0/16")])?;
     let files = crowd(&stage, &Arc::new(files), stage.templates("files", PODS, NODES)).await?;
-    eprintln!("Whereabouts, four minutes at most …");
-    let polled = [Range::new("polled", "10.2.0.0/16")];
-    let polled = Arc::new(system::whereabouts(plane, &stage.client, &stage.nodes, &polled).await?);
-    let polled = crowd(&stage, &polled, stage.templates("polled", PODS, NODES)).await?;
     eprintln!("Allotment …");
     let ranges = [Range::new("fresh", "10.3.0.0/16"), exact()];
     let ours = Arc::new(system::allotment(&stage, bin, &ranges, system::own_network()).await?);
     let fresh = of_subnet(&stage, &ours, "fresh").await?;
     let exact = of_subnet(&stage, &ours, "exact").await?;
+    stop(&ours)?;
+    eprintln!("Whereabouts, two minutes at most …");
+    let polled = [Range::new("polled", "10.2.0.0/16")];
+    let polled = Arc::new(system::whereabouts(plane, &stage.client, &stage.nodes, &polled).await?);
+    let polled = up(&stage, &polled, stage.templates("polled", PODS, NODES)).await?;
     let mut rows = table::up(&fresh.0, &polled, &files);
     rows.extend(table::exact(&exact.0, &fresh.0));
     rows.extend(table::ended(&fresh));
@@ -150,18 +151,38 @@ fn scene<'a>(stage: &'a Stage<'_>, templates: Vec<Template>) -> Scene<'a> {
 
 /// The pods come up, are counted, and go again.
 async fn crowd(stage: &Stage<'_>, system: &Arc<System>, templates: Vec<Template>) -> Result<Done> {
+    let mut done = up(stage, system, templates).await?;
+    let before = stage.read(&system.servers()).await?;
+    let scene = scene(stage, Vec::new());
+    done.ended = scene.end(system, &done.outcome.started).await?;
+    stage.clear().await?;
+    done.ending = stage.read(&system.servers()).await?.since(&before);
+    Ok(done)
+}
+
+/// The pods come up and are counted.
+async fn up(stage: &Stage<'_>, system: &Arc<System>, templates: Vec<Template>) -> Result<Done> {
     let scene = scene(stage, templates);
     let before = stage.read(&system.servers()).await?;
     let grants =
         if system.agents.is_empty() { None } else { Some(Grants::watch(stage.client.clone()).await?) };
     let outcome = scene.run(system).await?;
     let after = grants.map(|grants| outcome.adds_after(&grants.seen())).unwrap_or_default();
-    let up = stage.read(&system.servers()).await?;
+    let cost = stage.read(&system.servers()).await?.since(&before);
     if let Some(error) = outcome.errors.first() {
         eprintln!("{}, the first of {} errors: {error:#}", system.name, outcome.errors.len());
     }
-    let ended = scene.end(system, &outcome.started).await?;
-    stage.clear().await?;
-    let ending = stage.read(&system.servers()).await?.since(&up);
-    Ok(Done { name: system.name, outcome, cost: up.since(&before), ended, ending, after })
+    Ok(Done {
+        name: system.name,
+        outcome,
+        cost,
+        ended: (0, Duration::ZERO),
+        ending: Reading::default(),
+        after,
+    })
+}
+
+/// Ends the programs of a system, so that they cost the next one nothing.
+fn stop(system: &System) -> Result<()> {
+    system.servers().into_iter().try_for_each(|server| server.stop().map(drop))
 }

@@ -1,7 +1,8 @@
 //! The chart on a real API server: installed, upgraded, taken away.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use allotment_fleet::{Allot, ControlPlane, bin, programs};
 use allotment_lab::helm;
@@ -10,11 +11,12 @@ use base64::engine::general_purpose::STANDARD;
 use kube::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
 
 use crate::rights::sent;
+use crate::world::PATIENCE;
 
 const NAMESPACE: &str = "allotment-system";
-const SECRET: &str = "/api/v1/namespaces/allotment-system/secrets/allotment-webhook";
 const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/allotment-system/deployments/allotment-controller";
 const WEBHOOK: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/allotment";
 const POLICY: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/allotment-keep";
@@ -77,15 +79,15 @@ async fn a_release_is_installed_upgraded_and_taken_away() {
     let plane = ControlPlane::start().unwrap();
     let (client, helm, chart) = (plane.client().unwrap(), Helm::new(&plane), Helm::chart());
     helm.run(&["install", "allotment", &chart, "--create-namespace"]).unwrap();
-    let secret = read(&client, SECRET).await.unwrap()["data"].clone();
     let webhook = read(&client, WEBHOOK).await.unwrap()["webhooks"][0]["clientConfig"].clone();
-    assert_eq!(webhook["caBundle"], secret["ca.crt"]);
-    assert_eq!(webhook["service"], json!({"namespace": NAMESPACE, "name": "allotment-webhook", "port": 443}));
-    serves(&helm, &plane, &secret);
+    let service = json!({"namespace": NAMESPACE, "name": "allotment-webhook", "port": 443});
+    assert_eq!(webhook, json!({ "service": service }));
+    let believed = believed(&plane, &client).await;
 
     let values = helm.file("values.yaml", VALUES.as_bytes()).display().to_string();
     helm.run(&["upgrade", "allotment", &chart, "--values", &values]).unwrap();
-    assert_eq!(read(&client, SECRET).await.unwrap()["data"], secret, "the API server knows who signed it");
+    let webhook = read(&client, WEBHOOK).await.unwrap()["webhooks"][0]["clientConfig"].clone();
+    assert_eq!(webhook["caBundle"], believed, "an upgrade leaves the leader's certificate alone");
     let spec = read(&client, DEPLOYMENT).await.unwrap()["spec"].clone();
     assert_eq!(spec["replicas"], 3);
     let container = &spec["template"]["spec"]["containers"][0];
@@ -94,7 +96,7 @@ async fn a_release_is_installed_upgraded_and_taken_away() {
     for arg in [
         "--retain=StatefulSet.apps.kruise.io=ordinal",
         "--default-network=/etc/allotment/network/10-allotment.conflist",
-        "--webhook-key=/etc/allotment/webhook/tls.key",
+        "--webhook=0.0.0.0:9443",
     ] {
         assert!(args.iter().any(|given| given == arg), "{arg} in {args:?}");
     }
@@ -106,19 +108,24 @@ async fn a_release_is_installed_upgraded_and_taken_away() {
     read(&client, DEFINITION).await.expect("the ledger outlives the release");
 }
 
-/// A controller can be the server that this certificate is for.
-fn serves(helm: &Helm, plane: &ControlPlane, secret: &Value) {
-    let file = |name: &str| -> String {
-        let bytes = STANDARD.decode(text(&secret[name])).unwrap();
-        helm.file(name, &bytes).display().to_string()
-    };
-    let args = ["--webhook=127.0.0.1:0".to_owned(), format!("--webhook-cert={}", file("tls.crt"))];
-    let args = args.into_iter().chain([format!("--webhook-key={}", file("tls.key"))]).collect::<Vec<_>>();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let allot = Allot::new(plane, &bin().unwrap()).unwrap().args(&args);
-    let controller = allot.controller("webhook", Path::new(&helm.kubeconfig)).unwrap();
+/// Whom the API server believes once a controller leads.
+async fn believed(plane: &ControlPlane, client: &Client) -> Value {
+    let allot = Allot::new(plane, &bin().unwrap()).unwrap().args(&["--webhook=127.0.0.1:0"]);
+    let controller = allot.controller("webhook", &plane.kubeconfig()).unwrap();
     controller.start().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let believed = loop {
+        let webhook = read(client, WEBHOOK).await.unwrap()["webhooks"][0]["clientConfig"].clone();
+        if webhook["caBundle"].is_string() {
+            break webhook["caBundle"].clone();
+        }
+        assert!(Instant::now() < deadline, "no certificate was told of: {webhook}");
+        sleep(Duration::from_millis(20)).await;
+    };
     controller.server.stop().unwrap();
+    let certificate = String::from_utf8(STANDARD.decode(text(&believed)).unwrap()).unwrap();
+    assert!(certificate.starts_with("-----BEGIN CERTIFICATE-----"), "{certificate}");
+    believed
 }
 
 #[test]
@@ -132,6 +139,7 @@ fn what_the_chart_does_not_know_is_refused() {
         ("controler.replicas=1", "additional properties 'controler' not allowed"),
         ("controller.replicas=-1", "/controller/replicas"),
         ("defaultNetwork.fileName=10-pods", "/defaultNetwork/fileName"),
+        ("agent.retire=now", "/agent/retire"),
     ] {
         let refused =
             helm.run(&["template", "allotment", &Helm::chart(), "--set", set]).unwrap_err().to_string();

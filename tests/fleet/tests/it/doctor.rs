@@ -31,8 +31,13 @@ fn counts(found: &[(&str, usize)]) -> BTreeMap<String, usize> {
 }
 
 /// Nothing runs: what is installed is right, and what has to run is missed.
-const NOTHING_RUNS: [(&str, usize); 4] =
-    [("controller-unready", 1), ("no-leader", 1), ("node-silent", 2), ("not-in-force", 4)];
+const NOTHING_RUNS: [(&str, usize); 5] = [
+    ("controller-unready", 1),
+    ("no-leader", 1),
+    ("node-silent", 2),
+    ("not-in-force", 4),
+    ("webhook-unasked", 1),
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_manifests_install_is_right_until_something_of_it_goes() {

@@ -100,8 +100,8 @@ impl Installed {
     }
 
     pub(crate) async fn controller(&self, name: &str) -> Controller {
-        let controller =
-            self.allot.controller(name, &self.account("allotment-controller", None).await).unwrap();
+        let allot = self.allot.clone().args(&["--webhook", "127.0.0.1:0"]);
+        let controller = allot.controller(name, &self.account("allotment-controller", None).await).unwrap();
         controller.start().unwrap();
         controller
     }

@@ -5,12 +5,12 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
-use crate::run;
+use crate::{run, target};
 
 /// A static program that does nothing, built as the plugin is.
-pub fn empty_program(target: &Path) -> Result<PathBuf> {
-    let source = target.join("empty.rs");
-    let program = target.join("empty");
+pub fn empty_program(folder: &Path) -> Result<PathBuf> {
+    let source = folder.join("empty.rs");
+    let program = folder.join("empty");
     std::fs::write(&source, "fn main() {}\n").with_context(|| source.display().to_string())?;
     let mut rustc = Command::new("rustc");
     rustc.args([
@@ -20,6 +20,7 @@ pub fn empty_program(target: &Path) -> Result<PathBuf> {
         "-Cstrip=symbols",
         "-Ctarget-feature=+crt-static",
     ]);
+    rustc.args(["--target", &target::quick()?]);
     run(rustc.arg("-o").args([&program, &source]).stdin(Stdio::null()))?;
     Ok(program)
 }

@@ -109,13 +109,13 @@ fn static_pod(world: &World) -> Result<()> {
     world.leave(space)
 }
 
-fn on(node: &str) -> String {
+pub(crate) fn on(node: &str) -> String {
     format!("nodeName: {node}")
 }
 
 /// The grant, Multus' status, the ledger, and what the kernel says in the pod: the same addresses on the same interfaces.
 /// Names the interfaces.
-fn same_everywhere(world: &World, namespace: &str, name: &str) -> Result<Vec<String>> {
+pub(crate) fn same_everywhere(world: &World, namespace: &str, name: &str) -> Result<Vec<String>> {
     let pod = world.ask_json(&format!("get pod -n {namespace} {name}"))?;
     let grant = granted(&annotation(&pod, "allotment.dev/grant")?["attachments"])?;
     let live = live(world, namespace, name)?;

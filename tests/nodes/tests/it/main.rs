@@ -15,8 +15,11 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 mod down;
 mod faults;
+mod flannel;
 mod interfaces;
+mod operate;
 mod own_network;
+mod thick;
 mod tour;
 mod world;
 
@@ -60,7 +63,16 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 fn trials(world: Option<&'static World>) -> Vec<Trial> {
-    let modules = [tour::TESTS, down::TESTS, interfaces::TESTS, own_network::TESTS, faults::TESTS];
+    let modules = [
+        tour::TESTS,
+        down::TESTS,
+        interfaces::TESTS,
+        own_network::TESTS,
+        thick::TESTS,
+        flannel::TESTS,
+        faults::TESTS,
+        operate::TESTS,
+    ];
     modules.into_iter().flatten().map(|&test| trial(world, test)).collect()
 }
 

@@ -18,7 +18,8 @@ use crate::serve::audit::examine::{Found, about};
 /// The kubelet's annotations with the UID that the runtime knows a static pod by (K6).
 const STATIC: [&str; 2] = ["kubernetes.io/config.mirror", "kubernetes.io/config.hash"];
 
-pub(super) fn examine(look: &Look) -> Vec<Found> {
+/// `said` is what was found without asking pods and agents.
+pub(super) fn examine(look: &Look, said: &[Found]) -> Vec<Found> {
     let records: HashMap<(&str, IpAddr), &Allocation> =
         look.seen.allocations.iter().map(|record| ((record.vrf.as_str(), record.address), record)).collect();
     let mut found = Vec::new();
@@ -32,11 +33,20 @@ pub(super) fn examine(look: &Look) -> Vec<Found> {
             found.push(about(record, &code::ENDING, text, code::ENDING.remedy));
         }
     }
+    // What is live on this node was seen from near by.
+    let seen_here: HashSet<&str> = said
+        .iter()
+        .filter(|other| other.finding.code == code::UNRECORDED.name)
+        .filter_map(|other| other.finding.address.as_deref())
+        .collect();
     for node in &look.nodes {
-        let Some(status) = &node.status else { continue };
+        let (name, Some(status)) = (node.name_any(), &node.status) else { continue };
+        let is_said = |used: &Still| {
+            look.here.as_ref() == Some(&name) && seen_here.contains(&*used.address.to_string())
+        };
         for used in status.still.iter().chain(&status.inventory) {
-            if is_ours(&look.seen.atlas, used) {
-                found.extend(unrecorded(&node.name_any(), used, &records));
+            if is_ours(&look.seen.atlas, used) && !is_said(used) {
+                found.extend(unrecorded(&name, used, &records));
             }
         }
     }

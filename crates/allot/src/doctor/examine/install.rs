@@ -2,6 +2,7 @@
 
 use allotment_api::Principal;
 use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::Pod;
 use kube::core::ResourceExt;
 use serde_json::Value;
 
@@ -13,6 +14,18 @@ const CLOCKS: SignedDuration = SignedDuration::from_secs(30);
 
 /// The policy that strips copies; there is no such kind before Kubernetes 1.36.
 const COPIES: &str = "allotment-copies";
+
+/// The webhook's configuration.
+const WEBHOOK: &str = "allotment";
+
+pub(super) fn nothing(seen: &Seen) -> Option<Ailment> {
+    let is_empty = seen.definitions.is_empty() && seen.controllers.is_none() && seen.agents.is_none();
+    let text = format!(
+        "there are no definitions, and in namespace `{}` no controllers and no agents",
+        seen.namespace
+    );
+    is_empty.then(|| Ailment::new(&code::NOT_INSTALLED, "cluster", text))
+}
 
 pub(super) fn definitions(seen: &Seen) -> Vec<Ailment> {
     let judge = |wanted: k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition| {
@@ -105,6 +118,33 @@ pub(super) fn controllers(seen: &Seen) -> Vec<Ailment> {
         ailments.push(Ailment::new(&code::NO_LEADER, format!("Lease {place}"), why));
     }
     ailments
+}
+
+pub(super) fn webhook(seen: &Seen) -> Option<Ailment> {
+    let why = unasked(seen).filter(|_| seen.serves_webhook())?;
+    Some(Ailment::new(&code::WEBHOOK_UNASKED, format!("ValidatingWebhookConfiguration {WEBHOOK}"), why))
+}
+
+/// Why nobody asks the controller that leads.
+fn unasked(seen: &Seen) -> Option<&'static str> {
+    let Some(configuration) = seen.webhooks.iter().find(|webhook| webhook.name_any() == WEBHOOK) else {
+        return Some("it is not there: the API server knows of no webhook");
+    };
+    let webhooks = configuration.webhooks.as_deref().unwrap_or_default();
+    if seen.makes_certificate() && webhooks.iter().any(|webhook| webhook.client_config.ca_bundle.is_none()) {
+        return Some("it has no `caBundle`: no controller has written whose certificate is to be believed");
+    }
+    let leads = |pod: &&Pod| pod.labels().contains_key(allotment_controller::LEADS);
+    let by_service = webhooks.iter().any(|webhook| webhook.client_config.service.is_some());
+    match seen.controller_pods.iter().filter(leads).count() {
+        0 if by_service => {
+            Some("its service leads to no controller: none of their pods has the label `allotment.dev/leads`")
+        }
+        0 | 1 => None,
+        _ => Some(
+            "its service leads to standbys, too: several of their pods have the label `allotment.dev/leads`",
+        ),
+    }
 }
 
 /// Why nobody leads.

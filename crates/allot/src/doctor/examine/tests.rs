@@ -38,6 +38,8 @@ fn healthy() -> Seen {
         controllers: from_value(part("controllers")).unwrap(),
         agents: from_value(part("agents")).unwrap(),
         agent_pods: from_value(part("agentPods")).unwrap(),
+        controller_pods: from_value(part("controllerPods")).unwrap(),
+        webhooks: from_value(part("webhooks")).unwrap(),
         lease: from_value(part("lease")).unwrap(),
         denied: Vec::new(),
         nodes: from_value(part("nodes")).unwrap(),
@@ -67,6 +69,45 @@ fn network(seen: &mut Seen, ipam: &Value) {
 fn cidr(seen: &mut Seen, cidr: &str) {
     seen.subnets[0].spec.cidrs = vec![cidr.parse().unwrap()];
 }
+
+const INSTALLED_OR_NOT: [Row; 5] = [
+    (
+        |seen| {
+            seen.definitions.clear();
+            (seen.controllers, seen.agents) = (None, None);
+        },
+        code::NOT_INSTALLED.name,
+        "cluster",
+        "in namespace `allotment-system` no controllers",
+    ),
+    (
+        |seen| seen.webhooks.clear(),
+        code::WEBHOOK_UNASKED.name,
+        "ValidatingWebhookConfiguration allotment",
+        "knows of no webhook",
+    ),
+    (
+        |seen| {
+            let webhooks = seen.webhooks[0].webhooks.as_mut().unwrap();
+            webhooks[0].client_config.ca_bundle = None;
+        },
+        code::WEBHOOK_UNASKED.name,
+        "ValidatingWebhookConfiguration allotment",
+        "no `caBundle`",
+    ),
+    (
+        |seen| drop(seen.controller_pods.remove(0)),
+        code::WEBHOOK_UNASKED.name,
+        "ValidatingWebhookConfiguration allotment",
+        "to no controller",
+    ),
+    (
+        |seen| seen.controller_pods[1].metadata.labels = seen.controller_pods[0].metadata.labels.clone(),
+        code::WEBHOOK_UNASKED.name,
+        "ValidatingWebhookConfiguration allotment",
+        "to standbys, too",
+    ),
+];
 
 /// What was planted, the finding that is to follow, and words of it.
 type Row = (fn(&mut Seen), &'static str, &'static str, &'static str);
@@ -275,7 +316,9 @@ fn nothing_is_found_where_nothing_is_wrong() {
 #[test]
 fn each_finding_is_found_alone_and_no_code_is_without_one() {
     let mut planted = BTreeSet::new();
-    for (plant, code, object, says) in INSTALLED.into_iter().chain(NODES).chain(NETWORKS).chain(OTHERS) {
+    for (plant, code, object, says) in
+        INSTALLED.into_iter().chain(INSTALLED_OR_NOT).chain(NODES).chain(NETWORKS).chain(OTHERS)
+    {
         let found = found(plant);
         let [Ailment { code: found_code, object: found_object, text, .. }] = &found[..] else {
             panic!("{code}: {found:#?}");

@@ -316,6 +316,9 @@ impl Asking<'_> {
             AllocationState::Cooling if pick == Pick::Listed && self.was_siblings(record) => {
                 Ok(picked(How::Enter))
             }
+            AllocationState::Cooling if pick == Pick::Asked && self.was_namesakes(record) => {
+                Ok(picked(How::Enter))
+            }
             _ => Err(Code::Taken),
         }
     }
@@ -327,6 +330,12 @@ impl Asking<'_> {
             && record.rule.pick == Pick::Listed
             && key(&record.owner) == key(&self.request.owner)
             && record.owner.name.starts_with(prefix)
+    }
+
+    fn was_namesakes(&self, record: &Allocation) -> bool {
+        let key =
+            |owner: &allotment_core::Owner| (owner.kind.clone(), owner.namespace.clone(), owner.name.clone());
+        !record.owner.name.is_empty() && key(&record.owner) == key(&self.request.owner)
     }
 
     /// What the owner had: of this interface before others, kept before cooling, the latest first.

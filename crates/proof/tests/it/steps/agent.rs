@@ -1,6 +1,6 @@
 //! What an agent does.
 
-use allotment_proof::{Address, Book, Check, Due, Identity, Record, Report, Version};
+use allotment_proof::{Address, Book, Check, Due, Identity, Key, Record, Report, Use, Version};
 
 use super::Next;
 use crate::world::{Nic, Phase, World, Wrong, address, pod_name, seen};
@@ -151,7 +151,12 @@ impl World {
 
     fn publishes(&self, index: usize, next: &mut Next) {
         let mut after = self.clone();
-        let Some(publication) = after.book(index).publish() else {
+        let cursor = self.machines[index].cursor;
+        let is_plugged = |_: &Key, used: &Use| {
+            let pod = usize::from(used.pod == pod_name(1));
+            self.wrong(Wrong::UnpluggedLeftOut) || used.pod.is_empty() || self.is_granted(pod, cursor)
+        };
+        let Some(publication) = after.book(index).publish(is_plugged) else {
             let mut mine = self.sandboxes.iter().filter(|sandbox| sandbox.machine == index);
             if !mine.any(|sandbox| sandbox.nic == Nic::Answered) {
                 self.then(next, "what lives is found", |world| world.rebuild(index));

@@ -8,11 +8,17 @@ use crate::world::{Entry, NODE, Phase, World, Wrong, address, held, pod_name};
 impl World {
     pub(super) fn api(&self, next: &mut Next) {
         let phase = self.phase(0);
-        if matches!(phase, Some(Phase::Bound | Phase::Finished)) {
+        if matches!(phase, Some(Phase::Bound | Phase::Unplugged | Phase::Finished)) {
             self.then(next, "pod deleted", |world| world.log.push((0, Phase::Gone)));
         }
         if phase == Some(Phase::Bound) && self.may.finishes {
             self.then(next, "pod finished", |world| world.log.push((0, Phase::Finished)));
+        }
+        if phase == Some(Phase::Bound) && self.may.unplugs > 0 {
+            self.then(next, "taken out of the pod", |world| {
+                world.may.unplugs -= 1;
+                world.log.push((0, Phase::Unplugged));
+            });
         }
         if self.may.is_late && phase.is_none() && self.ledger.is_none() && !self.is_withheld() {
             self.then(next, "another leader grants the first pod", |world| {
@@ -119,7 +125,26 @@ impl World {
         self.ledger = Some(Entry { pod, since: self.grants });
     }
 
+    /// The first pod wants it again: it is granted what the ledger has for it, or what it finds free.
+    fn plugs_in(&self, next: &mut Next) {
+        let is_its = self.ledger.as_ref().is_none_or(|entry| entry.pod == 0);
+        if self.phase(0) != Some(Phase::Unplugged) || self.leader.cursor < self.log.len() || !is_its {
+            return;
+        }
+        let mut after = self.clone();
+        if after.leader.ends.plugs_in(&pod_name(0)) || self.wrong(Wrong::PluggedAtOnce) {
+            if after.ledger.is_none() {
+                after.enter(0);
+            }
+            let known_at = after.leader.ends.version().unwrap_or_default();
+            after.leader.ends.allocated(held(0, true), known_at);
+            after.log.push((0, Phase::Bound));
+            next.push(("plugged in again", after));
+        }
+    }
+
     fn grants(&self, next: &mut Next) {
+        self.plugs_in(next);
         let ends = &self.leader.ends;
         if let Some(entry) = &self.ledger {
             if ends.why(&pod_name(entry.pod), &address()).is_none() {
@@ -139,7 +164,7 @@ impl World {
                 let machine = world.leader.ends.machine(NODE).unwrap_or_default();
                 machine.clone_into(&mut world.granted_for[1]);
                 let is_on_node = world.is_on_node(1);
-                // It asks for what it has seen, though its watch may tell of the pod later here.
+                // Nobody is granted anything before he was seen.
                 let known_at = world.version();
                 world.leader.ends.allocated(held(1, is_on_node), known_at);
             });
@@ -164,6 +189,10 @@ impl World {
         let at = Version(self.leader.cursor as u64);
         let ends = &mut self.leader.ends;
         match phase {
+            Phase::Unplugged => {
+                ends.seen(&pod_name(pod), at, PodSeen::Running);
+                ends.unplugged(&pod_name(pod), &[address()], at);
+            }
             Phase::Bound => ends.seen(&pod_name(pod), at, PodSeen::Running),
             Phase::Finished => ends.seen(&pod_name(pod), at, PodSeen::Finished(at)),
             Phase::Gone => ends.gone(&pod_name(pod), at),

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::serve::audit::Seen;
-use crate::serve::audit::live::Live;
+use crate::serve::audit::examine::examine as examine_ledger;
+use crate::serve::audit::live::{Live, LiveAddress};
 
 fn record(last: u8, holders: &[(&str, &str)]) -> Allocation {
     let attachment = |&(uid, node): &(&str, &str)| Attachment {
@@ -72,7 +73,7 @@ fn look(records: Vec<Allocation>, pods: Vec<Pod>, nodes: Vec<NodeAttachments>) -
     let subnet = SubnetSpec::new("a", vec!["10.0.0.0/24".parse().unwrap()]);
     let atlas = [Object::Subnet(subnet)].into_iter().collect();
     let seen = Seen { atlas, allocations: records, live: Live::default(), clock: Timestamp(0) };
-    Look { seen, pods, nodes, keeping }
+    Look { seen, pods, nodes, here: None, keeping }
 }
 
 /// Code, last byte and the beginning of the text of each finding.
@@ -81,7 +82,7 @@ fn found(look: &Look) -> Vec<String> {
         let address = found.finding.address.as_deref().unwrap_or_default();
         format!("{} {address}: {}", found.finding.code, found.finding.text)
     };
-    examine(look).iter().map(line).collect()
+    examine(look, &examine_ledger(&look.seen)).iter().map(line).collect()
 }
 
 #[test]
@@ -179,4 +180,20 @@ fn in_use_and_not_recorded() {
             "unrecorded 10.0.0.8: the agent of node `n1` says that something uses it, and the ledger gives it to nobody",
         ]
     );
+}
+
+#[test]
+fn what_is_live_here_is_said_once() {
+    let mut look = look(vec![], vec![], vec![node("n1", "node-1", &[("u1", 9)])]);
+    let netns = super::super::elsewhere("n1");
+    look.seen.live.addresses.push(LiveAddress {
+        address: [10, 0, 0, 9].into(),
+        interface: "eth0".to_owned(),
+        netns,
+    });
+    assert_eq!(found(&look).len(), 1, "on another node it is another finding");
+    look.here = Some("n1".to_owned());
+    assert_eq!(found(&look), [""; 0], "the ledger's own findings have it");
+    look.seen.live.addresses.clear();
+    assert_eq!(found(&look).len(), 1);
 }

@@ -1,0 +1,65 @@
+//! `allot agent --retire`: an agent that takes Allotment off its node, once nothing there needs it any more.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use allotment_agent::Agent;
+
+use crate::commands::remove;
+use crate::failure::Failure;
+
+/// What is to go, and whether it has gone.
+#[derive(Default)]
+pub(crate) struct Retirement {
+    /// In this order: nobody is to be sent to a plugin that is gone.
+    files: Vec<PathBuf>,
+    is_over: AtomicBool,
+}
+
+impl Retirement {
+    pub(crate) fn of(files: Vec<PathBuf>) -> Retirement {
+        Retirement { files, is_over: AtomicBool::new(false) }
+    }
+
+    /// Removes the files once nothing on the node has an address of ours. It ends with a failure only.
+    pub(crate) async fn follow(&self, agent: &Agent) -> Failure {
+        if self.files.is_empty() {
+            return std::future::pending().await;
+        }
+        agent.retire().await;
+        for file in &self.files {
+            if let Err(failure) = remove(file) {
+                return failure;
+            }
+        }
+        self.is_over.store(true, Ordering::Relaxed);
+        tracing::info!(
+            "nothing on this node has an address of ours, and its runtime no longer knows Allotment"
+        );
+        std::future::pending().await
+    }
+
+    /// Whether something on the node has to end first.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.files.is_empty() && !self.is_over()
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+}
+
+/// Deletes the journal, which has nothing to remember any more, and the folder of waiting releases, unless one came meanwhile.
+pub(crate) fn forget(state: &Path, pending: &Path) -> Result<(), Failure> {
+    let gone = |folder: &Path, removed: io::Result<()>| match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let text = format!("{} cannot be deleted: {error}", folder.display());
+            Err(Failure::unable(text, "delete it by hand: nothing needs it"))
+        }
+        _ => Ok(()),
+    };
+    gone(state, fs::remove_dir_all(state))?;
+    gone(pending, fs::remove_dir(pending))
+}

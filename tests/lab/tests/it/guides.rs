@@ -107,7 +107,11 @@ fn readme(world: &World) -> Result<()> {
          export CNI_COMMAND=ADD CNI_CONTAINERID=try CNI_NETNS=/run/netns/try CNI_IFNAME=eth0 CNI_PATH=/opt/cni/bin\n\
          /opt/cni/bin/bridge <<'END'\n{network}\nEND\n"
     );
-    played(world, &format!("{begin}{runtime}{look}"), &["Container try: has 10.40.0.2", "0 errors"])
+    played(
+        world,
+        &format!("{begin}{runtime}{look}"),
+        &["10.40.0.2 in subnet `blue`", "Container try has it", "0 errors"],
+    )
 }
 
 /// Enters all of it in one shell on a machine of its own; these words are to be seen.

@@ -92,6 +92,11 @@ impl Adding {
         )
     }
 
+    /// Whether the addresses are where the configuration wants them.
+    fn check(&self, node: &str, entry: &GrantedAttachment) -> Result<(), Error> {
+        self.bound.check(&self.what(), node, entry.ips.iter().map(|ip| ip.address))
+    }
+
     fn attachment(&self, uid: &str, entry: &GrantedAttachment) -> Attachment {
         let address = |ip: &allotment_api::annotation::GrantedAddress| Address {
             vrf: ip.vrf.clone(),
@@ -147,6 +152,9 @@ impl Desk {
             && (adding.pod.uid.is_empty() || given.pod == adding.pod.uid)
         {
             let entry = Box::new(given.entry.clone());
+            if let Err(error) = adding.check(&self.node, &entry) {
+                return Step::Refuse(error);
+            }
             return Step::Answer(entry, self.write(Vec::new(), None));
         }
         let is_seen = matches!(self.pods.find(&adding.pod), Found::Pod(_));
@@ -213,8 +221,7 @@ impl Desk {
         entry: Box<GrantedAttachment>,
         source: &Source,
     ) -> Step {
-        let addresses = entry.ips.iter().map(|ip| ip.address);
-        if let Err(error) = adding.bound.check(&adding.what(), &self.node, addresses) {
+        if let Err(error) = adding.check(&self.node, &entry) {
             return Step::Refuse(error);
         }
         let ticket = adding.ticket.as_ref().expect("a step is only made with a ticket");

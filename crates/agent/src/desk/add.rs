@@ -8,7 +8,7 @@ use allotment_node::Bound;
 use allotment_proof::{Address, Attachment, Refused, Source, Ticket};
 use allotment_wire::cni::{Error, FamilyWish, code};
 
-use super::{Desk, Looked};
+use super::{Desk, Looked, Serves};
 use crate::answer;
 use crate::journal::{Durable, Given};
 use crate::matching::{self, PRIMARY};
@@ -129,7 +129,7 @@ impl Desk {
     /// What is to be done now. To be asked again after every change.
     pub(crate) fn step(&mut self, adding: &mut Adding) -> Step {
         match self.decide(adding) {
-            Step::Wait(why) if self.is_draining => {
+            Step::Wait(why) if self.serves != Serves::All => {
                 Step::Refuse(answer::later(format!("the agent is about to stop, and {why}")))
             }
             step => step,
@@ -137,7 +137,7 @@ impl Desk {
     }
 
     fn decide(&mut self, adding: &mut Adding) -> Step {
-        if self.is_retiring {
+        if self.serves == Serves::None {
             return Step::Refuse(answer::later("Allotment is being taken off this node".to_owned()));
         }
         let Some(ticket) = &adding.ticket else { return Step::Wait("the call has ended".to_owned()) };

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use allotment_agent::{Agent, Settings};
 use allotment_node::{CniService, NodeMetrics, Socket, cni_router};
-use allotment_wire::PENDING_DEL;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -55,7 +54,7 @@ pub(crate) async fn run(
     let service = CniService::new(agent.verbs(), socket.path(), &node_metrics).map_err(|error| {
         Failure::unable(format!("the folder of waiting releases cannot be made: {error}"), "")
     })?;
-    let pending = socket.path().with_file_name(PENDING_DEL);
+    let place = socket.path().to_owned();
     let (stop, stopping) = watch::channel(false);
     if let Some(listener) = listener {
         let page = page(&agent, &node_metrics, Arc::clone(&retirement)).router();
@@ -84,7 +83,7 @@ pub(crate) async fn run(
         tracing::error!(%error, "the socket did not end well");
     }
     if retirement.is_over() {
-        retire::forget(&settings.state, &pending)?;
+        retire::forget(&settings.state, &place)?;
     }
     tracing::info!("stopped");
     verdict

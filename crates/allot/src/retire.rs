@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use allotment_agent::Agent;
+use allotment_wire::PENDING_DEL;
 
 use crate::commands::remove;
 use crate::failure::Failure;
@@ -51,15 +52,19 @@ impl Retirement {
     }
 }
 
-/// Deletes the journal, which has nothing to remember any more, and the folder of waiting releases, unless one came meanwhile.
-pub(crate) fn forget(state: &Path, pending: &Path) -> Result<(), Failure> {
-    let gone = |folder: &Path, removed: io::Result<()>| match removed {
+/// Deletes what the agent has beside these files: the journal, which has nothing to remember any more, the socket's lock, and
+/// the folder of waiting releases, unless one came meanwhile.
+pub(crate) fn forget(state: &Path, socket: &Path) -> Result<(), Failure> {
+    let gone = |place: &Path, removed: io::Result<()>| match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            let text = format!("{} cannot be deleted: {error}", folder.display());
+            let text = format!("{} cannot be deleted: {error}", place.display());
             Err(Failure::unable(text, "delete it by hand: nothing needs it"))
         }
         _ => Ok(()),
     };
     gone(state, fs::remove_dir_all(state))?;
-    gone(pending, fs::remove_dir(pending))
+    let pending = socket.with_file_name(PENDING_DEL);
+    gone(&pending, fs::remove_dir(&pending))?;
+    let lock = allotment_node::lock_of(socket);
+    gone(&lock, fs::remove_file(&lock))
 }

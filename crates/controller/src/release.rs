@@ -18,9 +18,9 @@ mod nodes;
 mod read;
 mod recover;
 mod say;
+mod unplug;
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use allotment_api::v1alpha1::NodeAttachments;
@@ -38,7 +38,6 @@ use self::say::Patience;
 use crate::events::Saying;
 use crate::feed::Input;
 use crate::owners::Owners;
-use crate::pods::{Dropped, Uid};
 use crate::request::Settings;
 
 /// Between two looks at what waits for its proof, and before what failed is tried again.
@@ -285,22 +284,6 @@ impl Releases {
             for ip in &entry.ips {
                 self.ends.allocated(read::held(&entry.attachment, &ip.vrf, ip.address), known_at);
             }
-        }
-    }
-
-    /// A pod is about to be granted something: `false` while something is released that was taken out of it (K3).
-    #[must_use]
-    pub(crate) fn plugs_in(&mut self, pod: &str) -> bool {
-        self.ends.plugs_in(pod)
-    }
-
-    /// Running pods are granted these no more, as the watch has shown.
-    pub(crate) fn unplugged<'a>(&mut self, dropped: impl Iterator<Item = (&'a Uid, &'a Dropped)>) {
-        let version = self.ends.version().unwrap_or_default();
-        for (pod, addresses) in dropped {
-            let address = |(vrf, address): &(String, IpAddr)| Address { vrf: vrf.clone(), address: *address };
-            let addresses: Vec<Address> = addresses.iter().map(address).collect();
-            self.ends.unplugged(pod, &addresses, version);
         }
     }
 

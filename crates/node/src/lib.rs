@@ -47,6 +47,6 @@ pub use metrics::NodeMetrics;
 pub use netns::{Interface, contents, gone};
 pub use serve::{DRAIN_LIMIT, serve};
 pub use service::{CALL_LIMIT, CniService, Verbs};
-pub use socket::{BindError, Socket};
+pub use socket::{BindError, Socket, lock_of};
 pub use sweep::{LookError, SWEEP_EVERY, Sweep};
 pub use verbs::{Decided, EngineVerbs, Writable};

@@ -115,9 +115,14 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
+/// The file that a daemon locks beside its socket; it stays when the daemon ends.
+pub fn lock_of(socket: &Path) -> PathBuf {
+    beside(socket, "lock")
+}
+
 /// The lock file decides between two daemons that start at the same moment; looking at the socket alone cannot.
 fn lock(path: &Path) -> Result<File, BindError> {
-    let name = beside(path, "lock");
+    let name = lock_of(path);
     let io = |what, source| BindError::Io { what, path: name.clone(), source };
     let file = File::options()
         .create(true)

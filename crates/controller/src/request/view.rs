@@ -181,6 +181,8 @@ pub(super) fn document(text: &str) -> Result<serde_json::Value, String> {
             max_depth: MAX_DEPTH,
             flow_nesting_limit: MAX_DEPTH,
         },
+        // A subnet may be called `no`.
+        strict_booleans: true,
         reject_unsupported_tags: true,
         with_snippet: false,
     };

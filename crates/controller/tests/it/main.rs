@@ -10,6 +10,7 @@ mod leading;
 mod ledger;
 mod losses;
 mod objects;
+mod peers;
 mod plane;
 mod releases;
 mod webhook;

@@ -144,6 +144,8 @@ fn status_counts_and_is_silent_when_nothing_happens() {
                 (cluster.status("rack-e").await.usage[0].held == "2").then_some(())
             })
             .await;
+        // It is there before the answer that is counted.
+        cluster.wait_until("a write", async || (next.wrote("status", "done") > 0).then_some(())).await;
         assert_eq!((next.wrote("status", "done"), next.wrote("finalizer", "done")), (1, 0));
         next.stop().await;
     });

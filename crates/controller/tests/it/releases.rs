@@ -32,7 +32,7 @@ impl Cluster {
     }
 
     /// What the agent of `n1` says as of now.
-    async fn report(&self, still: Vec<Still>) {
+    pub(crate) async fn report(&self, still: Vec<Still>) {
         let node = self.api::<Node>().get("n1").await.unwrap();
         let status = NodeAttachmentsStatus {
             node_uid: node.uid().unwrap(),

@@ -3,6 +3,7 @@
 mod answer;
 mod declare;
 mod exhaustive;
+mod mac;
 mod naive;
 mod order;
 mod pair;

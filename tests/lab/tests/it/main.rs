@@ -11,6 +11,7 @@ use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 mod addresses;
+mod cilium;
 mod cnitool;
 mod compat;
 mod contract;
@@ -68,6 +69,7 @@ fn trials(world: Option<&'static World>) -> Vec<Trial> {
     let modules = [
         sweep::TESTS,
         addresses::TESTS,
+        cilium::TESTS,
         cnitool::TESTS,
         compat::TESTS,
         contract::TESTS,

@@ -142,6 +142,12 @@ fn a_network_that_means_us_and_cannot_be_followed() {
 }
 
 #[test]
+fn names_that_yaml_once_took_for_booleans_are_names() {
+    let request = "- {subnets: [no, on, y]}";
+    assert_eq!(cluster().lines(&pod(&[("allotment.dev/request", request)])), ["eth0@() no on y by pod"]);
+}
+
+#[test]
 fn what_is_too_much_is_refused_in_few_words() {
     let cluster = cluster();
     let many = |count: usize, one: &str| vec![one; count].join(",");

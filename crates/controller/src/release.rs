@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use allotment_api::v1alpha1::NodeAttachments;
 use allotment_cluster::{Event, Pod};
 use allotment_core::{Allocation, Attachment, Grant, Owner, ReleaseMode, Timestamp};
-use allotment_proof::{Address, Ends, Freed, Held, Lost, Use, Version};
+use allotment_proof::{Ends, Freed, Held, Lost, Use, Version};
 
 use self::behind::Behind;
 pub use self::keeping::Keeping;

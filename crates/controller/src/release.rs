@@ -23,10 +23,10 @@ mod unplug;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use allotment_api::v1alpha1::{LedgerBlock, NodeAttachments};
+use allotment_api::v1alpha1::NodeAttachments;
 use allotment_cluster::{Event, Pod};
 use allotment_core::{Allocation, Attachment, Grant, Owner, ReleaseMode, Timestamp};
-use allotment_proof::{Address, Ends, Freed, Held, Lost, PodSeen, Use, Version};
+use allotment_proof::{Ends, Freed, Held, Lost, Use, Version};
 
 use self::behind::Behind;
 pub use self::keeping::Keeping;
@@ -416,14 +416,7 @@ impl Releases {
             }
             Outcome::Removed => false,
             Outcome::ListedRunning(epoch, running) => {
-                self.behind.listed();
-                if let Some((running, version)) = running
-                    && epoch == self.ends.epoch()
-                    && !self.recovery.is_open()
-                {
-                    // The watch may have gone further meanwhile, and knows better then.
-                    let _ = self.ends.listed(version, running.into_iter().map(|uid| (uid, PodSeen::Running)));
-                }
+                self.listed_running(epoch, running);
                 false
             }
             outcome => self.recovering(outcome, now),
@@ -465,13 +458,6 @@ impl Releases {
             _ => {}
         }
         was_open && !self.recovery.is_open()
-    }
-
-    /// The blocks of everything that the ledger has on a node; nothing before that was looked through.
-    pub(crate) fn blocks_on(&self, node: &str) -> Option<BTreeSet<LedgerBlock>> {
-        let is_known = self.is_surveyed && !self.recovery.is_open();
-        let block = |held: Address| LedgerBlock::with(&held.vrf, held.address);
-        is_known.then(|| self.ends.addresses_on(node).map(block).collect())
     }
 
     /// How many addresses of ended holders wait for the proof of a node that is gone (R4), as of the last round.

@@ -4,7 +4,9 @@
 //! before the watch has come to a version that was read after the ledger (L5). While nothing happens to pods it says only once
 //! a minute how far it is, and a new leader would let everybody wait for that. A list of pods knows at once.
 
-use allotment_proof::Ends;
+use allotment_proof::{Ends, PodSeen, Version};
+
+use super::Releases;
 
 #[derive(Default)]
 pub(super) struct Behind {
@@ -24,5 +26,17 @@ impl Behind {
 
     pub(super) fn listed(&mut self) {
         self.listing = false;
+    }
+}
+
+impl Releases {
+    /// Takes in a list of the pods that run, which was asked for under this epoch.
+    pub(super) fn listed_running(&mut self, epoch: u64, running: Option<(Vec<String>, Version)>) {
+        self.behind.listed();
+        let Some((running, version)) = running else { return };
+        if epoch == self.ends.epoch() && !self.recovery.is_open() {
+            // The watch may have gone further meanwhile, and knows better then.
+            let _ = self.ends.listed(version, running.into_iter().map(|uid| (uid, PodSeen::Running)));
+        }
     }
 }

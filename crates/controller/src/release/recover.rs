@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use allotment_api::annotation::GrantedAttachment;
+use allotment_api::v1alpha1::LedgerBlock;
 use allotment_cluster::Pod;
 use allotment_core::{Allocation, AllocationState, Attachment, Choice, Owner, Pick, Rule, Timestamp};
-use allotment_proof::{Ends, Report, Use};
+use allotment_proof::{Address, Ends, Report, Use};
 
-use super::{Action, read};
+use super::{Action, Releases, read};
 use crate::events::{self, Regarding, Saying};
 use crate::patch::Shown;
 use crate::request::{PodView, Settings, keep_of, owner};
@@ -173,6 +174,15 @@ impl Recovery {
                 ),
             });
         }
+    }
+}
+
+impl Releases {
+    /// The blocks of everything that the ledger has on a node; nothing before that was looked through.
+    pub(crate) fn blocks_on(&self, node: &str) -> Option<BTreeSet<LedgerBlock>> {
+        let is_known = self.is_surveyed && !self.recovery.is_open();
+        let block = |held: Address| LedgerBlock::with(&held.vrf, held.address);
+        is_known.then(|| self.ends.addresses_on(node).map(block).collect())
     }
 }
 

@@ -40,10 +40,17 @@ pub(crate) struct Desk {
     journal: Journal,
     /// Something came about that others wait for.
     has_news: bool,
+    serves: Serves,
+}
+
+/// Which ADDs are served.
+#[derive(Debug, PartialEq, Eq)]
+enum Serves {
+    All,
     /// The agent is about to stop: nobody waits any longer.
-    is_draining: bool,
-    /// The node is given up: nothing new is served.
-    is_retiring: bool,
+    Ready,
+    /// The node is given up.
+    None,
 }
 
 /// Whether the Node object was read.
@@ -91,8 +98,7 @@ impl Desk {
             object: object::Object::default(),
             journal,
             has_news: false,
-            is_draining: false,
-            is_retiring: false,
+            serves: Serves::All,
         };
         desk.write(started, None);
         desk
@@ -115,12 +121,14 @@ impl Desk {
 
     /// From now on no ADD waits.
     pub(crate) fn drain(&mut self) {
-        self.is_draining = true;
+        if self.serves == Serves::All {
+            self.serves = Serves::Ready;
+        }
     }
 
     /// From now on nothing new is served.
     pub(crate) fn retire(&mut self) {
-        self.is_retiring = true;
+        self.serves = Serves::None;
     }
 
     /// Addresses of ours that are in use on this node; nothing while that is not known. Of what was found without a journal those

@@ -35,10 +35,11 @@ const WRITTEN: [(&str, Option<&str>); 5] = [
 ];
 
 /// Objects that nobody writes by hand: title and type.
-const INTERNAL: [(&str, &str); 7] = [
+const INTERNAL: [(&str, &str); 8] = [
     ("AddressBlock", "AddressBlockSpec"),
     ("NodeAttachments: spec", "NodeAttachmentsSpec"),
     ("NodeAttachments: status", "NodeAttachmentsStatus"),
+    ("LedgerBlock", "LedgerBlock"),
     ("Former", "Former"),
     ("Still", "Still"),
     ("Ask", "Ask"),

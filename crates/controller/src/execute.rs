@@ -273,8 +273,8 @@ impl Executor {
                 let open = handle.read(|state, _| state.recovering()).await;
                 Outcome::Released(open.map_or(release::Outcome::EpochUnread, release::Outcome::Epoch))
             }),
-            release::Action::Raise => self.write(async move |writer| {
-                Outcome::Released(release::Outcome::Raised(ends::raise(&writer).await))
+            release::Action::Raise(above) => self.write(async move |writer| {
+                Outcome::Released(release::Outcome::Raised(ends::raise(&writer, above).await))
             }),
             release::Action::Settle(epoch) => self.write(async move |writer| {
                 Outcome::Released(release::Outcome::Settled(epoch, ends::settle(&writer, epoch).await))

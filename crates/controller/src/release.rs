@@ -66,8 +66,8 @@ pub(crate) enum Action {
     ListRunning(u64),
     /// See whether the ledger is recovering (L6).
     LookAtEpoch,
-    /// Begin a new epoch.
-    Raise,
+    /// Begin a new epoch, above this one.
+    Raise(u64),
     /// List the pods anew, under this epoch.
     List(u64),
     /// Read a node's pods, to know what it uses.

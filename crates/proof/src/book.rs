@@ -149,11 +149,13 @@ impl Book {
     /// The watch listed this node's pods. A list older than what was published is no basis for serving; a consistent one
     /// means that the API server was set back: [`Book::is_set_back`].
     pub fn listed(&mut self, version: Version, pods: impl IntoIterator<Item = (String, Seen)>) {
+        let was_set_back = self.is_set_back();
         let gone = self.pods.list(version, pods, &mut self.kept);
         for (pod, seen) in gone {
             self.note_end(&pod, seen);
         }
-        if self.is_set_back() {
+        // Said once: it is listed again and again then, for what the controller wanted to be reached.
+        if self.is_set_back() && !was_set_back {
             self.news = Due::Now;
         }
     }

@@ -403,10 +403,17 @@ impl Ends {
         }
     }
 
+    /// The newest epoch that any report is of. One above the leader's own means that epochs were set back, too: what is said
+    /// under it is said of another recovery, and another epoch has to begin above it (L6).
+    pub fn newest_epoch(&self) -> u64 {
+        let heard = self.nodes.values().filter_map(|node| node.heard.as_ref());
+        heard.map(|report| report.epoch).max().unwrap_or_default()
+    }
+
     /// The nodes whose full inventory under this epoch is outstanding: free addresses cool until there is none (L6).
     pub fn recovering(&self) -> impl Iterator<Item = &str> {
         let is_behind = |node: &Node| {
-            node.is_expected() && node.heard.as_ref().is_none_or(|report| report.epoch < self.epoch)
+            node.is_expected() && node.heard.as_ref().is_none_or(|report| report.epoch != self.epoch)
         };
         self.nodes.iter().filter(move |(_, node)| is_behind(node)).map(|(name, _)| &**name)
     }

@@ -19,7 +19,7 @@ const MARK: &str = "<!-- not run: ";
 /// which names the page or the heading.
 type Runner = (&'static str, &'static str, &'static [&'static str], &'static str);
 
-const RUNNERS: [Runner; 12] = [
+const RUNNERS: &[Runner] = &[
     ("README.md", "## Five minutes with it", &["sh", "json"], "tests/lab/tests/it/guides.rs"),
     ("README.md", "## A tour of a cluster", &["sh"], "tests/nodes/src/tour.rs"),
     ("docs/guides/one-machine.md", "", &["sh"], "tests/lab/tests/it/guides.rs"),
@@ -46,7 +46,7 @@ struct Block<'a> {
 
 /// Names every block that nobody runs, and every runner that has nothing to run or does not know of it.
 pub(super) fn check(pages: &[(PathBuf, String)], sources: &[(PathBuf, String)]) -> Complaints {
-    against(&RUNNERS, pages, sources)
+    against(RUNNERS, pages, sources)
 }
 
 fn against(runners: &[Runner], pages: &[(PathBuf, String)], sources: &[(PathBuf, String)]) -> Complaints {

@@ -8,7 +8,7 @@ use allotment_node::Bound;
 use allotment_proof::{Address, Attachment, Refused, Source, Ticket};
 use allotment_wire::cni::{Error, FamilyWish, code};
 
-use super::{Desk, Looked};
+use super::{Desk, Looked, Serves};
 use crate::answer;
 use crate::journal::{Durable, Given};
 use crate::matching::{self, PRIMARY};
@@ -92,6 +92,11 @@ impl Adding {
         )
     }
 
+    /// Whether the addresses are where the configuration wants them.
+    fn check(&self, node: &str, entry: &GrantedAttachment) -> Result<(), Error> {
+        self.bound.check(&self.what(), node, entry.ips.iter().map(|ip| ip.address))
+    }
+
     fn attachment(&self, uid: &str, entry: &GrantedAttachment) -> Attachment {
         let address = |ip: &allotment_api::annotation::GrantedAddress| Address {
             vrf: ip.vrf.clone(),
@@ -124,7 +129,7 @@ impl Desk {
     /// What is to be done now. To be asked again after every change.
     pub(crate) fn step(&mut self, adding: &mut Adding) -> Step {
         match self.decide(adding) {
-            Step::Wait(why) if self.is_draining => {
+            Step::Wait(why) if self.serves != Serves::All => {
                 Step::Refuse(answer::later(format!("the agent is about to stop, and {why}")))
             }
             step => step,
@@ -132,7 +137,7 @@ impl Desk {
     }
 
     fn decide(&mut self, adding: &mut Adding) -> Step {
-        if self.is_retiring {
+        if self.serves == Serves::None {
             return Step::Refuse(answer::later("Allotment is being taken off this node".to_owned()));
         }
         let Some(ticket) = &adding.ticket else { return Step::Wait("the call has ended".to_owned()) };
@@ -147,6 +152,9 @@ impl Desk {
             && (adding.pod.uid.is_empty() || given.pod == adding.pod.uid)
         {
             let entry = Box::new(given.entry.clone());
+            if let Err(error) = adding.check(&self.node, &entry) {
+                return Step::Refuse(error);
+            }
             return Step::Answer(entry, self.write(Vec::new(), None));
         }
         let is_seen = matches!(self.pods.find(&adding.pod), Found::Pod(_));
@@ -213,8 +221,7 @@ impl Desk {
         entry: Box<GrantedAttachment>,
         source: &Source,
     ) -> Step {
-        let addresses = entry.ips.iter().map(|ip| ip.address);
-        if let Err(error) = adding.bound.check(&adding.what(), &self.node, addresses) {
+        if let Err(error) = adding.check(&self.node, &entry) {
             return Step::Refuse(error);
         }
         let ticket = adding.ticket.as_ref().expect("a step is only made with a ticket");

@@ -213,3 +213,27 @@ async fn a_rewritten_journal_says_the_same() {
     assert_eq!(said(&desk.step(&mut waiting)), "10.0.0.1");
     assert_eq!(desk.counts().ending, 1, "its pod has not been seen");
 }
+
+#[tokio::test]
+async fn k3_what_a_running_pod_is_granted_no_more_is_listed_until_it_is_unplugged() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = desk(folder.path());
+    desk.object_missing();
+    desk.pod_event(listed(5, vec![granted("u", 4)]));
+    let mut adding = adding(&mut desk, "u");
+    assert_eq!(said(&desk.step(&mut adding)), "10.0.0.1");
+    let still = |desk: &mut Desk| -> Vec<String> {
+        let status = desk.publication().unwrap().status;
+        assert!(status.unplugs);
+        status.still.iter().map(|still| still.address.to_string()).collect()
+    };
+    assert!(still(&mut desk).is_empty());
+    let left = json!({"pod": "u", "nodeUID": NODE, "attachments": []}).to_string();
+    desk.pod_event(Event::Applied(pod("u", 6, &json!({"allotment.dev/grant": left}))));
+    assert_eq!(still(&mut desk), ["10.0.0.1"]);
+    desk.delete("c1", "net1");
+    assert_eq!(still(&mut desk), ["10.0.0.1"], "the link may still be there");
+    let checks = desk.checks();
+    desk.absent(&checks[0]);
+    assert!(still(&mut desk).is_empty());
+}

@@ -25,9 +25,16 @@ async fn a_grant_that_is_there_is_answered_whole() {
     let failure =
         world.add(&call("ADD", &pod, "c1", "net1", "lan").args("IgnoreUnknown=1")).await.unwrap_err();
     assert_eq!(failure.code, 4, "{failure:?}");
-    let config = json!({"type": "host-local", "subnet": "10.9.0.0/24"});
-    let foreign = call("ADD", &pod, "c1", "net1", "lan").config("ipam", config);
+    let fixed = json!({"type": "static", "addresses": [{"address": "10.1.0.7/24"}]});
+    let foreign = call("ADD", &pod, "c1", "net1", "lan").config("ipam", fixed);
     assert_eq!(world.add(&foreign).await.unwrap_err().code, 7);
+    // As Flannel writes it, whose part of the network this node has.
+    for (part, expect) in [("10.1.0.0/24", Ok("10.1.0.7/24")), ("10.9.0.0/24", Err(102))] {
+        let ipam = json!({"type": "allotment", "ranges": [[{"subnet": part}]]});
+        let answer = world.add(&call("ADD", &pod, "c1", "net1", "lan").config("ipam", ipam)).await;
+        let answer = answer.map(|addresses| addresses[0].clone()).map_err(|error| error.code);
+        assert_eq!(answer.as_deref().map_err(|code| *code), expect, "{part}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

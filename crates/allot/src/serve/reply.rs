@@ -68,7 +68,12 @@ impl Trouble {
 
 impl From<Trouble> for Failure {
     fn from(Trouble { body, .. }: Trouble) -> Failure {
-        Failure::unable(body.error, body.hint)
+        let ErrorBody { error: text, hint, details } = body;
+        if details.is_empty() {
+            Failure::unable(text, hint)
+        } else {
+            Failure::Refused { text, details, hint }
+        }
     }
 }
 

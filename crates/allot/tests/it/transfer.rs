@@ -67,6 +67,24 @@ fn a_conflict_stops_all_of_it_and_is_named() {
 }
 
 #[test]
+fn what_nobody_holds_any_more_needs_no_subnet() {
+    let (from, to) = (lived_in(), Daemon::with(&[]));
+    let export = from.tool(&["export"]).out;
+    let with = |state: &str| {
+        let lines: Vec<&str> = export.lines().filter(|line| line.contains(state)).collect();
+        let end = format!(r#"{{"end":{{"objects":0,"allocations":{}}}}}"#, lines.len());
+        assert!(!lines.is_empty());
+        let all = std::iter::once(export.lines().next().unwrap()).chain(lines).chain([&*end]);
+        to.tool_with(&["import"], &all.collect::<Vec<_>>().join("\n"))
+    };
+    let held = with(r#""state":"active""#);
+    assert!(held.code == 1 && held.err.contains("no subnet has it"), "{held:?}");
+    let last = with(r#""state":"cooling""#);
+    assert_eq!(last.code, 0, "{last:?}");
+    assert!(to.rows(&["ip"]).is_empty());
+}
+
+#[test]
 fn objects_in_another_form_are_conflicts() {
     let (from, to) = (lived_in(), Daemon::with(&[("lan.yaml", &subnet("lan", "10.0.0.0/16"))]));
     let done = to.tool_with(&["import"], &from.tool(&["export"]).out);

@@ -52,7 +52,7 @@ fn names<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
     names.get()
 }
 
-fn all() -> [(&'static str, &'static [&'static str]); 25] {
+fn all() -> [(&'static str, &'static [&'static str]); 26] {
     [
         ("SubnetSpec", names::<v1::SubnetSpec>()),
         ("IPPoolSpec", names::<v1::IPPoolSpec>()),
@@ -74,6 +74,7 @@ fn all() -> [(&'static str, &'static [&'static str]); 25] {
         ("RefusalCount", names::<annotation::RefusalCount>()),
         ("AddressBlockSpec", names::<v1::AddressBlockSpec>()),
         ("NodeAttachmentsSpec", names::<v1::NodeAttachmentsSpec>()),
+        ("LedgerBlock", names::<v1::LedgerBlock>()),
         ("Former", names::<v1::Former>()),
         ("NodeAttachmentsStatus", names::<v1::NodeAttachmentsStatus>()),
         ("Still", names::<v1::Still>()),
@@ -158,6 +159,8 @@ fn a_field_is_required_or_can_be_left_out() {
             "RefusalCount.value",
             "AddressBlockSpec.of",
             "AddressBlockSpec.data",
+            "LedgerBlock.vrf",
+            "LedgerBlock.base",
             "Former.vrf",
             "Former.address",
             "Former.nodeUID",

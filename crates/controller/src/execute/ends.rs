@@ -122,8 +122,8 @@ async fn adopt_one(handle: &Handle, used: &Use, allocation: Allocation) -> Resul
     handle.adopt(vec![allocation]).await.map(drop)
 }
 
-pub(super) async fn raise(writer: &Writer) -> bool {
-    match crate::ledger::raise(writer.client()).await {
+pub(super) async fn raise(writer: &Writer, above: u64) -> bool {
+    match crate::ledger::raise_above(writer.client(), above).await {
         Ok(epoch) => {
             tracing::warn!(epoch, "a new epoch of the ledger has begun");
             true

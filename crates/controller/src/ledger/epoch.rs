@@ -18,7 +18,12 @@ const ATTEMPTS: usize = 5;
 /// Begins a new epoch, and returns it: until it is settled nobody gets an address that they do not have already. For
 /// whoever knows that the ledger was set back, or that pods show what it never had. The controller that leads hears of it.
 pub async fn raise(client: Client) -> Result<u64, LedgerError> {
-    let (_, epochs) = raise_on(&Api::new(client), 0).await?;
+    raise_above(client, 0).await
+}
+
+/// The same, above an epoch that somebody knows of.
+pub(crate) async fn raise_above(client: Client, above: u64) -> Result<u64, LedgerError> {
+    let (_, epochs) = raise_on(&Api::new(client), above).await?;
     Ok(epochs.epoch)
 }
 

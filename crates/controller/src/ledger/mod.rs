@@ -39,6 +39,7 @@ mod write;
 pub use counts::{Count, Counts};
 pub(crate) use doubled::doubled_among;
 pub use doubled::{Showing, doubled};
+pub(crate) use epoch::raise_above;
 pub use epoch::{raise, settle};
 pub use keeper::Keeper;
 pub use kube_ledger::KubeLedger;

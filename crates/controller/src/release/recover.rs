@@ -21,6 +21,8 @@ pub(super) struct Recovery {
     /// A look at the engine's epoch is under way.
     looking: bool,
     raise: Raise,
+    /// What the last one that was asked for in this term is above, whether or not the engine has heard of it.
+    raised_above: u64,
     /// Inventories to be taken over.
     inventories: BTreeMap<String, BTreeSet<Use>>,
     /// Nodes whose inventory is being taken over, be it one of an earlier epoch.
@@ -59,9 +61,15 @@ impl Recovery {
         if !std::mem::replace(&mut self.looking, true) {
             actions.push(Action::LookAtEpoch);
         }
+        // What is said under a higher one is said of another recovery: epochs were set back, too, and a clock with them.
+        let newest = ends.newest_epoch();
+        let known = self.open.map(|open| open.max(self.raised_above));
+        if self.raise == Raise::No && known.is_some_and(|known| newest > known) {
+            self.raise = Raise::Wanted;
+        }
         if self.raise == Raise::Wanted {
-            self.raise = Raise::Asked;
-            actions.push(Action::Raise);
+            (self.raise, self.raised_above) = (Raise::Asked, newest);
+            actions.push(Action::Raise(newest));
         }
         let Some(epoch) = self.open else { return actions };
         if !self.is_listed {

@@ -1,5 +1,7 @@
 //! The controller's end, step by step.
 
+use std::collections::BTreeSet;
+
 use allotment_proof::{Address, Admission, Ends, Freed, Kept, Lost, PodSeen, Report, Use, Version};
 
 use crate::world::{NODE, address, held};
@@ -264,4 +266,66 @@ fn every_reason_is_said_in_words() {
         let text = reason.to_string();
         assert!(text.len() > 10 && !text.ends_with('.'), "{text}");
     }
+}
+
+/// `first` runs, and its grant has the address no more since 12.
+fn unplugged() -> Ends {
+    let mut ends = ends();
+    ends.seen("first", Version(12), PodSeen::Running);
+    ends.unplugged("first", &[address()], Version(12));
+    ends
+}
+
+/// By an agent that lists what running pods are granted no more.
+fn listing(as_of: u64) -> Report {
+    Report { unplugs: true, ..said(as_of) }
+}
+
+#[test]
+fn k3_what_is_unplugged_is_freed_while_its_pod_runs() {
+    let mut ends = unplugged();
+    let behind = Kept::Behind { node: NODE.to_owned(), as_of: Version(10), wanted: Version(12) };
+    assert_eq!(why(&ends), Some(behind));
+    report(&mut ends, using(listing(12), "first", address()));
+    assert_eq!(why(&ends), Some(Kept::Still { node: NODE.to_owned() }));
+    report(&mut ends, listing(13));
+    assert_eq!(ends.take(), [freed()]);
+    ends.not_released(&freed());
+    assert_eq!(ends.take(), [freed()]);
+    ends.released("first", &address());
+    assert_eq!((why(&ends), ends.is_over(NODE)), (None, false));
+}
+
+#[test]
+fn k3_an_older_agent_proves_nothing_of_a_pod_that_runs() {
+    let mut ends = unplugged();
+    report(&mut ends, said(13));
+    assert_eq!((why(&ends), ends.take()), (Some(Kept::InUse), Vec::new()));
+}
+
+#[test]
+fn k3_it_is_plugged_in_again_only_where_it_is_known_to_be_in_use() {
+    let mut ends = unplugged();
+    assert!(!ends.plugs_in("first"), "the leader before may have had the proof");
+    report(&mut ends, using(listing(13), "first", address()));
+    assert!(ends.plugs_in("first"));
+    assert_eq!(why(&ends), Some(Kept::InUse));
+    report(&mut ends, listing(14));
+    assert_eq!(ends.take(), []);
+    ends.unplugged("first", &[address()], Version(14));
+    assert!(!ends.plugs_in("first"), "it is proved to be free");
+    assert_eq!(ends.take(), [freed()]);
+    assert!(!ends.plugs_in("first"), "it is being released");
+    ends.released("first", &address());
+    assert!(ends.plugs_in("first"));
+}
+
+#[test]
+fn k3_a_walk_through_the_ledger_takes_nothing_of_it_back() {
+    let mut ends = unplugged();
+    report(&mut ends, using(listing(13), "first", address()));
+    ends.surveyed(vec![held(0, true)], Version(13), &BTreeSet::new());
+    assert_eq!(why(&ends), Some(Kept::Still { node: NODE.to_owned() }));
+    ends.surveyed(Vec::new(), Version(13), &BTreeSet::new());
+    assert_eq!(why(&ends), None);
 }

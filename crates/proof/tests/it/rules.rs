@@ -32,6 +32,9 @@ const LATE: May = May { is_late: true, ..May::SMALL };
 const UNPLUGGED: May = May { unplugs: 1, ..May::SMALL };
 const STATIC_LEADERS: May = May { leader_crashes: 1, sandboxes: 2, ..STATIC };
 
+const RESTORED: May = May { restores: 1, ..May::SMALL };
+const RESTORED_STATIC: May = May { restores: 1, ..STATIC };
+
 #[test]
 fn r3_an_address_comes_back_and_is_never_doubled() {
     holds(May::SMALL);
@@ -97,6 +100,31 @@ fn l5_another_leader_grants_meanwhile() {
 fn k1_a_static_pod() {
     holds(May { agent_crashes: 1, ..STATIC });
     holds(STATIC_LEADERS);
+}
+
+#[test]
+fn l6_a_ledger_that_was_set_back_doubles_nothing() {
+    holds(RESTORED);
+}
+
+#[test]
+fn l6_a_second_epoch_may_be_lower_than_the_first() {
+    holds(May { restores: 2, ..RESTORED });
+}
+
+#[test]
+fn l6_the_leader_changes_in_a_recovery() {
+    holds(May { leader_crashes: 1, ..RESTORED });
+}
+
+#[test]
+fn l6_the_agent_crashes_in_a_recovery() {
+    holds(May { agent_crashes: 1, ..RESTORED });
+}
+
+#[test]
+fn l6_a_static_pod_that_no_restored_object_knows_of() {
+    holds(RESTORED_STATIC);
 }
 
 #[test]
@@ -200,4 +228,29 @@ fn r2_no_report_lands_on_a_newer_one() {
 #[test]
 fn r3_a_release_is_meant_for_one_grant() {
     needed(Wrong::AnyGrant, STATIC_LEADERS);
+}
+
+#[test]
+fn l6_nothing_is_given_while_the_ledger_recovers() {
+    needed(Wrong::GivenWhileRecovering, RESTORED);
+}
+
+#[test]
+fn l6_every_node_says_what_it_uses() {
+    needed(Wrong::SettledAtOnce, RESTORED);
+}
+
+#[test]
+fn l6_what_a_node_uses_is_taken_over() {
+    needed(Wrong::NotTakenOver, RESTORED);
+}
+
+#[test]
+fn l6_every_report_of_a_recovery_has_the_inventory() {
+    needed(Wrong::InventoryOnce, May { sandboxes: 2, ..RESTORED_STATIC });
+}
+
+#[test]
+fn l6_an_epoch_is_above_all_that_any_node_knows() {
+    needed(Wrong::LowerEpoch, May { restores: 2, ..RESTORED });
 }

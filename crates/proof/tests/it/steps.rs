@@ -2,6 +2,7 @@
 
 mod agent;
 mod leader;
+mod recovery;
 
 use allotment_proof::Source;
 
@@ -12,6 +13,7 @@ type Next = Vec<(&'static str, World)>;
 impl World {
     pub(crate) fn steps(&self, next: &mut Next) {
         self.api(next);
+        self.restored(next);
         self.leader(next);
         for machine in 0..self.machines.len() {
             self.agent(machine, next);

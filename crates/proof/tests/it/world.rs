@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use allotment_proof::{
-    Address, Admission, Attachment, Book, Ends, Freed, Held, Identity, PodSeen, Record, Report, Seen, Version,
+    Address, Admission, Attachment, Book, Ends, Freed, Held, Identity, PodSeen, Record, Report, Seen, Use,
+    Version,
 };
 
 pub(crate) const NODE: &str = "node";
@@ -45,6 +46,16 @@ pub(crate) enum Wrong {
     AsksLeftOut,
     /// A release names the holder, but not which of its grants it is meant for.
     AnyGrant,
+    /// While the ledger recovers, what is free in it is given.
+    GivenWhileRecovering,
+    /// A recovery is over before every node has said what it uses.
+    SettledAtOnce,
+    /// What a node says it uses is not taken over.
+    NotTakenOver,
+    /// Only the first report under an epoch has the inventory.
+    InventoryOnce,
+    /// A report of an epoch that is higher than the leader's counts as one of that.
+    LowerEpoch,
     /// A report says nothing of what running pods are granted no more.
     UnpluggedLeftOut,
     /// What was taken out of a pod is granted to it again, whatever is under way.
@@ -62,6 +73,8 @@ pub(crate) struct May {
     pub(crate) reboots: u8,
     pub(crate) replacements: u8,
     pub(crate) relists: u8,
+    /// The API server's database, from a backup that knows of no pod.
+    pub(crate) restores: u8,
     /// ADDs after the DEL of the same sandbox, as for a NIC that is plugged in again.
     pub(crate) readds: u8,
     /// Times that the first pod's grant loses the address while it runs.
@@ -86,6 +99,7 @@ impl May {
         reboots: 0,
         replacements: 0,
         relists: 0,
+        restores: 0,
         readds: 0,
         unplugs: 0,
         finishes: false,
@@ -127,6 +141,7 @@ pub(crate) struct Sandbox {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "each is something of its own")]
 pub(crate) struct Machine {
     pub(crate) uid: String,
     pub(crate) boot: u8,
@@ -135,6 +150,8 @@ pub(crate) struct Machine {
     pub(crate) journal: Vec<Record>,
     /// How many of the API server's events it has seen.
     pub(crate) cursor: usize,
+    /// Versions begin anew.
+    pub(crate) must_list: bool,
     /// On its way: the report, and the object's resourceVersion that it replaces.
     pub(crate) put: Option<(Report, u8)>,
     /// The same, sent by the process before.
@@ -146,11 +163,32 @@ pub(crate) struct Machine {
     pub(crate) asks: u8,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Leader {
     pub(crate) ends: Ends,
     pub(crate) cursor: usize,
     pub(crate) read: u8,
+    /// The pods were listed under the open epoch.
+    pub(crate) is_listed: bool,
+    /// What the node says it uses, to be taken over.
+    pub(crate) inventory: Option<BTreeSet<Use>>,
+}
+
+/// The ledger's epochs, and what of them stands in the node's object (L6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Epochs {
+    pub(crate) epoch: u64,
+    pub(crate) settled: u64,
+    /// Under which the agent is asked for its inventory.
+    pub(crate) asked: u64,
+    /// The last one that the agent is told to be over.
+    pub(crate) told: u64,
+}
+
+impl Epochs {
+    pub(crate) fn is_open(self) -> bool {
+        self.epoch > self.settled
+    }
 }
 
 /// Who the ledger says has the address.
@@ -171,6 +209,9 @@ pub(crate) struct World {
     pub(crate) grants: u8,
     pub(crate) node_uid: Option<String>,
     pub(crate) status: Option<Report>,
+    /// As it was when the backup was made.
+    pub(crate) backup: Option<Report>,
+    pub(crate) epochs: Epochs,
     /// resourceVersion of `NodeAttachments`.
     pub(crate) puts: u8,
     pub(crate) spec: Admission,
@@ -206,13 +247,15 @@ impl World {
             grants: 1,
             node_uid: Some("n0".to_owned()),
             status: None,
+            backup: None,
+            epochs: Epochs::default(),
             puts: 0,
             spec: Admission { node_uid: "n0".to_owned(), ..Admission::default() },
             reach: Version::default(),
             answer: None,
             machines: Vec::new(),
             sandboxes: Vec::new(),
-            leader: Leader { ends: Ends::default(), cursor: 0, read: 0 },
+            leader: Leader::default(),
             releases: [None, None],
             is_passed: false,
             granted_for: ["n0".to_owned(), String::new()],
@@ -227,6 +270,7 @@ impl World {
         machine.book.as_mut().unwrap().published(&publication.report);
         machine.keep(&publication.records);
         world.status = Some(publication.report);
+        world.backup = world.status.clone().map(|report| Report { as_of: Version::default(), ..report });
         world.start_leader();
         world
     }
@@ -241,6 +285,7 @@ impl World {
             book: Some(book),
             journal,
             cursor: 0,
+            must_list: false,
             put: None,
             old_put: None,
             is_looked: false,
@@ -263,7 +308,7 @@ impl World {
     }
 
     /// Pods that the API server had then, with the version of their last change.
-    fn listed(&self, version: usize) -> Vec<(usize, Phase, Version)> {
+    pub(crate) fn listed(&self, version: usize) -> Vec<(usize, Phase, Version)> {
         let last = |pod| {
             let at = self.log[..version].iter().rposition(|(of, _)| *of == pod)?;
             Some((pod, self.log[at].1, Version(at as u64 + 1)))
@@ -273,7 +318,9 @@ impl World {
 
     /// Whether the pod's grant has the address, as far as an agent has seen.
     pub(crate) fn is_granted(&self, pod: usize, seen: usize) -> bool {
-        let last = self.log[..seen].iter().rev().find(|(of, _)| *of == pod);
+        // It may have seen more than a server that was restored has.
+        let seen = self.log.get(..seen).unwrap_or(&self.log);
+        let last = seen.iter().rev().find(|(of, _)| *of == pod);
         last.is_none_or(|(_, phase)| *phase != Phase::Unplugged)
     }
 
@@ -292,7 +339,7 @@ impl World {
 
     /// A new leader: the ledger first, then a consistent list (L5).
     pub(crate) fn start_leader(&mut self) {
-        self.leader = Leader { ends: Ends::default(), cursor: self.log.len(), read: 0 };
+        self.leader = Leader { cursor: self.log.len(), ..Leader::default() };
         self.load();
         let listed = self.listed(self.log.len()).into_iter().map(|(pod, phase, at)| {
             let seen = if phase == Phase::Finished { PodSeen::Finished(at) } else { PodSeen::Running };
@@ -305,6 +352,10 @@ impl World {
         }
         self.leader.ends.admitted(NODE, self.spec.clone());
         self.show_node();
+        if self.epochs.is_open() {
+            // What an earlier leader was told it has not passed on: everybody is asked again.
+            self.raise(0);
+        }
         self.read_status();
     }
 
@@ -338,9 +389,16 @@ impl World {
                 report.earlier.insert("n0".to_owned());
             }
             Wrong::AsksLeftOut => report.asks.clear(),
+            Wrong::LowerEpoch => report.epoch = report.epoch.min(self.epochs.epoch),
             _ => {}
         }
-        assert!(self.leader.ends.reported(NODE, report, written));
+        if self.leader.ends.reported(NODE, report, written) {
+            self.heard_inventory();
+        } else {
+            // As of a version that the API server has not come to: it was set back.
+            assert!(self.epochs.epoch > 0, "nobody restored anything");
+            self.raise(0);
+        }
     }
 
     pub(crate) fn is_doubled(&self) -> bool {

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use allotment_core::{Allocation, Object, Place, State, Timestamp};
+use allotment_core::{Allocation, Code, Object, Place, State, Timestamp};
 use allotment_engine::{EngineError, Handle};
 use allotment_wire::ImportRow;
 use axum::body::Body;
@@ -145,10 +145,14 @@ impl Trial {
         }
     }
 
+    /// What nobody holds any more, of a subnet that is gone, is not missed.
     fn try_allocation(&mut self, allocation: &Allocation) {
         self.found.allocations += 1;
-        if let Err(refusal) = self.copy.adopt(allocation, self.now, &mut self.new) {
-            self.conflict(&refusal);
+        match self.copy.adopt(allocation, self.now, &mut self.new) {
+            Err(refusal) if allocation.state.is_held() || refusal.code != Code::Unknown => {
+                self.conflict(&refusal);
+            }
+            _ => {}
         }
     }
 

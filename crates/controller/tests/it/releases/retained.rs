@@ -13,7 +13,7 @@ use crate::cluster::{Cluster, addresses, on_cluster};
 const NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";
 
 impl Cluster {
-    /// Makes the `StatefulSet` `db`, and returns its UID.
+    /// Makes `StatefulSet` `db`, and returns its UID.
     async fn stateful(&self) -> String {
         self.apply(STATEFUL).await;
         let sets = Api::<StatefulSet>::default_namespaced(self.client());

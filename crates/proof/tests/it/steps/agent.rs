@@ -33,6 +33,9 @@ impl World {
         if told != *self {
             next.push(("agent is asked to reach a version", told));
         }
+        if self.may.restores > 0 || self.epochs.epoch > 0 {
+            self.agent_recovers(index, next);
+        }
         if book.due() != Due::Nothing && machine.put.is_none() {
             self.publishes(index, next);
         }

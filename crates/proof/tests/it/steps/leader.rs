@@ -20,8 +20,9 @@ impl World {
                 world.log.push((0, Phase::Unplugged));
             });
         }
-        if self.may.is_late && phase.is_none() && self.ledger.is_none() {
+        if self.may.is_late && phase.is_none() && self.ledger.is_none() && !self.is_withheld() {
             self.then(next, "another leader grants the first pod", |world| {
+                world.may.is_late = false;
                 world.log.push((0, Phase::Bound));
                 world.enter(0);
             });
@@ -58,6 +59,7 @@ impl World {
             });
         }
         self.releases(next);
+        self.recovers(next);
         if self.wrong(Wrong::DeletedNode)
             && self.node_uid.as_deref() != Some("n0")
             && self.phase(0) == Some(Phase::Gone)
@@ -118,7 +120,7 @@ impl World {
     }
 
     /// The ledger has the address for this pod.
-    fn enter(&mut self, pod: usize) {
+    pub(super) fn enter(&mut self, pod: usize) {
         self.grants += 1;
         self.ledger = Some(Entry { pod, since: self.grants });
     }
@@ -150,7 +152,7 @@ impl World {
             }
             return;
         }
-        if self.releases[1].is_some() {
+        if self.releases[1].is_some() || self.is_withheld() {
             return;
         }
         let known_at = ends.version().unwrap_or_default();

@@ -11,12 +11,20 @@ use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::socket::Socket;
 
 /// Connections served at once; others wait in the kernel. A node has some hundred containers, each with one call at a
 /// time; a process may have 1024 files open unless told otherwise.
 const MAX_CONNECTIONS: usize = 512;
+
+/// A connection that says nothing for so long is closed: the plugin says all that it has to say at once, and a process that
+/// is frozen between connecting and speaking must not keep a slot.
+const SPEAK_WITHIN: Duration = Duration::from_secs(3);
+
+/// One that has spoken, and on which nothing comes or goes for so long, is closed, too. No call takes as long.
+const SILENT_FOR: Duration = Duration::from_mins(2);
 
 /// How long calls under way may take after the end was asked for. Each has a shorter deadline of its own.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(15);
@@ -37,7 +45,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let own = nix::unistd::geteuid().as_raw();
-    serve_those(socket, router, shutdown, move |uid| uid == 0 || uid == own).await
+    serve_those(socket, router, shutdown, move |uid| uid == 0 || uid == own, SPEAK_WITHIN).await
 }
 
 async fn serve_those(
@@ -45,9 +53,10 @@ async fn serve_those(
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
     admits: impl Fn(u32) -> bool + Send + 'static,
+    speak_within: Duration,
 ) -> io::Result<()> {
     let inner = UnixListener::from_std(socket.take_listener())?;
-    let listener = Gate { inner, slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)), admits };
+    let listener = Gate { inner, slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)), admits, speak_within };
     let (asked, ending) = tokio::sync::oneshot::channel::<()>();
     let served = axum::serve(listener, router).with_graceful_shutdown(async move {
         shutdown.await;
@@ -57,7 +66,7 @@ async fn serve_those(
         result = async { served.await } => result,
         () = async {
             let _ = ending.await;
-            tokio::time::sleep(DRAIN_LIMIT).await;
+            sleep(DRAIN_LIMIT).await;
         } => {
             tracing::warn!(seconds = DRAIN_LIMIT.as_secs(), "calls under way did not finish in time and were dropped");
             Ok(())
@@ -71,6 +80,7 @@ struct Gate<A> {
     inner: UnixListener,
     slots: Arc<Semaphore>,
     admits: A,
+    speak_within: Duration,
 }
 
 impl<A: Fn(u32) -> bool + Send + 'static> Listener for Gate<A> {
@@ -82,13 +92,16 @@ impl<A: Fn(u32) -> bool + Send + 'static> Listener for Gate<A> {
             let slot = self.slots.clone().acquire_owned().await.expect("the semaphore is never closed");
             match self.inner.accept().await {
                 Ok((stream, _)) => match stream.peer_cred() {
-                    Ok(peer) if (self.admits)(peer.uid()) => return (Admitted { stream, _slot: slot }, ()),
+                    Ok(peer) if (self.admits)(peer.uid()) => {
+                        let silent_until = Box::pin(sleep(self.speak_within));
+                        return (Admitted { stream, silent_until, _slot: slot }, ());
+                    }
                     Ok(peer) => turn_away(stream, peer.uid()).await,
                     Err(error) => tracing::warn!(%error, "a caller without credentials was turned away"),
                 },
                 Err(error) => {
                     tracing::error!(%error, "no call can be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
@@ -110,7 +123,15 @@ async fn turn_away(stream: UnixStream, uid: u32) {
 /// A connection and its slot.
 struct Admitted {
     stream: UnixStream,
+    silent_until: Pin<Box<Sleep>>,
     _slot: OwnedSemaphorePermit,
+}
+
+impl Admitted {
+    /// Something came or went.
+    fn heard(&mut self) {
+        self.silent_until.as_mut().reset(Instant::now() + SILENT_FOR);
+    }
 }
 
 impl AsyncRead for Admitted {
@@ -119,12 +140,22 @@ impl AsyncRead for Admitted {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        match Pin::new(&mut self.stream).poll_read(cx, buf) {
+            Poll::Pending if self.silent_until.as_mut().poll(cx).is_ready() => {
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            Poll::Pending => Poll::Pending,
+            read @ Poll::Ready(_) => {
+                self.heard();
+                read
+            }
+        }
     }
 }
 
 impl AsyncWrite for Admitted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.heard();
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -133,6 +164,7 @@ impl AsyncWrite for Admitted {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.heard();
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 

@@ -92,7 +92,7 @@ pub(super) fn page() -> String {
     table(&mut page, ["key", "who writes it", "what it says"], rows);
     page.push_str(
         "\n## Request\n\nA list, as JSON or YAML. A key that is not known is refused, and so is an entry for an interface or \
-         network that the pod does not have.\n\n",
+         network that the pod does not have. A list in it has at most 1024 items, and 64 KiB of any annotation are read.\n\n",
     );
     let rows = ENTRY.map(|(key, form, what)| [format!("`{key}`"), form.to_owned(), what.to_owned()]);
     table(&mut page, ["key", "value", "meaning"], rows);

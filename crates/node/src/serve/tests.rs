@@ -28,7 +28,13 @@ async fn strangers_get_403_and_nothing_else() {
     let path = folder.path().join("allotment.sock");
     let router = Router::new().route("/", get(|| async { "the answer" }));
     let own = nix::unistd::geteuid().as_raw();
-    let server = tokio::spawn(serve_those(socket, router, std::future::pending(), move |uid| uid != own));
+    let server = tokio::spawn(serve_those(
+        socket,
+        router,
+        std::future::pending(),
+        move |uid| uid != own,
+        SPEAK_WITHIN,
+    ));
     let answer = tokio::task::spawn_blocking(move || {
         let mut stream = StdStream::connect(path).unwrap();
         let mut answer = vec![0; FORBIDDEN.len()];
@@ -72,12 +78,42 @@ async fn calls_under_way_are_finished_and_the_socket_is_removed() {
     assert!(!fs::exists(path).unwrap());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_nothing_keeps_no_slot_and_who_has_spoken_has_the_time_it_takes() {
+    let (folder, socket) = folder_and_socket();
+    let path = folder.path().join("allotment.sock");
+    let (gone, ended) = tokio::sync::oneshot::channel::<()>();
+    let ended = Arc::new(tokio::sync::Mutex::new(Some(ended)));
+    // The answer comes only after the silent ones were closed, which is later than a silent one would have had time for.
+    let answer = async move || {
+        let ended = ended.lock().await.take().unwrap();
+        ended.await.unwrap();
+        "the answer"
+    };
+    let router = Router::new().route("/", get(answer));
+    let soon = Duration::from_millis(100);
+    let server = tokio::spawn(serve_those(socket, router, std::future::pending(), |_| true, soon));
+    let asked = path.clone();
+    let call = tokio::task::spawn_blocking(move || ask(&asked, "/").unwrap());
+    let silent = tokio::task::spawn_blocking(move || {
+        let callers: Vec<_> = (0..8).map(|_| StdStream::connect(&path).unwrap()).collect();
+        for mut caller in callers {
+            assert_eq!(caller.read(&mut [0]).unwrap(), 0);
+        }
+    });
+    silent.await.unwrap();
+    gone.send(()).unwrap();
+    assert!(call.await.unwrap().ends_with("the answer"));
+    server.abort();
+}
+
 #[tokio::test]
 async fn who_comes_when_all_slots_are_taken_waits_for_one() {
     let (folder, mut socket) = folder_and_socket();
     let path = folder.path().join("allotment.sock");
     let inner = UnixListener::from_std(socket.take_listener()).unwrap();
-    let mut gate = Gate { inner, slots: Arc::new(Semaphore::new(1)), admits: |_| true };
+    let mut gate =
+        Gate { inner, slots: Arc::new(Semaphore::new(1)), admits: |_| true, speak_within: SPEAK_WITHIN };
     let _callers = [StdStream::connect(&path).unwrap(), StdStream::connect(&path).unwrap()];
     let first = gate.accept().await;
     tokio::select! {

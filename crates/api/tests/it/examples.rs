@@ -38,6 +38,7 @@ fn every_example_is_right() {
             "Reservation `printer`",
             "Subnet `blue`",
             "Subnet `green`",
+            "Subnet `lab`",
             "Subnet `lan`",
             "Subnet `media-blue`",
             "Subnet `media-green`",

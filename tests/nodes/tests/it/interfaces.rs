@@ -22,7 +22,7 @@ fn three(world: &World) -> Result<()> {
     let space = "three";
     world.namespace(space)?;
     let wire = json!({"type": "macvlan", "master": "wire"});
-    let mut yaml = subnet("three-a", "cidrs: [10.70.0.0/24], gateways: []");
+    let mut yaml = subnet("three-a", "cidrs: [10.72.0.0/24], gateways: []");
     yaml += &subnet("three-b", "cidrs: [10.71.0.0/24, \"fd00:71::/64\"], gateways: []");
     yaml += &network(space, "a", wire.clone(), "three-a");
     yaml += &network(space, "b", wire, "three-b");

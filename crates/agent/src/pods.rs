@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use allotment_api::annotation::{self, PodGrant, PodRefusal};
+use allotment_api::annotation::{self, GrantedAddress, PodGrant, PodRefusal};
 use allotment_cluster::{Pod, ResourceVersion};
 use allotment_proof::{Seen, Use};
 use serde::de::DeserializeOwned;
@@ -131,10 +131,7 @@ impl Pods {
     /// All addresses that stand on pods.
     pub(crate) fn shown(&self) -> impl Iterator<Item = IpAddr> {
         let grants = self.known.values().filter_map(|pod| pod.grant.as_ref());
-        grants
-            .flat_map(|grant| &grant.attachments)
-            .flat_map(|attachment| &attachment.ips)
-            .map(|ip| ip.address)
+        grants.flat_map(|grant| grant.ips()).map(|ip| ip.address)
     }
 
     /// Replaces all.
@@ -171,8 +168,8 @@ impl Pods {
     /// Whether a pod's grant has an address. One that was answered without a grant (K1) may not be in it.
     pub(crate) fn grants(&self, used: &Use) -> bool {
         let grant = self.known.get(&used.pod).and_then(|pod| pod.grant.as_ref());
-        let ips = grant.iter().flat_map(|grant| &grant.attachments).flat_map(|attachment| &attachment.ips);
-        ips.into_iter().any(|ip| ip.vrf == used.address.vrf && ip.address == used.address.address)
+        let is_it = |ip: &GrantedAddress| ip.vrf == used.address.vrf && ip.address == used.address.address;
+        grant.is_some_and(|grant| grant.ips().any(is_it))
     }
 
     pub(crate) fn find(&self, named: &Named) -> Found<'_> {

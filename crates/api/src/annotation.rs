@@ -40,6 +40,13 @@ pub struct PodGrant {
     pub attachments: Vec<GrantedAttachment>,
 }
 
+impl PodGrant {
+    /// The addresses of all its interfaces.
+    pub fn ips(&self) -> impl Iterator<Item = &GrantedAddress> {
+        self.attachments.iter().flat_map(|attachment| &attachment.ips)
+    }
+}
+
 /// What one interface was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]

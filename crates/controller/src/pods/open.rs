@@ -156,8 +156,7 @@ pub(super) fn meet(shown: &PodGrant, given: &PodGrant) -> bool {
 /// What was given and is not in the grant that the pod shows instead. Nobody has seen it.
 pub(super) fn unseen(uid: &Uid, given: &PodGrant, shown: &PodGrant) -> Option<Action> {
     let addresses = |grant: &PodGrant| -> Vec<(String, IpAddr)> {
-        let ips = grant.attachments.iter().flat_map(|attachment| &attachment.ips);
-        ips.map(|ip| (ip.vrf.clone(), ip.address)).collect()
+        grant.ips().map(|ip| (ip.vrf.clone(), ip.address)).collect()
     };
     let seen = addresses(shown);
     let unseen: Vec<_> = addresses(given).into_iter().filter(|address| !seen.contains(address)).collect();

@@ -78,6 +78,5 @@ impl Pods {
 
 /// The addresses of a grant.
 pub(super) fn addresses(grant: &PodGrant) -> Dropped {
-    let ips = grant.attachments.iter().flat_map(|attachment| &attachment.ips);
-    ips.map(|ip| (ip.vrf.clone(), ip.address)).collect()
+    grant.ips().map(|ip| (ip.vrf.clone(), ip.address)).collect()
 }

@@ -298,6 +298,5 @@ impl Controller {
 
 /// The first address of each interface.
 pub(crate) fn addresses(grant: &PodGrant) -> Vec<String> {
-    let ips = grant.attachments.iter().flat_map(|attachment| &attachment.ips);
-    ips.map(|ip| ip.address.to_string()).collect()
+    grant.ips().map(|ip| ip.address.to_string()).collect()
 }

@@ -69,7 +69,7 @@ fn shown(look: &Look, records: &HashMap<(&str, IpAddr), &Allocation>, found: &mu
         let Some(grant) = grant.filter(|grant| pod.metadata.uid.as_ref() == Some(&grant.pod)) else {
             continue;
         };
-        for ip in grant.attachments.iter().flat_map(|attachment| &attachment.ips) {
+        for ip in grant.ips() {
             let record = records.get(&(ip.vrf.as_str(), ip.address)).copied();
             let has = |record: &Allocation| record.attachments.iter().any(|held| held.holder == grant.pod);
             let is_held = |record: &&Allocation| record.state == AllocationState::Active && has(record);
